@@ -1,0 +1,123 @@
+//! Benchmarks of Thalweg, each beside what it is compared with.
+//!
+//! `cargo xtask bench` builds this and the release binary, and runs it; `docs/benchmarks.md` says what each benchmark
+//! measures and what came out. Three rules hold for all of them:
+//!
+//! - a benchmark and its peer run in turns within one run (A B A B), so that a machine that slows down slows down both;
+//! - what they answer is compared before anything is timed;
+//! - the load ends by itself after a time or a count, and never leaves this machine.
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | `import` | documents through the command line and the server into the store |
+//! | `http` | requests per second over HTTP |
+//! | `graphql_execution` | one large query, without a server |
+//! | `live` | from a write to its live query |
+//! | `documents` | the generated documents |
+//! | `server`, `connection` | a process under test, and a way to talk to it |
+//! | `statistics`, `table` | from samples to what is printed |
+
+use std::path::PathBuf;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand, ValueEnum};
+
+mod connection;
+mod documents;
+mod graphql_execution;
+mod http;
+mod import;
+mod live;
+mod server;
+mod statistics;
+mod table;
+
+/// Benchmarks of Thalweg, each beside what it is compared with.
+#[derive(Parser)]
+#[command(name = "thalweg-bench")]
+struct Arguments {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Run benchmarks, in the order of the help, and print a table for each.
+    Run(Options),
+    /// Serve the recorded answers of a file: what `http` is compared with.
+    #[command(hide = true)]
+    BareServer {
+        /// A file that `http` has written.
+        recorded: PathBuf,
+    },
+}
+
+#[derive(clap::Args)]
+struct Options {
+    /// Which ones; all of them when none is named.
+    #[arg(value_enum, value_name = "NAME")]
+    names: Vec<Name>,
+    /// Much smaller, to see that everything works; the figures mean little.
+    #[arg(long)]
+    quick: bool,
+    /// The `thalweg` binary, as released.
+    #[arg(long, value_name = "FILE")]
+    binary: PathBuf,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Name {
+    /// Import of a file of 100 MB.
+    Import,
+    /// Requests per second over HTTP.
+    Http,
+    /// One query for 1,000 documents of 10 fields, without a server.
+    GraphqlExecution,
+    /// Latency from a write to its live query.
+    Live,
+}
+
+/// How much is done.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Extent {
+    /// Enough for figures.
+    Full,
+    /// Enough to see that it works.
+    Quick,
+}
+
+impl Extent {
+    fn choose<T>(self, full: T, quick: T) -> T {
+        match self {
+            Extent::Full => full,
+            Extent::Quick => quick,
+        }
+    }
+}
+
+fn main() -> Result<()> {
+    match Arguments::parse().task {
+        Task::Run(options) => run(&options),
+        Task::BareServer { recorded } => http::serve_recorded(&recorded),
+    }
+}
+
+fn run(options: &Options) -> Result<()> {
+    let extent = if options.quick {
+        Extent::Quick
+    } else {
+        Extent::Full
+    };
+    for name in Name::value_variants() {
+        if !options.names.is_empty() && !options.names.contains(name) {
+            continue;
+        }
+        match name {
+            Name::Import => import::run(&options.binary, extent)?,
+            Name::Http => http::run(&options.binary, extent)?,
+            Name::GraphqlExecution => graphql_execution::run(extent)?,
+            Name::Live => live::run(&options.binary, extent)?,
+        }
+    }
+    Ok(())
+}

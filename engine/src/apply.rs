@@ -1,0 +1,696 @@
+//! Applies intents in commit order to the then-current images, and makes of it what goes into one backend batch.
+//!
+//! A [`Group`] is the transactions that will be committed together. Each is applied whole or not at all: it works on
+//! a [`Draft`] that is merged into the group only when its last intent has succeeded. The group in turn is merged
+//! into the committer's [`State`] only when its batch is durable.
+
+use std::sync::Arc;
+
+use rustc_hash::{FxHashMap, FxHashSet};
+use thalweg_model::{CollectionId, CommitTs, Document, DocumentId};
+use thalweg_schema_infer::{CollectionSchema, NameRegistry, Shape};
+use thalweg_storage::Snapshot as Reader;
+use uuid::{ContextV7, Timestamp, Uuid};
+
+use crate::catalog::{self, COLLECTIONS, Catalog, Collection, StoredCollection};
+use crate::commit::{Change, Commit};
+use crate::error::{EngineError, IntentError, TransactionError};
+use crate::intent::{CollectionRef, Intent, Step};
+use crate::record::{Record, SystemFields};
+use crate::snapshot::read_document;
+use crate::statistics::Statistics;
+
+type Image = Option<Arc<Record<'static>>>;
+type DocumentKey = (CollectionId, DocumentId);
+
+/// What the committer knows of the newest committed state.
+pub(crate) struct State {
+    pub(crate) catalog: Arc<Catalog>,
+    pub(crate) names: NameRegistry,
+    pub(crate) statistics: FxHashMap<CollectionId, Statistics>,
+    pub(crate) next_collection: u32,
+}
+
+impl State {
+    fn counted(&self, collection: CollectionId) -> Statistics {
+        self.statistics
+            .get(&collection)
+            .cloned()
+            .unwrap_or_default()
+    }
+}
+
+/// What never changes while the engine runs.
+pub(crate) struct Rules {
+    pub(crate) document_bytes_max: usize,
+    /// Makes ids of one millisecond ascend.
+    pub(crate) id_context: ContextV7,
+}
+
+/// Transactions on their way into one batch.
+pub(crate) struct Group {
+    pub(crate) reader: Box<dyn Reader>,
+    images: FxHashMap<DocumentKey, Image>,
+    emptied: FxHashSet<CollectionId>,
+    catalog: Arc<Catalog>,
+    next_collection: u32,
+    pub(crate) commits: Vec<Commit>,
+    /// What the new images take.
+    pub(crate) bytes: usize,
+}
+
+/// What the committer's state becomes once the group is durable.
+pub(crate) struct Outcome {
+    pub(crate) commits: Vec<Commit>,
+    pub(crate) catalog: Arc<Catalog>,
+    pub(crate) catalog_changed: bool,
+    pub(crate) statistics: FxHashMap<CollectionId, Statistics>,
+    pub(crate) next_collection: u32,
+    /// The names before the group renamed a collection, to go back to if its batch fails. Names that it only added
+    /// can stay.
+    pub(crate) names_before: Option<NameRegistry>,
+}
+
+impl Group {
+    pub(crate) fn new(reader: Box<dyn Reader>, state: &State) -> Self {
+        Group {
+            reader,
+            images: FxHashMap::default(),
+            emptied: FxHashSet::default(),
+            catalog: Arc::clone(&state.catalog),
+            next_collection: state.next_collection,
+            commits: Vec::new(),
+            bytes: 0,
+        }
+    }
+
+    /// Applies one transaction as of `ts`, or refuses it and leaves the group as it was.
+    pub(crate) fn apply(
+        &mut self,
+        intents: Vec<Intent>,
+        ts: CommitTs,
+        rules: &Rules,
+        names: &mut NameRegistry,
+    ) -> Result<Vec<Step>, TransactionError> {
+        let mut draft = Draft {
+            group: self,
+            rules,
+            names,
+            ts,
+            images: FxHashMap::default(),
+            written: Vec::new(),
+            emptied: Vec::new(),
+            catalog: None,
+            next_collection: self.next_collection,
+        };
+        let mut steps = Vec::with_capacity(intents.len());
+        for (step, intent) in intents.into_iter().enumerate() {
+            match draft.apply(intent) {
+                Ok(done) => steps.push(done),
+                Err(ApplyError::Intent(error)) => {
+                    return Err(TransactionError::Intent { step, error });
+                }
+                Err(ApplyError::Engine(error)) => return Err(TransactionError::Engine(error)),
+            }
+        }
+        let Draft {
+            images,
+            written,
+            emptied,
+            catalog,
+            next_collection,
+            ..
+        } = draft;
+        self.merge(ts, images, written, emptied, catalog, next_collection)?;
+        Ok(steps)
+    }
+
+    fn merge(
+        &mut self,
+        ts: CommitTs,
+        mut images: FxHashMap<DocumentKey, Image>,
+        written: Vec<DocumentKey>,
+        emptied: Vec<CollectionId>,
+        catalog: Option<Catalog>,
+        next_collection: u32,
+    ) -> Result<(), EngineError> {
+        let mut changes = Vec::with_capacity(written.len());
+        for key in written {
+            let Some(after) = images.remove(&key) else {
+                continue;
+            };
+            let before = if emptied.contains(&key.0) {
+                None
+            } else {
+                self.image(&key)?
+            };
+            if before.is_none() && after.is_none() {
+                continue;
+            }
+            let (collection, id) = key;
+            changes.push(Change {
+                collection,
+                id,
+                before,
+                after,
+            });
+        }
+        if changes.is_empty() && emptied.is_empty() && catalog.is_none() {
+            return Ok(());
+        }
+        for collection in &emptied {
+            self.images.retain(|(of, _), _| of != collection);
+            self.emptied.insert(*collection);
+        }
+        for change in &changes {
+            self.bytes += change
+                .after
+                .as_ref()
+                .map_or(0, |image| image.stored().len());
+            self.images
+                .insert((change.collection, change.id.clone()), change.after.clone());
+        }
+        if let Some(catalog) = catalog {
+            self.catalog = Arc::new(catalog);
+        }
+        self.next_collection = next_collection;
+        self.commits.push(Commit {
+            ts,
+            changes,
+            emptied,
+            catalog: None,
+        });
+        Ok(())
+    }
+
+    /// The image of a document after the transactions that are already in the group.
+    fn image(&self, key: &DocumentKey) -> Result<Image, EngineError> {
+        if let Some(image) = self.images.get(key) {
+            return Ok(image.clone());
+        }
+        if self.emptied.contains(&key.0) {
+            return Ok(None);
+        }
+        let record = read_document(&*self.reader, key.0, key.1.as_str())?;
+        Ok(record.map(|record| Arc::new(record.into_owned())))
+    }
+
+    /// Counts what the group changed and derives the types that follow from it. Types need not be derived for each
+    /// transaction: nobody can read between the transactions of one batch.
+    pub(crate) fn finish(mut self, state: &mut State) -> Outcome {
+        let mut statistics = FxHashMap::default();
+        for commit in &self.commits {
+            for collection in &commit.emptied {
+                statistics.insert(*collection, Statistics::default());
+            }
+            for change in commit
+                .changes
+                .iter()
+                .filter(|change| change.collection != COLLECTIONS)
+            {
+                statistics
+                    .entry(change.collection)
+                    .or_insert_with(|| state.counted(change.collection))
+                    .apply(change);
+            }
+        }
+        let mut catalog_changed = !Arc::ptr_eq(&self.catalog, &state.catalog);
+        for collection in self.catalog.collections() {
+            let known = state.catalog.by_id(collection.id);
+            if known.is_none_or(|known| !Arc::ptr_eq(known, collection)) {
+                statistics
+                    .entry(collection.id)
+                    .or_insert_with(|| state.counted(collection.id));
+            }
+        }
+        let mut names_before = None;
+        for (id, statistics) in &statistics {
+            let Some(collection) = self.catalog.by_id(*id) else {
+                continue;
+            };
+            let names = match state.catalog.by_id(*id) {
+                Some(known) if known.name != collection.name => {
+                    names_before.get_or_insert_with(|| state.names.clone());
+                    state.names.rename_collection(&known.name, &collection.name)
+                }
+                _ => state.names.collection(&collection.name),
+            };
+            let derived = CollectionSchema::derive(
+                &names,
+                &statistics.shape,
+                statistics.foreign_ids > 0,
+                &mut state.names,
+            );
+            if derived != *collection.schema {
+                let changed = Collection {
+                    schema: Arc::new(derived),
+                    ..(**collection).clone()
+                };
+                Arc::make_mut(&mut self.catalog).insert(changed);
+                catalog_changed = true;
+            }
+        }
+        if catalog_changed && let Some(last) = self.commits.last_mut() {
+            Arc::make_mut(&mut self.catalog).version = last.ts;
+            last.catalog = Some(Arc::clone(&self.catalog));
+        }
+        Outcome {
+            commits: self.commits,
+            catalog: self.catalog,
+            catalog_changed,
+            statistics,
+            next_collection: self.next_collection,
+            names_before,
+        }
+    }
+}
+
+enum ApplyError {
+    Intent(IntentError),
+    Engine(EngineError),
+}
+
+impl From<IntentError> for ApplyError {
+    fn from(error: IntentError) -> Self {
+        ApplyError::Intent(error)
+    }
+}
+
+impl From<EngineError> for ApplyError {
+    fn from(error: EngineError) -> Self {
+        ApplyError::Engine(error)
+    }
+}
+
+/// One transaction while its intents are applied.
+struct Draft<'g> {
+    group: &'g Group,
+    rules: &'g Rules,
+    /// Names given to a transaction that is then refused stay given; they are not reused.
+    names: &'g mut NameRegistry,
+    ts: CommitTs,
+    images: FxHashMap<DocumentKey, Image>,
+    /// The keys of `images` in the order of their first write.
+    written: Vec<DocumentKey>,
+    emptied: Vec<CollectionId>,
+    catalog: Option<Catalog>,
+    next_collection: u32,
+}
+
+impl Draft<'_> {
+    fn apply(&mut self, intent: Intent) -> Result<Step, ApplyError> {
+        match intent {
+            Intent::Create {
+                collection,
+                id,
+                document,
+            } => {
+                let collection = self.collection(collection)?;
+                let id = self.choose_id(id, &document)?;
+                let key = (collection, id);
+                if self.shown(&key)?.is_some() {
+                    let (collection, id) = key;
+                    let collection = self.name_of(collection);
+                    return Err(IntentError::AlreadyExists { collection, id }.into());
+                }
+                self.put(key, &document)
+            }
+            Intent::Put {
+                collection,
+                id,
+                document,
+            } => {
+                let collection = self.collection(collection)?;
+                let id = self.choose_id(id, &document)?;
+                self.put((collection, id), &document)
+            }
+            Intent::Replace {
+                collection,
+                id,
+                document,
+                if_version,
+            } => {
+                let key = (self.existing(collection)?, id);
+                match self.shown(&key)? {
+                    None => Ok(self.nothing(&key)),
+                    Some(before) => {
+                        check_version(&before, &key.1, if_version)?;
+                        self.put(key, &document)
+                    }
+                }
+            }
+            Intent::Patch {
+                collection,
+                id,
+                patch,
+                if_version,
+                otherwise,
+            } => {
+                let key = (self.existing(collection)?, id);
+                match (self.shown(&key)?, otherwise) {
+                    (None, None) => Ok(self.nothing(&key)),
+                    (None, Some(document)) => self.put(key, &document),
+                    (Some(before), _) => {
+                        check_version(&before, &key.1, if_version)?;
+                        if let Some((first, second)) = patch.conflicts() {
+                            return Err(IntentError::PatchConflict { first, second }.into());
+                        }
+                        let document = before.to_document()?;
+                        let patched =
+                            thalweg_model::apply(&document, &patch).map_err(IntentError::Patch)?;
+                        self.put(key, &patched)
+                    }
+                }
+            }
+            Intent::Delete {
+                collection,
+                id,
+                permanent,
+                if_version,
+            } => {
+                let key = (self.existing(collection)?, id);
+                self.delete(key, permanent, if_version)
+            }
+            Intent::Restore { collection, id } => {
+                let key = (self.existing(collection)?, id);
+                match self.image(&key)? {
+                    Some(before) if before.is_deleted() => {
+                        let document = before.to_document()?;
+                        self.put(key, &document)
+                    }
+                    image => Ok(Step {
+                        collection: Some(key.0),
+                        before: image.clone(),
+                        after: image,
+                        changed: false,
+                    }),
+                }
+            }
+            Intent::CreateCollection { name } => {
+                if self.catalog().by_name(&name).is_some() {
+                    return Err(IntentError::CollectionExists {
+                        name: name.to_string(),
+                    }
+                    .into());
+                }
+                let collection = self.create_collection(name)?;
+                Ok(Step {
+                    collection: Some(collection),
+                    changed: true,
+                    ..Step::default()
+                })
+            }
+            Intent::RenameCollection { from, to } => self.rename_collection(&from, to),
+            Intent::TruncateCollection { name } => {
+                let collection = self.named(&name)?.id;
+                self.empty(collection);
+                Ok(Step {
+                    collection: Some(collection),
+                    changed: true,
+                    ..Step::default()
+                })
+            }
+            Intent::DropCollection { name } => {
+                let collection = self.named(&name)?.id;
+                self.empty(collection);
+                let key = (COLLECTIONS, StoredCollection::document_id(collection));
+                self.write(key, None);
+                self.catalog_mut().remove(collection);
+                Ok(Step {
+                    collection: Some(collection),
+                    changed: true,
+                    ..Step::default()
+                })
+            }
+        }
+    }
+
+    fn catalog(&self) -> &Catalog {
+        self.catalog.as_ref().unwrap_or(&self.group.catalog)
+    }
+
+    fn catalog_mut(&mut self) -> &mut Catalog {
+        self.catalog
+            .get_or_insert_with(|| (*self.group.catalog).clone())
+    }
+
+    fn named(&self, name: &str) -> Result<Arc<Collection>, IntentError> {
+        let found = self.catalog().by_name(name).cloned();
+        found.ok_or_else(|| IntentError::NoSuchCollection {
+            name: name.to_owned(),
+        })
+    }
+
+    fn name_of(&self, collection: CollectionId) -> String {
+        let found = self.catalog().by_id(collection);
+        found.map_or_else(
+            || collection.to_string(),
+            |collection| collection.name.to_string(),
+        )
+    }
+
+    fn existing(&self, collection: CollectionId) -> Result<CollectionId, IntentError> {
+        match self.catalog().by_id(collection) {
+            Some(_) => Ok(collection),
+            None => Err(IntentError::NoSuchCollection {
+                name: collection.to_string(),
+            }),
+        }
+    }
+
+    fn collection(&mut self, collection: CollectionRef) -> Result<CollectionId, ApplyError> {
+        match collection {
+            CollectionRef::Id(id) => Ok(self.existing(id)?),
+            CollectionRef::Name { name, create } => {
+                if let Some(found) = self.catalog().by_name(&name) {
+                    return Ok(found.id);
+                }
+                if !create {
+                    return Err(IntentError::NoSuchCollection {
+                        name: name.to_string(),
+                    }
+                    .into());
+                }
+                self.create_collection(name)
+            }
+        }
+    }
+
+    fn create_collection(&mut self, name: Arc<str>) -> Result<CollectionId, ApplyError> {
+        catalog::check_name(&name)?;
+        let id = CollectionId(self.next_collection);
+        self.next_collection += 1;
+        let stored = StoredCollection {
+            id,
+            name,
+            created_at: self.ts.as_micros(),
+        };
+        self.put(
+            (COLLECTIONS, StoredCollection::document_id(id)),
+            &stored.to_document(),
+        )?;
+        let schema = self.empty_schema(&stored.name);
+        self.catalog_mut().insert(Collection {
+            id,
+            schema,
+            name: stored.name,
+            created_at: stored.created_at,
+        });
+        Ok(id)
+    }
+
+    fn rename_collection(&mut self, from: &str, to: Arc<str>) -> Result<Step, ApplyError> {
+        let collection = self.named(from)?;
+        catalog::check_name(&to)?;
+        if self.catalog().by_name(&to).is_some() {
+            return Err(IntentError::CollectionExists {
+                name: to.to_string(),
+            }
+            .into());
+        }
+        let stored = StoredCollection {
+            id: collection.id,
+            name: to,
+            created_at: collection.created_at,
+        };
+        let key = (COLLECTIONS, StoredCollection::document_id(collection.id));
+        self.put(key, &stored.to_document())?;
+        // Its types keep the old names until the group ends, which is before anybody can see them.
+        self.catalog_mut().insert(Collection {
+            name: stored.name,
+            ..(*collection).clone()
+        });
+        Ok(Step {
+            collection: Some(collection.id),
+            changed: true,
+            ..Step::default()
+        })
+    }
+
+    /// The types of a collection of that name without documents; those of its documents follow when the group ends.
+    fn empty_schema(&mut self, name: &str) -> Arc<CollectionSchema> {
+        let names = self.names.collection(name);
+        Arc::new(CollectionSchema::derive(
+            &names,
+            &Shape::new(),
+            false,
+            self.names,
+        ))
+    }
+
+    fn empty(&mut self, collection: CollectionId) {
+        self.images.retain(|(of, _), _| *of != collection);
+        self.written.retain(|(of, _)| *of != collection);
+        self.emptied.push(collection);
+    }
+
+    fn image(&self, key: &DocumentKey) -> Result<Image, EngineError> {
+        if let Some(image) = self.images.get(key) {
+            return Ok(image.clone());
+        }
+        if self.emptied.contains(&key.0) {
+            return Ok(None);
+        }
+        self.group.image(key)
+    }
+
+    /// The image, if it is not a softly deleted one.
+    fn shown(&self, key: &DocumentKey) -> Result<Image, EngineError> {
+        Ok(self.image(key)?.filter(|record| !record.is_deleted()))
+    }
+
+    fn nothing(&self, key: &DocumentKey) -> Step {
+        Step {
+            collection: Some(key.0),
+            ..Step::default()
+        }
+    }
+
+    fn choose_id(
+        &self,
+        id: Option<DocumentId>,
+        document: &Document,
+    ) -> Result<DocumentId, IntentError> {
+        if let Some(id) = id {
+            return Ok(id);
+        }
+        match document.root().get("id").and_then(DocumentId::from_value) {
+            Some(own) => own.map_err(|error| IntentError::Id {
+                reason: error.to_string(),
+            }),
+            None => {
+                let micros = self.ts.as_micros();
+                let nanos = u32::try_from(micros % 1_000_000 * 1_000).expect("below 10^9");
+                let time = Timestamp::from_unix(&self.rules.id_context, micros / 1_000_000, nanos);
+                let id = Uuid::new_v7(time).to_string();
+                Ok(DocumentId::new(&id).expect("a UUID is an id"))
+            }
+        }
+    }
+
+    /// Writes a whole document, live. A write that changes nothing is none.
+    fn put(&mut self, key: DocumentKey, document: &Document) -> Result<Step, ApplyError> {
+        let (bytes, bytes_max) = (document.json().len(), self.rules.document_bytes_max);
+        if bytes > bytes_max {
+            return Err(IntentError::DocumentTooLarge { bytes, bytes_max }.into());
+        }
+        let before = self.image(&key)?;
+        let collection = Some(key.0);
+        let shown = before.clone().filter(|record| !record.is_deleted());
+        if let Some(same) = &shown
+            && same.document().json() == document.json()
+        {
+            return Ok(Step {
+                collection,
+                before: shown.clone(),
+                after: shown,
+                changed: false,
+            });
+        }
+        let created_at = shown
+            .as_ref()
+            .or(before.as_ref())
+            .map(|record| record.created_at());
+        let fields = SystemFields {
+            id: key.1.clone(),
+            commit_ts: self.ts,
+            created_at: created_at.unwrap_or(self.ts.as_micros()),
+            version: self.next_version(&before),
+            deleted_at: None,
+        };
+        let after = Some(Arc::new(Record::new(&fields, document)));
+        self.write(key, after.clone());
+        Ok(Step {
+            collection,
+            before: shown,
+            after,
+            changed: true,
+        })
+    }
+
+    fn delete(
+        &mut self,
+        key: DocumentKey,
+        permanent: bool,
+        if_version: Option<u64>,
+    ) -> Result<Step, ApplyError> {
+        let image = if permanent {
+            self.image(&key)?
+        } else {
+            self.shown(&key)?
+        };
+        let Some(before) = image else {
+            return Ok(self.nothing(&key));
+        };
+        check_version(&before, &key.1, if_version)?;
+        let collection = Some(key.0);
+        let after = if permanent {
+            None
+        } else {
+            let fields = SystemFields {
+                commit_ts: self.ts,
+                version: self.next_version(&Some(Arc::clone(&before))),
+                deleted_at: Some(self.ts.as_micros()),
+                ..before.system_fields()?
+            };
+            Some(Arc::new(Record::new(&fields, &before.to_document()?)))
+        };
+        self.write(key, after.clone());
+        Ok(Step {
+            collection,
+            before: Some(before),
+            after,
+            changed: true,
+        })
+    }
+
+    /// A commit makes one version of a document, however often it writes it.
+    fn next_version(&self, before: &Image) -> u64 {
+        match before {
+            None => 1,
+            Some(before) if before.commit_ts() == self.ts => before.version(),
+            Some(before) => before.version() + 1,
+        }
+    }
+
+    fn write(&mut self, key: DocumentKey, image: Image) {
+        if self.images.insert(key.clone(), image).is_none() {
+            self.written.push(key);
+        }
+    }
+}
+
+fn check_version(
+    record: &Record<'_>,
+    id: &DocumentId,
+    if_version: Option<u64>,
+) -> Result<(), IntentError> {
+    match if_version {
+        Some(expected) if expected != record.version() => Err(IntentError::VersionMismatch {
+            id: id.clone(),
+            expected,
+            found: record.version(),
+        }),
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,137 @@
+//! Which collections there are, and the API types of their documents, as of a timestamp.
+//!
+//! The catalog is kept as documents of the system collection `_collections`, so it changes in commits like all
+//! else. An in-memory catalog is immutable and shared; every snapshot has the one of its timestamp.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use rustc_hash::FxHashMap;
+use thalweg_model::{
+    CollectionId, CommitTs, Document, DocumentId, FieldPath, ValueRef, write_json_string,
+};
+use thalweg_schema_infer::CollectionSchema;
+
+use crate::error::{EngineError, IntentError};
+
+/// The system collection whose documents are the collections.
+pub(crate) const COLLECTIONS: CollectionId = CollectionId(0);
+/// The first number of a collection of the user's.
+pub(crate) const FIRST_USER_COLLECTION: u32 = 16;
+
+/// The collections at a timestamp.
+#[derive(Clone, Debug, Default)]
+pub struct Catalog {
+    /// The commit that made it so. Equal versions are equal catalogs.
+    pub version: CommitTs,
+    by_id: BTreeMap<CollectionId, Arc<Collection>>,
+    by_name: FxHashMap<Arc<str>, CollectionId>,
+}
+
+/// One collection.
+#[derive(Clone, Debug)]
+pub struct Collection {
+    /// Its number, never reused.
+    pub id: CollectionId,
+    /// Its name as the user gave it.
+    pub name: Arc<str>,
+    /// The API types of its documents.
+    pub schema: Arc<CollectionSchema>,
+    /// When it was created, in microseconds since the Unix epoch.
+    pub created_at: u64,
+}
+
+impl Catalog {
+    /// The collections in order of their creation.
+    pub fn collections(&self) -> impl ExactSizeIterator<Item = &Arc<Collection>> {
+        self.by_id.values()
+    }
+
+    /// The collection of that number.
+    pub fn by_id(&self, id: CollectionId) -> Option<&Arc<Collection>> {
+        self.by_id.get(&id)
+    }
+
+    /// The collection of that name.
+    pub fn by_name(&self, name: &str) -> Option<&Arc<Collection>> {
+        self.by_id.get(self.by_name.get(name)?)
+    }
+
+    pub(crate) fn insert(&mut self, collection: Collection) {
+        if let Some(old) = self.by_id.get(&collection.id) {
+            self.by_name.remove(&old.name);
+        }
+        self.by_name
+            .insert(Arc::clone(&collection.name), collection.id);
+        self.by_id.insert(collection.id, Arc::new(collection));
+    }
+
+    pub(crate) fn remove(&mut self, id: CollectionId) {
+        if let Some(collection) = self.by_id.remove(&id) {
+            self.by_name.remove(&collection.name);
+        }
+    }
+}
+
+/// Longest name of a collection, in bytes.
+const NAME_BYTES_MAX: usize = 100;
+
+/// Refuses what cannot name a collection.
+pub(crate) fn check_name(name: &str) -> Result<(), IntentError> {
+    let reason = if name.is_empty() {
+        "a name has at least one character"
+    } else if name.len() > NAME_BYTES_MAX {
+        "a name has at most 100 bytes"
+    } else if name.starts_with('_') {
+        "names that begin with '_' are the system's"
+    } else if name
+        .chars()
+        .any(|character| character.is_control() || character == '/')
+    {
+        "a name has no '/' and no control characters"
+    } else if !name
+        .chars()
+        .any(|character| character.is_ascii_alphanumeric())
+    {
+        "a name has at least one ASCII letter or digit"
+    } else {
+        return Ok(());
+    };
+    Err(IntentError::CollectionName {
+        name: name.to_owned(),
+        reason,
+    })
+}
+
+/// What is stored of a collection in `_collections`.
+pub(crate) struct StoredCollection {
+    pub(crate) id: CollectionId,
+    pub(crate) name: Arc<str>,
+    pub(crate) created_at: u64,
+}
+
+impl StoredCollection {
+    pub(crate) fn document_id(id: CollectionId) -> DocumentId {
+        DocumentId::new(&id.0.to_string()).expect("a number is an id")
+    }
+
+    pub(crate) fn to_document(&self) -> Document {
+        let mut json = format!("{{\"id\":{},\"name\":", self.id.0).into_bytes();
+        write_json_string(&self.name, &mut json);
+        json.extend_from_slice(format!(",\"createdAt\":{}}}", self.created_at).as_bytes());
+        Document::parse(&json).expect("this is a JSON object")
+    }
+
+    pub(crate) fn from_document(document: ValueRef<'_>) -> Result<Self, EngineError> {
+        let member = |name: &str| document.at(&FieldPath::top(name));
+        let integer = |name| member(name).and_then(ValueRef::as_i64);
+        let read = || {
+            Some(StoredCollection {
+                id: CollectionId(u32::try_from(integer("id")?).ok()?),
+                name: Arc::from(&*member("name")?.as_str()?),
+                created_at: u64::try_from(integer("createdAt")?).ok()?,
+            })
+        };
+        read().ok_or(EngineError::Corrupt { what: "collection" })
+    }
+}

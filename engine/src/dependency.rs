@@ -1,0 +1,184 @@
+//! What a run depends on, and whether a commit touches it: precision locking.
+//!
+//! The same test decides whether a transaction must be re-executed, which live queries a commit may change, and
+//! whether a result still holds. It may say yes without need, never no when the result could differ: *a changed
+//! result implies an overlapping dependency* (property-tested).
+
+use std::ops::{Bound, RangeBounds};
+use std::sync::Arc;
+
+use thalweg_model::{CollectionId, DocumentId};
+
+use crate::commit::{Change, Commit};
+use crate::field::FieldMask;
+use crate::find::Deleted;
+use crate::order::{OrderKey, Position};
+use crate::predicate::Predicate;
+use crate::record::Record;
+
+/// What one read depends on.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Dependency {
+    /// The collection that was read.
+    pub collection: CollectionId,
+    /// Which of its documents.
+    pub scope: Scope,
+    /// Which of their fields were looked at, beside those of the filter and the order.
+    pub mask: FieldMask,
+}
+
+/// Which documents of a collection a read depends on.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Scope {
+    /// One document, there or not.
+    Document(DocumentId),
+    /// Those that satisfy a filter and stand in a range of an order.
+    Range(Range),
+}
+
+/// A range of the documents that satisfy a filter.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Range {
+    /// The filter.
+    pub filter: Arc<Predicate>,
+    /// Whether softly deleted documents count.
+    pub deleted: Deleted,
+    /// The order that the bounds are positions of.
+    pub order: Arc<[OrderKey]>,
+    /// Only documents from this position on.
+    pub from: Bound<Position>,
+    /// Only documents up to this position.
+    pub to: Bound<Position>,
+}
+
+impl Range {
+    fn contains(&self, record: &Record<'_>) -> bool {
+        if !self.deleted.admits(record) || !self.filter.matches(record) {
+            return false;
+        }
+        if (&self.from, &self.to) == (&Bound::Unbounded, &Bound::Unbounded) {
+            return true;
+        }
+        let position = Position::of(record, &self.order);
+        (self.from.as_ref(), self.to.as_ref()).contains(&position)
+    }
+
+    fn touched_by(&self, change: &Change, mask: &FieldMask) -> bool {
+        let before = change
+            .before
+            .as_deref()
+            .filter(|image| self.contains(image));
+        let after = change.after.as_deref().filter(|image| self.contains(image));
+        match (before, after) {
+            (None, None) => false,
+            (Some(before), Some(after)) => {
+                mask.tells_apart(before, after)
+                    || (!self.order.is_empty()
+                        && Position::of(before, &self.order) != Position::of(after, &self.order))
+            }
+            _ => true,
+        }
+    }
+}
+
+impl Dependency {
+    /// Whether a change of a document of this collection touches it.
+    pub fn touched_by(&self, change: &Change) -> bool {
+        match &self.scope {
+            Scope::Document(id) => {
+                *id == change.id
+                    && match (&change.before, &change.after) {
+                        (Some(before), Some(after)) => {
+                            before.is_deleted() != after.is_deleted()
+                                || self.mask.tells_apart(before, after)
+                        }
+                        (None, None) => false,
+                        _ => true,
+                    }
+            }
+            Scope::Range(range) => range.touched_by(change, &self.mask),
+        }
+    }
+}
+
+/// Everything that a run depends on.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DependencySet {
+    reads: Vec<Dependency>,
+    /// The catalog: which collections there are, and their types.
+    catalog: bool,
+    /// How many documents the collections have.
+    counts: bool,
+    /// The counted shapes, which any change changes.
+    shapes: bool,
+}
+
+impl DependencySet {
+    /// Depends on nothing.
+    pub fn none() -> Self {
+        DependencySet::default()
+    }
+
+    /// Adds a read.
+    pub fn read(&mut self, dependency: Dependency) {
+        self.reads.push(dependency);
+    }
+
+    /// Adds the catalog.
+    pub fn catalog(&mut self) {
+        self.catalog = true;
+    }
+
+    /// Adds the numbers of documents of all collections.
+    pub fn counts(&mut self) {
+        self.counts = true;
+    }
+
+    /// Adds the shapes of all collections.
+    pub fn shapes(&mut self) {
+        self.shapes = true;
+    }
+
+    /// Adds all that another set depends on.
+    pub fn merge(&mut self, other: DependencySet) {
+        self.reads.extend(other.reads);
+        self.catalog |= other.catalog;
+        self.counts |= other.counts;
+        self.shapes |= other.shapes;
+    }
+
+    /// Whether it depends on nothing.
+    pub fn is_empty(&self) -> bool {
+        self.reads.is_empty() && !self.catalog && !self.counts && !self.shapes
+    }
+
+    /// The reads.
+    pub fn reads(&self) -> &[Dependency] {
+        &self.reads
+    }
+
+    /// Whether it depends on more than documents: the catalog, the counts or the shapes.
+    pub fn depends_on_system(&self) -> bool {
+        self.catalog || self.counts || self.shapes
+    }
+
+    /// Whether the commit changes the catalog, counts or shapes that it depends on.
+    pub fn system_touched_by(&self, commit: &Commit) -> bool {
+        let changed = !commit.changes.is_empty() || !commit.emptied.is_empty();
+        (self.catalog && commit.catalog.is_some())
+            || (self.shapes && changed)
+            || (self.counts
+                && (!commit.emptied.is_empty() || commit.changes.iter().any(Change::changes_count)))
+    }
+
+    /// Whether the commit may have changed something that the run saw.
+    pub fn touched_by(&self, commit: &Commit) -> bool {
+        self.system_touched_by(commit)
+            || self.reads.iter().any(|read| {
+                commit.emptied.contains(&read.collection)
+                    || commit.changes.iter().any(|change| {
+                        change.collection == read.collection && read.touched_by(change)
+                    })
+            })
+    }
+}

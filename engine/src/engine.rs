@@ -1,0 +1,418 @@
+//! Opening a store, and the two things one does with it: take snapshots and run transactions.
+
+use std::any::Any;
+use std::ops::{Bound, ControlFlow};
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::{Mutex, RwLock};
+use thalweg_model::{CollectionId, CommitTs, prefix_end};
+use thalweg_schema_infer::{CollectionSchema, NameRegistry};
+use thalweg_storage::{Backend, Batch, CommitError, Direction, Head, Snapshot as Reader, Usage};
+use tokio::sync::{broadcast, mpsc, oneshot};
+use uuid::ContextV7;
+
+use crate::apply::{Rules, State};
+use crate::catalog::{COLLECTIONS, Catalog, Collection, FIRST_USER_COLLECTION, StoredCollection};
+use crate::chunk;
+use crate::clock::{Clock, SystemClock};
+use crate::commit::{Commit, RecentCommits};
+use crate::committer::{AllStatistics, Committer, Ordered, Published, Request, Verdict};
+use crate::error::{EngineError, TransactionError};
+use crate::history::{self, HistoricalPage};
+use crate::intent::Intent;
+use crate::keyspace;
+use crate::log;
+use crate::record::Record;
+use crate::snapshot::{Snapshot, read_statistics};
+use crate::transaction::{Code, Committed, Erased, Transaction};
+
+/// What can be set of an engine.
+#[derive(Clone, Debug)]
+pub struct EngineOptions {
+    /// How many transactions are committed with one sync, at most.
+    pub group_transactions_max: usize,
+    /// How many bytes of new images are committed with one sync, about.
+    pub group_bytes_max: usize,
+    /// How often an execution may lose before it is run at the head of the line.
+    pub optimistic_attempts_max: u32,
+    /// How many writes one transaction may have.
+    pub transaction_writes_max: usize,
+    /// Longest document, in bytes of JSON.
+    pub document_bytes_max: usize,
+    /// Memory for the newest commits, which executions are validated against.
+    pub recent_commits_bytes_max: usize,
+    /// How long the log and earlier images are kept.
+    pub recovery_window: Duration,
+    /// How many commits a follower may lag behind before it is told only that it has missed some.
+    pub followers_lag_max: usize,
+}
+
+impl Default for EngineOptions {
+    fn default() -> Self {
+        EngineOptions {
+            group_transactions_max: 1024,
+            group_bytes_max: 16 << 20,
+            optimistic_attempts_max: 3,
+            transaction_writes_max: 100_000,
+            document_bytes_max: 16 << 20,
+            recent_commits_bytes_max: 64 << 20,
+            recovery_window: Duration::from_secs(600),
+            followers_lag_max: 4096,
+        }
+    }
+}
+
+/// A database: its collections and documents, its transactions, its commit log. Cloning shares it.
+#[derive(Clone)]
+pub struct Engine {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    backend: Arc<dyn Backend>,
+    options: EngineOptions,
+    published: Arc<Published>,
+    /// `None` once closed.
+    requests: Mutex<Option<mpsc::Sender<Request>>>,
+    thread: Mutex<Option<std::thread::JoinHandle<()>>>,
+}
+
+/// Executions that wait for the committer before transactions have to wait to be taken.
+const REQUESTS_MAX: usize = 4096;
+
+impl Engine {
+    /// Opens a store with the system's clock.
+    pub fn open(backend: Arc<dyn Backend>, options: EngineOptions) -> Result<Engine, EngineError> {
+        Engine::open_with_clock(backend, options, Arc::new(SystemClock::new()))
+    }
+
+    /// Opens a store. Takes it over first: a server that still writes to it finds itself deposed.
+    pub fn open_with_clock(
+        backend: Arc<dyn Backend>,
+        options: EngineOptions,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Engine, EngineError> {
+        let head = take_over(&*backend)?;
+        let reader = backend.snapshot()?;
+        let state = load(&*reader, head)?;
+        let log_from = log::oldest(&*reader)?;
+        drop(reader);
+        let published = Arc::new(Published {
+            catalogs: RwLock::new(vec![(CommitTs::ZERO, Arc::clone(&state.catalog))]),
+            recent: RwLock::new(RecentCommits::new(
+                head.commit_ts,
+                options.recent_commits_bytes_max,
+            )),
+            commits: broadcast::Sender::new(options.followers_lag_max),
+            failure: RwLock::new(None),
+        });
+        let committer = Committer {
+            backend: Arc::clone(&backend),
+            clock,
+            rules: Rules {
+                document_bytes_max: options.document_bytes_max,
+                id_context: ContextV7::new(),
+            },
+            options: options.clone(),
+            stored_names_revision: 0,
+            state,
+            head,
+            log_from,
+            published: Arc::clone(&published),
+        };
+        let (sender, receiver) = mpsc::channel(REQUESTS_MAX);
+        let thread = std::thread::Builder::new()
+            .name("committer".to_owned())
+            .spawn(move || committer.run(receiver))
+            .map_err(|error| EngineError::Thread {
+                reason: error.to_string(),
+            })?;
+        Ok(Engine {
+            shared: Arc::new(Shared {
+                backend,
+                options,
+                published,
+                requests: Mutex::new(Some(sender)),
+                thread: Mutex::new(Some(thread)),
+            }),
+        })
+    }
+
+    /// The newest state: it includes every commit that was acknowledged before the call.
+    pub fn snapshot(&self) -> Result<Snapshot, EngineError> {
+        let reader = self.shared.backend.snapshot()?;
+        let ts = reader.head().map_or(CommitTs::ZERO, |head| head.commit_ts);
+        Ok(Snapshot::new(
+            reader,
+            ts,
+            self.shared.published.catalog_at(ts),
+        ))
+    }
+
+    /// The newest catalog.
+    pub fn catalog(&self) -> Arc<Catalog> {
+        self.shared.published.catalog_at(CommitTs::MAX)
+    }
+
+    /// Runs a transaction until it is committed. The code may run several times, so it must have no effect but
+    /// through the [`Transaction`].
+    ///
+    /// Returns after the commit is durable. An error means that nothing was written, unless its class is
+    /// `Indeterminate`.
+    pub async fn transact<T: Send + 'static>(
+        &self,
+        code: impl Fn(&mut Transaction<'_>) -> Result<T, TransactionError> + Send + Sync + 'static,
+    ) -> Result<Committed<T>, TransactionError> {
+        let code = move |transaction: &mut Transaction<'_>| {
+            code(transaction).map(|value| Box::new(value) as Erased)
+        };
+        let (value, ordered) = self.transact_erased(Arc::new(code)).await?;
+        let value = (value as Box<dyn Any>)
+            .downcast::<T>()
+            .expect("the code returned a T");
+        Ok(Committed {
+            value: *value,
+            commit_ts: ordered.commit_ts,
+            catalog: ordered.catalog,
+            steps: ordered.steps,
+        })
+    }
+
+    async fn transact_erased(
+        &self,
+        code: Arc<Code>,
+    ) -> Result<(Erased, Ordered), TransactionError> {
+        for _ in 0..self.shared.options.optimistic_attempts_max {
+            let execution = self.execute(&code)?;
+            if execution.request.is_empty() {
+                let Execution {
+                    value,
+                    read_ts,
+                    catalog,
+                    ..
+                } = execution;
+                return Ok((
+                    value,
+                    Ordered {
+                        commit_ts: read_ts,
+                        catalog,
+                        steps: Vec::new(),
+                    },
+                ));
+            }
+            let (reply, verdict) = oneshot::channel();
+            let Execution {
+                value,
+                read_ts,
+                dependencies,
+                request: intents,
+                ..
+            } = execution;
+            self.send(Request::Execution {
+                read_ts,
+                dependencies,
+                intents,
+                reply,
+            })
+            .await?;
+            match verdict.await.map_err(|_| EngineError::Closed)?? {
+                Verdict::Committed(ordered) => return Ok((value, ordered)),
+                Verdict::Conflict => {}
+            }
+        }
+        let (reply, outcome) = oneshot::channel();
+        self.send(Request::Lane { code, reply }).await?;
+        outcome.await.map_err(|_| EngineError::Closed)?
+    }
+
+    fn execute(&self, code: &Arc<Code>) -> Result<Execution, TransactionError> {
+        let snapshot = self.snapshot()?;
+        let mut transaction =
+            Transaction::new(&snapshot, self.shared.options.transaction_writes_max);
+        let value = code(&mut transaction)?;
+        let (dependencies, request) = transaction.into_parts();
+        Ok(Execution {
+            value,
+            read_ts: snapshot.ts(),
+            catalog: Arc::clone(snapshot.catalog()),
+            dependencies,
+            request,
+        })
+    }
+
+    async fn send(&self, request: Request) -> Result<(), EngineError> {
+        let sender = self
+            .shared
+            .requests
+            .lock()
+            .clone()
+            .ok_or(EngineError::Closed)?;
+        sender.send(request).await.map_err(|_| EngineError::Closed)
+    }
+
+    /// Follows the commits from now on, in order.
+    pub fn commits(&self) -> broadcast::Receiver<Arc<Commit>> {
+        self.shared.published.commits.subscribe()
+    }
+
+    /// The commits after `ts`, oldest first; `None` where some are no longer in memory.
+    pub fn recent_commits(&self, ts: CommitTs) -> Option<Vec<Arc<Commit>>> {
+        let recent = self.shared.published.recent.read();
+        Some(recent.after(ts)?.cloned().collect())
+    }
+
+    /// Reads a collection as it was at `at`, in order of the ids, from after `after` on. Works for as long as the
+    /// recovery window keeps earlier images; looks at `images_max` current images at a time.
+    pub fn historical_page(
+        &self,
+        collection: CollectionId,
+        at: CommitTs,
+        after: Option<&str>,
+        images_max: usize,
+    ) -> Result<HistoricalPage, EngineError> {
+        let emptied = |commits: &[Arc<Commit>]| {
+            commits
+                .iter()
+                .any(|commit| commit.emptied.contains(&collection))
+        };
+        if self
+            .recent_commits(at)
+            .is_none_or(|commits| emptied(&commits))
+        {
+            return Err(EngineError::HistoryGone);
+        }
+        history::page(&self.snapshot()?, collection, at, after, images_max)
+    }
+
+    /// Whether the engine can read and write, and if not, why.
+    pub fn ready(&self) -> Result<(), EngineError> {
+        if let Some(error) = self.shared.published.failure.read().clone() {
+            return Err(error);
+        }
+        self.snapshot().map(drop)
+    }
+
+    /// How much room the store takes.
+    pub fn usage(&self) -> Result<Usage, EngineError> {
+        Ok(self.shared.backend.usage()?)
+    }
+
+    /// Stops taking transactions and waits until those that were taken are committed. Blocks.
+    pub fn close(&self) {
+        self.shared.requests.lock().take();
+        if let Some(thread) = self.shared.thread.lock().take() {
+            // A committer that panicked has nothing left to wait for.
+            let _ = thread.join();
+        }
+    }
+}
+
+/// A transaction that has run on a snapshot.
+struct Execution {
+    value: Erased,
+    read_ts: CommitTs,
+    catalog: Arc<Catalog>,
+    dependencies: crate::dependency::DependencySet,
+    request: Vec<Intent>,
+}
+
+/// Commits a head of a higher epoch, so that no batch of a former writer can land any more.
+fn take_over(backend: &dyn Backend) -> Result<Head, EngineError> {
+    let found = backend.snapshot()?.head();
+    let head = match found {
+        None => Head {
+            epoch: 1,
+            commit_ts: CommitTs::ZERO,
+            batch: 0,
+        },
+        Some(head) => Head {
+            epoch: head.epoch + 1,
+            batch: head.batch + 1,
+            ..head
+        },
+    };
+    let batch = Batch {
+        expected: found,
+        head,
+        writes: Vec::new(),
+    };
+    match backend.commit(&batch) {
+        Ok(()) => Ok(head),
+        Err(CommitError::NotCommitted(error)) => Err(error.into()),
+        Err(CommitError::Fenced { .. }) => Err(EngineError::Deposed),
+        Err(CommitError::Indeterminate(error)) => Err(EngineError::Indeterminate {
+            reason: error.to_string(),
+        }),
+    }
+}
+
+fn load(reader: &dyn Reader, head: Head) -> Result<State, EngineError> {
+    let mut names = load_names(reader)?;
+    let mut catalog = Catalog::default();
+    catalog.version = head.commit_ts;
+    let mut statistics = AllStatistics::default();
+    let mut next_collection = FIRST_USER_COLLECTION;
+    for stored in load_collections(reader)? {
+        let counted = read_statistics(reader, stored.id)?;
+        let collection_names = names.collection(&stored.name);
+        let schema = CollectionSchema::derive(
+            &collection_names,
+            &counted.shape,
+            counted.foreign_ids > 0,
+            &mut names,
+        );
+        catalog.insert(Collection {
+            id: stored.id,
+            name: stored.name,
+            schema: Arc::new(schema),
+            created_at: stored.created_at,
+        });
+        statistics.insert(stored.id, counted);
+        next_collection = next_collection.max(stored.id.0 + 1);
+    }
+    Ok(State {
+        catalog: Arc::new(catalog),
+        names,
+        statistics,
+        next_collection,
+    })
+}
+
+fn load_names(reader: &dyn Reader) -> Result<NameRegistry, EngineError> {
+    let key = keyspace::names();
+    let Some(stored) = reader.get(&key)? else {
+        return Ok(NameRegistry::default());
+    };
+    let whole = chunk::resolve(reader, stored, || key)?;
+    NameRegistry::decode(&whole[1..]).map_err(|_| EngineError::Corrupt {
+        what: "registry of names",
+    })
+}
+
+fn load_collections(reader: &dyn Reader) -> Result<Vec<StoredCollection>, EngineError> {
+    let prefix = keyspace::documents(COLLECTIONS);
+    let end = prefix_end(&prefix).expect("a document key does not consist of 0xff bytes");
+    let mut collections = Vec::new();
+    let mut failure = None;
+    reader.scan(
+        Bound::Included(&prefix),
+        Bound::Excluded(&end),
+        Direction::Forward,
+        &mut |_, stored| {
+            let collection = Record::from_stored(stored)
+                .and_then(|record| StoredCollection::from_document(record.document()));
+            match collection {
+                Ok(collection) => {
+                    collections.push(collection);
+                    ControlFlow::Continue(())
+                }
+                Err(error) => {
+                    failure = Some(error);
+                    ControlFlow::Break(())
+                }
+            }
+        },
+    )?;
+    failure.map_or(Ok(collections), Err)
+}

@@ -1,0 +1,218 @@
+//! What can go wrong in the engine, split by who has to act on it.
+//!
+//! [`EngineError`] is trouble below (the store, a corrupt value); [`IntentError`] is a write that cannot be applied
+//! to the document it found; [`TransactionError`] is what a caller of [`crate::Engine::transact`] gets. A conflict
+//! is in none of them: the engine re-executes.
+
+use thalweg_model::{DocumentId, ErrorClass, ErrorCode, FieldPath, PatchError};
+use thalweg_storage::StorageError;
+use thiserror::Error;
+
+/// The engine could not read or write its store.
+#[derive(Debug, Clone, Error)]
+pub enum EngineError {
+    /// The backend failed. Shared because one failed batch fails every transaction in it.
+    #[error("the store failed: {0}")]
+    Storage(std::sync::Arc<StorageError>),
+    /// A stored value is not what the engine writes.
+    #[error("a stored {what} is corrupt")]
+    Corrupt {
+        /// Which kind of value.
+        what: &'static str,
+    },
+    /// The store was written by somebody else since this engine took it over, so it must not be written any more.
+    #[error("another server has taken over this store; this one has stopped writing")]
+    Deposed,
+    /// A batch's outcome is unknown, so nothing more is written until the store is opened again.
+    #[error(
+        "the outcome of the write is unknown: {reason}; the server must be restarted to find out"
+    )]
+    Indeterminate {
+        /// What the backend said.
+        reason: String,
+    },
+    /// The committer could not be started.
+    #[error("the committer's thread could not be started: {reason}")]
+    Thread {
+        /// What the system said.
+        reason: String,
+    },
+    /// The engine is shutting down.
+    #[error("the server is shutting down")]
+    Closed,
+    /// A read reached into a time that is no longer kept.
+    #[error("the state of that time is no longer kept")]
+    HistoryGone,
+}
+
+impl From<StorageError> for EngineError {
+    fn from(error: StorageError) -> Self {
+        EngineError::Storage(std::sync::Arc::new(error))
+    }
+}
+
+impl EngineError {
+    /// The code that a client sees.
+    pub fn code(&self) -> ErrorCode {
+        match self {
+            EngineError::Storage(error) => match error.class() {
+                ErrorClass::Caller => ErrorCode::LimitExceeded,
+                ErrorClass::Indeterminate => ErrorCode::Indeterminate,
+                ErrorClass::Corruption | ErrorClass::Internal => ErrorCode::Internal,
+                ErrorClass::Conflict | ErrorClass::Unavailable => ErrorCode::Unavailable,
+            },
+            EngineError::Corrupt { .. } => ErrorCode::Internal,
+            EngineError::Indeterminate { .. } => ErrorCode::Indeterminate,
+            EngineError::Deposed
+            | EngineError::Thread { .. }
+            | EngineError::Closed
+            | EngineError::HistoryGone => ErrorCode::Unavailable,
+        }
+    }
+
+    /// Who has to act.
+    pub fn class(&self) -> ErrorClass {
+        match self {
+            EngineError::Storage(error) => error.class(),
+            EngineError::Corrupt { .. } => ErrorClass::Corruption,
+            EngineError::Indeterminate { .. } => ErrorClass::Indeterminate,
+            EngineError::Deposed
+            | EngineError::Thread { .. }
+            | EngineError::Closed
+            | EngineError::HistoryGone => ErrorClass::Unavailable,
+        }
+    }
+}
+
+/// A write that cannot be applied to what it found. The whole transaction is refused.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum IntentError {
+    /// A document with that id exists.
+    #[error("collection {collection:?} already has a document with id {id:?}")]
+    AlreadyExists {
+        /// The collection's name.
+        collection: String,
+        /// The id.
+        id: DocumentId,
+    },
+    /// `ifVersion` named another version than the current one.
+    #[error("document {id:?} is at version {found}, not {expected}")]
+    VersionMismatch {
+        /// The id.
+        id: DocumentId,
+        /// The version that the caller named.
+        expected: u64,
+        /// The current version.
+        found: u64,
+    },
+    /// There is no such collection.
+    #[error("there is no collection {name:?}")]
+    NoSuchCollection {
+        /// Its name, or its number where a typed operation named it.
+        name: String,
+    },
+    /// A collection of that name exists.
+    #[error("there already is a collection {name:?}")]
+    CollectionExists {
+        /// Its name.
+        name: String,
+    },
+    /// A collection cannot have that name.
+    #[error("{name:?} cannot name a collection: {reason}")]
+    CollectionName {
+        /// The name.
+        name: String,
+        /// Why not, and what would be right.
+        reason: &'static str,
+    },
+    /// The document's own `id` cannot be an id.
+    #[error("{reason}")]
+    Id {
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The patch does not fit the document.
+    #[error("{0}")]
+    Patch(#[from] PatchError),
+    /// The document would be larger than documents may be.
+    #[error("the document has {bytes} bytes; at most {bytes_max} are allowed")]
+    DocumentTooLarge {
+        /// Its size.
+        bytes: usize,
+        /// The limit.
+        bytes_max: usize,
+    },
+    /// A patch names the same path twice.
+    #[error("the patch changes {first} and {second} at once; name each path once")]
+    PatchConflict {
+        /// One path.
+        first: FieldPath,
+        /// The other: the same, or above or below it.
+        second: FieldPath,
+    },
+}
+
+impl IntentError {
+    /// The code that a client sees.
+    pub fn code(&self) -> ErrorCode {
+        match self {
+            IntentError::AlreadyExists { .. } | IntentError::CollectionExists { .. } => {
+                ErrorCode::UniqueViolation
+            }
+            IntentError::VersionMismatch { .. } => ErrorCode::VersionMismatch,
+            IntentError::NoSuchCollection { .. } => ErrorCode::NotFound,
+            IntentError::CollectionName { .. }
+            | IntentError::Id { .. }
+            | IntentError::Patch(_)
+            | IntentError::PatchConflict { .. } => ErrorCode::BadRequest,
+            IntentError::DocumentTooLarge { .. } => ErrorCode::LimitExceeded,
+        }
+    }
+}
+
+/// Why a transaction did not commit. Nothing of it was written, unless the code is `INDETERMINATE`.
+#[derive(Debug, Clone, Error)]
+pub enum TransactionError {
+    /// One of its writes could not be applied.
+    #[error("{error}")]
+    Intent {
+        /// Which write: the number that [`crate::Transaction::write`] returned.
+        step: usize,
+        /// What is wrong with it.
+        error: IntentError,
+    },
+    /// The store failed.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    /// The transaction's own code refused.
+    #[error("{message}")]
+    Refused {
+        /// The code that a client sees.
+        code: ErrorCode,
+        /// What is wrong, where, and what would be right.
+        message: String,
+        /// Which part of the request it was, as the transaction's code numbers them.
+        part: usize,
+    },
+}
+
+impl TransactionError {
+    /// The code that a client sees.
+    pub fn code(&self) -> ErrorCode {
+        match self {
+            TransactionError::Intent { error, .. } => error.code(),
+            TransactionError::Engine(error) => error.code(),
+            TransactionError::Refused { code, .. } => *code,
+        }
+    }
+
+    /// Who has to act.
+    pub fn class(&self) -> ErrorClass {
+        match self {
+            TransactionError::Engine(error) => error.class(),
+            TransactionError::Intent { .. } | TransactionError::Refused { .. } => {
+                ErrorClass::Caller
+            }
+        }
+    }
+}

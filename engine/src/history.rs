@@ -1,0 +1,184 @@
+//! Earlier images of documents, and reading a collection as it was at a timestamp.
+//!
+//! A current image holds from its commit on; an image in the history holds from its own commit until the one that is
+//! written before its bytes. So a state of a while ago is the current images that were written by then, and the
+//! earlier ones that span it. This is how a long export outlives the short life of a backend reader.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::ops::{Bound, ControlFlow};
+
+use thalweg_model::{CollectionId, CommitTs, prefix_end};
+use thalweg_storage::{Direction, Snapshot as Reader, Write};
+
+use crate::chunk;
+use crate::error::EngineError;
+use crate::keyspace;
+use crate::record::Record;
+use crate::snapshot::Snapshot;
+
+/// Moves an image to the history; it held until `until`.
+pub(crate) fn put(collection: CollectionId, image: &Record<'_>, until: CommitTs) -> Write {
+    let written = image.commit_ts();
+    let stored = chunk::stored_form(image.stored(), written.as_micros());
+    let mut value = Vec::with_capacity(8 + stored.len());
+    value.extend_from_slice(&until.as_micros().to_be_bytes());
+    value.extend_from_slice(&stored);
+    Write::Put {
+        key: keyspace::history(collection, image.id(), written),
+        value,
+    }
+}
+
+/// Documents of a collection at a timestamp, in order of their ids.
+#[derive(Debug)]
+pub struct HistoricalPage {
+    /// The documents, the softly deleted ones included.
+    pub rows: Vec<Record<'static>>,
+    /// Pass this to read on; `None` at the end of the collection.
+    pub next: Option<String>,
+}
+
+/// Up to which commit the history has been erased.
+pub(crate) fn trimmed(reader: &dyn Reader) -> Result<CommitTs, EngineError> {
+    let corrupt = EngineError::Corrupt { what: "trim mark" };
+    match reader.get(&keyspace::trimmed())? {
+        None => Ok(CommitTs::ZERO),
+        Some(bytes) => {
+            let bytes = (*bytes).try_into().map_err(|_| corrupt)?;
+            Ok(CommitTs::from_micros(u64::from_be_bytes(bytes)))
+        }
+    }
+}
+
+/// Reads on from `after` (exclusive) as of `at`. Looks at `images_max` current images at most, and at the earlier
+/// ones of the same range of ids.
+pub(crate) fn page(
+    snapshot: &Snapshot,
+    collection: CollectionId,
+    at: CommitTs,
+    after: Option<&str>,
+    images_max: usize,
+) -> Result<HistoricalPage, EngineError> {
+    if at < trimmed(snapshot.reader())? {
+        return Err(EngineError::HistoryGone);
+    }
+    let mut rows = BTreeMap::new();
+    let last = current_images(snapshot, collection, at, after, images_max, &mut rows)?;
+    earlier_images(
+        snapshot.reader(),
+        collection,
+        at,
+        after,
+        last.as_deref(),
+        &mut rows,
+    )?;
+    Ok(HistoricalPage {
+        rows: rows.into_values().collect(),
+        next: last,
+    })
+}
+
+type Rows = BTreeMap<String, Record<'static>>;
+
+/// Returns the last id that was looked at, or `None` where the end was reached.
+fn current_images(
+    snapshot: &Snapshot,
+    collection: CollectionId,
+    at: CommitTs,
+    after: Option<&str>,
+    images_max: usize,
+    rows: &mut Rows,
+) -> Result<Option<String>, EngineError> {
+    let prefix = keyspace::documents(collection);
+    let end = prefix_end(&prefix).expect("a document key does not consist of 0xff bytes");
+    let after = after.map(|id| keyspace::document(collection, id));
+    let from = after
+        .as_ref()
+        .map_or(Bound::Included(&prefix), Bound::Excluded);
+    let mut seen = 0;
+    let mut last = None;
+    snapshot.scan_documents(
+        collection,
+        from,
+        Bound::Excluded(&end),
+        Direction::Forward,
+        &mut |_, record| {
+            seen += 1;
+            if seen == images_max {
+                last = Some(record.id().to_owned());
+            }
+            if record.commit_ts() <= at {
+                rows.insert(record.id().to_owned(), record.into_owned());
+            }
+            if last.is_some() {
+                ControlFlow::Break(())
+            } else {
+                ControlFlow::Continue(())
+            }
+        },
+    )?;
+    Ok(last)
+}
+
+fn earlier_images(
+    reader: &dyn Reader,
+    collection: CollectionId,
+    at: CommitTs,
+    after: Option<&str>,
+    up_to: Option<&str>,
+    rows: &mut Rows,
+) -> Result<(), EngineError> {
+    let end_of = |prefix: Vec<u8>| {
+        prefix_end(&prefix).expect("a history key does not consist of 0xff bytes")
+    };
+    let from = match after {
+        Some(id) => end_of(keyspace::histories_of(collection, id)),
+        None => keyspace::histories(collection),
+    };
+    let to = end_of(match up_to {
+        Some(id) => keyspace::histories_of(collection, id),
+        None => keyspace::histories(collection),
+    });
+    let mut failure = None;
+    reader.scan(
+        Bound::Included(&from),
+        Bound::Excluded(&to),
+        Direction::Forward,
+        &mut |key, value| match spanning(reader, key, &value, at) {
+            Ok(Some(record)) => {
+                rows.insert(record.id().to_owned(), record);
+                ControlFlow::Continue(())
+            }
+            Ok(None) => ControlFlow::Continue(()),
+            Err(error) => {
+                failure = Some(error);
+                ControlFlow::Break(())
+            }
+        },
+    )?;
+    failure.map_or(Ok(()), Err)
+}
+
+/// The image of a history entry, if it held at `at`.
+fn spanning(
+    reader: &dyn Reader,
+    key: &[u8],
+    value: &[u8],
+    at: CommitTs,
+) -> Result<Option<Record<'static>>, EngineError> {
+    let corrupt = EngineError::Corrupt {
+        what: "earlier image",
+    };
+    let (until, stored) = value.split_first_chunk::<8>().ok_or(corrupt)?;
+    if at.as_micros() >= u64::from_be_bytes(*until) {
+        return Ok(None);
+    }
+    let (collection, id, written) = keyspace::parse_history(key)?;
+    if written > at {
+        return Ok(None);
+    }
+    let owner = || keyspace::document(collection, &id);
+    let whole = chunk::resolve(reader, Cow::Borrowed(stored), owner)?;
+    Ok(Some(Record::from_stored(Cow::Owned(whole.into_owned()))?))
+}

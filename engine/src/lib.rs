@@ -1,0 +1,53 @@
+//! The engine: collections and documents, transactions, the commit log.
+//!
+//! - **One log, one order.** Every committed transaction has a `commit_ts`; a [`Snapshot`] is the state at one.
+//! - **DOCC.** A transaction runs on a snapshot and yields what it depends on ([`DependencySet`]) and what it wants to
+//!   write ([`Intent`]). The committer validates it against the commits since, applies its intents in commit order,
+//!   and commits groups of transactions with one sync. On a conflict the engine runs it again; the client never sees
+//!   one. The result is strictly serializable (Dong et al., "Optimistic Transaction Processing in Deterministic
+//!   Database", JCST 35(2), 2020).
+//! - **One predicate, three uses.** [`DependencySet::touched_by`] decides whether a transaction must be run again,
+//!   which live queries a commit may change, and whether a result still holds.
+//! - **Shapes are counted** in the commit that changes them, so the [`Catalog`] of a snapshot has the types of exactly
+//!   the documents in it.
+//!
+//! What is not here: GraphQL (`resolvers`), delivery to clients (`subscriptions`), bytes on a disk (`storage`).
+
+mod apply;
+mod catalog;
+mod chunk;
+mod clock;
+mod commit;
+mod committer;
+mod dependency;
+mod engine;
+mod error;
+mod field;
+mod find;
+mod history;
+mod intent;
+mod keyspace;
+mod log;
+mod order;
+mod predicate;
+mod record;
+mod snapshot;
+mod statistics;
+mod transaction;
+
+pub use catalog::{Catalog, Collection};
+pub use clock::{Clock, SystemClock};
+pub use commit::{Change, Commit};
+pub use dependency::{Dependency, DependencySet, Range, Scope};
+pub use engine::{Engine, EngineOptions};
+pub use error::{EngineError, IntentError, TransactionError};
+pub use field::{FieldMask, FieldRef, write_field_key};
+pub use find::{Deleted, Find, Found};
+pub use history::HistoricalPage;
+pub use intent::{CollectionRef, Intent, Step};
+pub use order::{OrderKey, Position, fingerprint};
+pub use predicate::{Comparison, EntryTest, LikePattern, Predicate, Test};
+pub use record::Record;
+pub use snapshot::Snapshot;
+pub use statistics::Statistics;
+pub use transaction::{Committed, Transaction};

@@ -1,0 +1,86 @@
+//! The order of a result, and positions in it.
+//!
+//! A [`Position`] is the order-preserving encoding of a document's order keys followed by its id, so positions
+//! compare as bytes, no two documents share one, and pages never overlap.
+
+use thalweg_model::{KeyWriter, Value, encode_value, encode_value_descending};
+
+use crate::field::{FieldRef, Image};
+use crate::predicate::instant;
+use crate::record::Record;
+
+/// One key of an order. Ties of all keys are broken by id, ascending.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct OrderKey {
+    /// What to order by; absent sorts as null, which is least.
+    pub field: FieldRef,
+    /// Greatest first.
+    pub descending: bool,
+    /// Take RFC 3339 strings as the instants they name.
+    pub instant: bool,
+}
+
+/// A place in an order: where a document stands, or stood.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Position(Vec<u8>);
+
+impl Position {
+    /// Where a document stands in that order.
+    pub fn of(record: &Record<'_>, order: &[OrderKey]) -> Position {
+        let mut bytes = Vec::new();
+        write(record, order, &mut bytes);
+        Position(bytes)
+    }
+
+    /// The position that [`Position::as_bytes`] gave. Any bytes are a position, though perhaps of no document.
+    pub fn from_bytes(bytes: Vec<u8>) -> Position {
+        Position(bytes)
+    }
+
+    /// The bytes of a cursor.
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+/// Appends a document's position.
+pub(crate) fn write(record: &Record<'_>, order: &[OrderKey], out: &mut Vec<u8>) {
+    if !order.is_empty() {
+        let image = Image::of(record);
+        for key in order {
+            write_key(image, key, out);
+        }
+    }
+    out.extend_from_slice(record.id().as_bytes());
+}
+
+fn write_key(image: Image<'_>, key: &OrderKey, out: &mut Vec<u8>) {
+    let field = image.field(&key.field);
+    let value = match (key.instant, instant(field)) {
+        (true, Some(micros)) => Value::int(micros),
+        _ => field.to_value(),
+    };
+    if key.descending {
+        encode_value_descending(value.as_ref(), out);
+    } else {
+        encode_value(value.as_ref(), out);
+    }
+}
+
+/// The position in id order that is an id itself.
+pub(crate) fn id_of_position(position: &Position) -> &[u8] {
+    &position.0
+}
+
+/// A stable fingerprint of an order, so that a cursor of another one is recognised.
+pub fn fingerprint(order: &[OrderKey]) -> u32 {
+    let mut key = KeyWriter::new();
+    for part in order {
+        key.string(&format!("{:?}", part.field));
+        key.u8(u8::from(part.descending) | u8::from(part.instant) << 1);
+    }
+    // FNV-1a: stable over versions and machines, unlike the standard library's hasher.
+    key.finish().iter().fold(0x811c_9dc5, |hash, byte| {
+        (hash ^ u32::from(*byte)).wrapping_mul(0x0100_0193)
+    })
+}

@@ -1,0 +1,110 @@
+//! The optimistic half of a transaction: it runs on a snapshot, and what it reads and wants to write is recorded.
+
+use std::any::Any;
+use std::sync::Arc;
+
+use thalweg_model::{CollectionId, CommitTs, DocumentId, ErrorCode};
+
+use crate::catalog::Catalog;
+use crate::dependency::{Dependency, DependencySet, Scope};
+use crate::error::{EngineError, TransactionError};
+use crate::field::FieldMask;
+use crate::find::Find;
+use crate::intent::{Intent, Step};
+use crate::record::Record;
+use crate::snapshot::Snapshot;
+
+/// A transaction while its code runs.
+///
+/// The code may run more than once: on a conflict the engine runs it again on a newer snapshot. So it must have no
+/// effect but through this value.
+pub struct Transaction<'s> {
+    snapshot: &'s Snapshot,
+    dependencies: DependencySet,
+    intents: Vec<Intent>,
+    intents_max: usize,
+}
+
+/// What a committed transaction did.
+#[derive(Debug)]
+pub struct Committed<T> {
+    /// What its code returned.
+    pub value: T,
+    /// Its place in the one order; for one that wrote nothing, the snapshot that it read.
+    pub commit_ts: CommitTs,
+    /// The catalog after the transaction.
+    pub catalog: Arc<Catalog>,
+    /// What each intent did, in the order of [`Transaction::write`].
+    pub steps: Vec<Step>,
+}
+
+pub(crate) type Erased = Box<dyn Any + Send>;
+
+/// The code of a transaction with its result's type erased, so that the committer can run any.
+pub(crate) type Code =
+    dyn Fn(&mut Transaction<'_>) -> Result<Erased, TransactionError> + Send + Sync;
+
+impl<'s> Transaction<'s> {
+    pub(crate) fn new(snapshot: &'s Snapshot, intents_max: usize) -> Self {
+        Transaction {
+            snapshot,
+            dependencies: DependencySet::none(),
+            intents: Vec::new(),
+            intents_max,
+        }
+    }
+
+    pub(crate) fn into_parts(self) -> (DependencySet, Vec<Intent>) {
+        (self.dependencies, self.intents)
+    }
+
+    /// The time that the transaction reads at.
+    pub fn read_ts(&self) -> CommitTs {
+        self.snapshot.ts()
+    }
+
+    /// The collections and their types, as of then. The transaction runs again when they change before it commits.
+    pub fn catalog(&mut self) -> &'s Arc<Catalog> {
+        self.dependencies.catalog();
+        self.snapshot.catalog()
+    }
+
+    /// Reads one document. `mask` says which of its fields matter.
+    pub fn get(
+        &mut self,
+        collection: CollectionId,
+        id: &DocumentId,
+        mask: FieldMask,
+    ) -> Result<Option<Record<'s>>, EngineError> {
+        let scope = Scope::Document(id.clone());
+        self.dependencies.read(Dependency {
+            collection,
+            scope,
+            mask,
+        });
+        self.snapshot.get(collection, id.as_str())
+    }
+
+    /// Reads a page of documents.
+    pub fn find(&mut self, find: &Find) -> Result<Vec<Record<'s>>, EngineError> {
+        let found = self.snapshot.find(find)?;
+        self.dependencies.merge(found.dependencies);
+        Ok(found.rows)
+    }
+
+    /// Adds a write and returns its number, under which [`Committed::steps`] says what it did.
+    pub fn write(&mut self, intent: Intent) -> Result<usize, TransactionError> {
+        if self.intents.len() == self.intents_max {
+            return Err(TransactionError::Refused {
+                code: ErrorCode::LimitExceeded,
+                message: format!(
+                    "a transaction writes at most {} documents; split the work",
+                    self.intents_max
+                ),
+                part: self.intents.len(),
+            });
+        }
+        self.intents.push(intent);
+        Ok(self.intents.len() - 1)
+    }
+}

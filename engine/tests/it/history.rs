@@ -1,0 +1,132 @@
+//! A collection is read as it was, while it changes; what has fallen out of the window is erased.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use proptest::prelude::*;
+use thalweg_engine::{Clock, Engine, EngineError, EngineOptions, Intent};
+use thalweg_model::{CollectionId, CommitTs};
+use thalweg_storage::MemoryBackend;
+
+use crate::fixture::{collection, commit, create, engine, patch, set};
+use crate::world;
+
+fn read_at(
+    engine: &Engine,
+    a: CollectionId,
+    at: CommitTs,
+    step: usize,
+) -> BTreeMap<String, String> {
+    let mut rows = BTreeMap::new();
+    let mut after = None;
+    loop {
+        let page = engine
+            .historical_page(a, at, after.as_deref(), step)
+            .unwrap();
+        for row in page.rows {
+            let json = String::from_utf8_lossy(row.document().json()).into_owned();
+            let shown = format!("{} {json} {:?}", row.version(), row.deleted_at());
+            assert!(
+                rows.insert(row.id().to_owned(), shown).is_none(),
+                "each id once"
+            );
+        }
+        after = page.next;
+        if after.is_none() {
+            return rows;
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(100))]
+
+    /// Every state that ever was is read back exactly, whatever happened since.
+    #[test]
+    fn every_past_state_is_readable(
+        writes in proptest::collection::vec(world::write(CollectionId(16)), 1..25),
+        step in 1..4usize,
+    ) {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let engine = engine();
+        runtime
+            .block_on(commit(&engine, vec![Intent::CreateCollection { name: "a".into() }]))
+            .unwrap();
+        let a = collection(&engine, "a");
+        let mut states = Vec::new();
+        for write in writes {
+            // A patch that does not fit is refused; the state stays.
+            let _ = runtime.block_on(commit(&engine, vec![write]));
+            let ts = engine.snapshot().unwrap().ts();
+            states.push((ts, read_at(&engine, a, ts, usize::MAX)));
+        }
+        for (ts, state) in states {
+            prop_assert_eq!(read_at(&engine, a, ts, step), state);
+        }
+    }
+}
+
+struct SetClock(AtomicU64);
+
+impl Clock for SetClock {
+    fn now_micros(&self) -> u64 {
+        self.0.load(Ordering::SeqCst)
+    }
+}
+
+#[tokio::test]
+async fn the_window_moves_on() {
+    let clock = Arc::new(SetClock(AtomicU64::new(1_000_000_000)));
+    let options = EngineOptions {
+        recovery_window: Duration::from_secs(10),
+        ..EngineOptions::default()
+    };
+    let backend = Arc::new(MemoryBackend::new());
+    let engine = Engine::open_with_clock(backend, options, clock.clone()).unwrap();
+    commit(&engine, vec![create("a", r#"{"id":"x","n":0}"#)])
+        .await
+        .unwrap();
+    let a = collection(&engine, "a");
+    let early = engine.snapshot().unwrap().ts();
+    for n in 1..20 {
+        commit(&engine, vec![patch(a, "x", vec![set("n", &n.to_string())])])
+            .await
+            .unwrap();
+    }
+    let before = read_at(&engine, a, early, 10);
+    assert_eq!(before["x"], r#"1 {"id":"x","n":0} None"#);
+    clock.0.fetch_add(11_000_000, Ordering::SeqCst);
+    commit(&engine, vec![patch(a, "x", vec![set("n", "99")])])
+        .await
+        .unwrap();
+    let late = engine.snapshot().unwrap().ts();
+    let gone = engine.historical_page(a, early, None, 10);
+    assert!(matches!(gone, Err(EngineError::HistoryGone)), "{gone:?}");
+    commit(&engine, vec![patch(a, "x", vec![set("n", "100")])])
+        .await
+        .unwrap();
+    assert_eq!(
+        read_at(&engine, a, late, 10)["x"],
+        r#"21 {"id":"x","n":99} None"#
+    );
+}
+
+#[tokio::test]
+async fn a_truncated_past_is_gone_rather_than_wrong() {
+    let engine = engine();
+    commit(&engine, vec![create("a", r#"{"id":"x"}"#)])
+        .await
+        .unwrap();
+    let a = collection(&engine, "a");
+    let before = engine.snapshot().unwrap().ts();
+    commit(
+        &engine,
+        vec![Intent::TruncateCollection { name: "a".into() }],
+    )
+    .await
+    .unwrap();
+    let gone = engine.historical_page(a, before, None, 10);
+    assert!(matches!(gone, Err(EngineError::HistoryGone)));
+}

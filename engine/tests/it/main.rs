@@ -1,0 +1,16 @@
+//! The engine on real backends: transactions, finds, dependencies, history, recovery.
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test that meets an error it does not expect should stop there"
+)]
+
+mod collections;
+mod concurrency;
+mod dependencies;
+mod documents;
+mod finds;
+mod fixture;
+mod history;
+mod recovery;
+mod world;

@@ -1,0 +1,224 @@
+//! Random documents, queries and writes for the property tests, and a plain model to compare with.
+
+use std::cmp::Ordering;
+use std::sync::Arc;
+
+use proptest::prelude::*;
+use thalweg_engine::{
+    Comparison, Deleted, FieldMask, FieldRef, Find, Intent, OrderKey, Position, Predicate, Record,
+    Test,
+};
+use thalweg_model::{CollectionId, Value};
+
+use crate::fixture::{find_all, id, increment, named, patch, path, set, value};
+
+pub(crate) const FIELDS: [&str; 3] = ["a", "b", "c.d"];
+pub(crate) const IDS: [&str; 8] = ["0", "1", "2", "3", "4", "5", "6", "7"];
+
+pub(crate) fn scalar() -> impl Strategy<Value = String> {
+    prop_oneof![
+        Just("null".to_owned()),
+        (0..4i32).prop_map(|n| n.to_string()),
+        Just("1.5".to_owned()),
+        (0..3u8).prop_map(|n| format!("\"{}\"", char::from(b'x' + n))),
+        Just("true".to_owned()),
+    ]
+}
+
+pub(crate) fn document() -> impl Strategy<Value = String> {
+    (
+        proptest::option::of(scalar()),
+        proptest::option::of(scalar()),
+        proptest::option::of(scalar()),
+    )
+        .prop_map(|(a, b, d)| {
+            let mut members = Vec::new();
+            members.extend(a.map(|a| format!("\"a\":{a}")));
+            members.extend(b.map(|b| format!("\"b\":{b}")));
+            members.extend(d.map(|d| format!("\"c\":{{\"d\":{d}}}")));
+            format!("{{{}}}", members.join(","))
+        })
+}
+
+fn field() -> impl Strategy<Value = FieldRef> {
+    prop_oneof![
+        4 => (0..FIELDS.len()).prop_map(|index| FieldRef::Path(path(FIELDS[index]))),
+        1 => Just(FieldRef::Id),
+        1 => Just(FieldRef::Version),
+    ]
+}
+
+fn test() -> impl Strategy<Value = Test> {
+    let operand = || scalar().prop_map(|json| value(&json));
+    prop_oneof![
+        operand().prop_map(Test::Eq),
+        operand().prop_map(Test::Ne),
+        proptest::collection::vec(operand(), 0..3).prop_map(Test::In),
+        operand().prop_map(|operand| Test::Compare(Comparison::Less, operand)),
+        operand().prop_map(|operand| Test::Compare(Comparison::GreaterOrEqual, operand)),
+        any::<bool>().prop_map(Test::IsNull),
+        any::<bool>().prop_map(Test::Exists),
+    ]
+}
+
+pub(crate) fn predicate() -> impl Strategy<Value = Predicate> {
+    let leaf = prop_oneof![
+        Just(Predicate::True),
+        (field(), test()).prop_map(|(field, test)| Predicate::Field(field, test)),
+    ];
+    leaf.prop_recursive(2, 6, 2, |inner| {
+        prop_oneof![
+            proptest::collection::vec(inner.clone(), 0..3).prop_map(Predicate::And),
+            proptest::collection::vec(inner.clone(), 0..3).prop_map(Predicate::Or),
+            inner.prop_map(|predicate| Predicate::Not(Box::new(predicate))),
+        ]
+    })
+}
+
+fn order() -> impl Strategy<Value = Vec<OrderKey>> {
+    let key = (field(), any::<bool>()).prop_map(|(field, descending)| OrderKey {
+        field,
+        descending,
+        instant: false,
+    });
+    proptest::collection::vec(key, 0..3)
+}
+
+fn deleted() -> impl Strategy<Value = Deleted> {
+    prop_oneof![3 => Just(Deleted::Exclude), 1 => Just(Deleted::Include), 1 => Just(Deleted::Only)]
+}
+
+/// A page: `cursors` are indexes into the documents in order, to start after and to end before.
+#[derive(Clone, Debug)]
+pub(crate) struct Page {
+    pub(crate) filter: Predicate,
+    pub(crate) order: Vec<OrderKey>,
+    pub(crate) deleted: Deleted,
+    pub(crate) after: Option<usize>,
+    pub(crate) before: Option<usize>,
+    pub(crate) offset: usize,
+    pub(crate) limit: usize,
+    pub(crate) from_end: bool,
+    pub(crate) count_total: bool,
+    pub(crate) read: Vec<FieldRef>,
+}
+
+pub(crate) fn page() -> impl Strategy<Value = Page> {
+    (
+        (predicate(), order(), deleted()),
+        (
+            proptest::option::of(0..8usize),
+            proptest::option::of(0..8usize),
+            0..2usize,
+            0..5usize,
+        ),
+        (
+            any::<bool>(),
+            any::<bool>(),
+            proptest::collection::vec(field(), 0..3),
+        ),
+    )
+        .prop_map(
+            |((filter, order, deleted), (after, before, offset, limit), flags)| Page {
+                filter,
+                order,
+                deleted,
+                after,
+                before,
+                offset,
+                limit,
+                from_end: flags.0,
+                count_total: flags.1,
+                read: flags.2,
+            },
+        )
+}
+
+impl Page {
+    /// The find, with its cursors taken from documents that are there, in the page's order.
+    pub(crate) fn find(&self, collection: CollectionId, rows: &[Record<'_>]) -> Find {
+        let mut positions: Vec<_> = rows
+            .iter()
+            .map(|row| Position::of(row, &self.order))
+            .collect();
+        positions.sort();
+        let cursor = |index: Option<usize>| positions.get(index?).cloned();
+        let mut read = FieldMask::none();
+        self.read.iter().for_each(|field| read.add(field.clone()));
+        Find {
+            filter: Arc::new(self.filter.clone()),
+            deleted: self.deleted,
+            order: self.order.clone().into(),
+            after: cursor(self.after),
+            before: cursor(self.before),
+            offset: self.offset,
+            limit: self.limit,
+            from_end: self.from_end,
+            count_total: self.count_total,
+            read,
+            ..find_all(collection)
+        }
+    }
+}
+
+/// The value of a field as JSON, as a client would see it.
+pub(crate) fn shown(record: &Record<'_>, field: &FieldRef) -> String {
+    match field {
+        FieldRef::Id => record.id().to_owned(),
+        FieldRef::Version => record.version().to_string(),
+        FieldRef::Path(path) => record
+            .document()
+            .at(path)
+            .map_or("absent".to_owned(), |value| {
+                String::from_utf8_lossy(value.json()).into()
+            }),
+        other => unreachable!("{other:?} is not generated"),
+    }
+}
+
+/// The order of two documents, by values rather than by encoded keys.
+pub(crate) fn compare(a: &Record<'_>, b: &Record<'_>, order: &[OrderKey]) -> Ordering {
+    for key in order {
+        let value_of = |record: &Record<'_>| match &key.field {
+            FieldRef::Id => Value::string(record.id()),
+            FieldRef::Version => Value::int(i64::try_from(record.version()).unwrap()),
+            FieldRef::Path(path) => record
+                .document()
+                .at(path)
+                .map_or(Value::null(), |value| value.to_value()),
+            other => unreachable!("{other:?} is not generated"),
+        };
+        let ordering = value_of(a).as_ref().compare(value_of(b).as_ref());
+        let ordering = if key.descending {
+            ordering.reverse()
+        } else {
+            ordering
+        };
+        if ordering.is_ne() {
+            return ordering;
+        }
+    }
+    a.id().cmp(b.id())
+}
+
+pub(crate) fn write(collection: CollectionId) -> impl Strategy<Value = Intent> {
+    let any_id = (0..IDS.len()).prop_map(|index| IDS[index]);
+    prop_oneof![
+        2 => (any_id.clone(), document()).prop_map(|(of, json)| Intent::Put {
+            collection: named("a"),
+            id: Some(id(of)),
+            document: crate::fixture::document(&json),
+        }),
+        4 => (any_id.clone(), 0..FIELDS.len(), scalar()).prop_map(move |(of, field, json)| {
+            patch(collection, of, vec![set(FIELDS[field], &json)])
+        }),
+        1 => any_id.clone().prop_map(move |of| patch(collection, of, vec![increment("n", 1)])),
+        2 => (any_id.clone(), any::<bool>()).prop_map(move |(of, permanent)| Intent::Delete {
+            collection,
+            id: id(of),
+            permanent,
+            if_version: None,
+        }),
+        1 => any_id.prop_map(move |of| Intent::Restore { collection, id: id(of) }),
+    ]
+}

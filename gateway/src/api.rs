@@ -1,0 +1,228 @@
+//! What the gateway needs from the rest of the program, as one trait.
+//!
+//! The binary implements [`Api`] over resolvers, subscriptions and the engine; the tests of this crate
+//! implement it in memory. Results cross this border as finished JSON, so that nothing is built twice.
+
+use std::fmt;
+use std::future::Future;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures_util::Stream;
+use serde_json::value::RawValue;
+use thalweg_model::{CommitTs, Document, ErrorCode, FieldPath};
+
+use crate::error::errors_list;
+
+/// A GraphQL request as it came over any transport: well-formed, but neither parsed nor validated.
+#[derive(Debug)]
+pub struct GraphqlRequest {
+    /// The document's text. Absent only when `extensions` carries a persisted query.
+    pub query: Option<String>,
+    /// Which operation of the document to run; never empty.
+    pub operation_name: Option<String>,
+    /// A JSON object, as sent.
+    pub variables: Option<Box<RawValue>>,
+    /// A JSON object, as sent.
+    pub extensions: Option<Box<RawValue>>,
+}
+
+/// The kind of a GraphQL operation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OperationKind {
+    /// Reads once, or lives on when it is `@live`.
+    Query,
+    /// Writes; never run for a GET.
+    Mutation,
+    /// Yields events until it ends.
+    Subscription,
+}
+
+/// A complete GraphQL response.
+#[derive(Clone, Debug)]
+pub struct GraphqlResponse {
+    /// The response map as JSON text: `{"data": …}` or `{"errors": […]}`.
+    pub body: Bytes,
+    /// Whether the map has a `data` entry, be it `null`. Without it the request failed before execution.
+    pub has_data: bool,
+    /// Why the request failed before execution; it chooses the HTTP status where the media type has one.
+    pub failure: Option<ErrorCode>,
+}
+
+impl GraphqlResponse {
+    /// A request error: nothing was executed, and `message` says what would be right.
+    ///
+    /// ```
+    /// use thalweg_gateway::GraphqlResponse;
+    /// use thalweg_model::ErrorCode;
+    /// let response = GraphqlResponse::request_error(ErrorCode::ParseFailed, "expected a name");
+    /// assert_eq!(
+    ///     &response.body[..],
+    ///     br#"{"errors":[{"message":"expected a name","extensions":{"code":"PARSE_FAILED"}}]}"#
+    /// );
+    /// ```
+    pub fn request_error(code: ErrorCode, message: &str) -> Self {
+        let mut body = b"{\"errors\":".to_vec();
+        body.extend_from_slice(&errors_list(code, message));
+        body.push(b'}');
+        Self {
+            body: Bytes::from(body),
+            has_data: false,
+            failure: Some(code),
+        }
+    }
+}
+
+/// One result of a live operation.
+#[derive(Clone, Debug)]
+pub struct LiveEvent {
+    /// The state that the result shows; a client resumes from it.
+    pub commit_ts: CommitTs,
+    /// A complete GraphQL response map.
+    pub body: Bytes,
+}
+
+/// What a live operation yields.
+#[derive(Clone, Debug)]
+pub enum LiveItem {
+    /// A new result.
+    Event(LiveEvent),
+    /// The operation cannot go on; a JSON list of GraphQL errors. Nothing follows.
+    Ended(Bytes),
+    /// The operation has finished. Nothing follows.
+    Complete,
+}
+
+/// Why an import or export cannot begin or go on.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("{message}")]
+pub struct ApiError {
+    /// The published code.
+    pub code: ErrorCode,
+    /// What was wrong, and what would be right.
+    pub message: String,
+}
+
+impl ApiError {
+    /// An error with a code and a message.
+    pub fn new(code: ErrorCode, message: impl Into<String>) -> Self {
+        Self {
+            code,
+            message: message.into(),
+        }
+    }
+}
+
+/// How documents are to be imported.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ImportOptions {
+    /// The field that holds a document's id, instead of `id`.
+    pub id_field: Option<FieldPath>,
+    /// All documents in one transaction, or none.
+    pub atomic: bool,
+}
+
+/// One well-formed document of an import.
+#[derive(Clone, Debug)]
+pub struct ImportRecord {
+    /// The line of the body on which it begins, counted from 1.
+    pub line: u64,
+    /// The document.
+    pub document: Document,
+}
+
+/// One document that an import did not take.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ImportFailure {
+    /// The line of the body that is to blame, counted from 1.
+    pub line: u64,
+    /// The published code.
+    pub code: ErrorCode,
+    /// What was wrong with it.
+    pub message: String,
+}
+
+impl fmt::Display for ImportFailure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "line {}: {}", self.line, self.message)
+    }
+}
+
+/// What became of some documents of an import.
+#[derive(Clone, Debug, Default)]
+pub struct ImportOutcome {
+    /// How many were new.
+    pub inserted: u64,
+    /// How many took the place of a document with the same id.
+    pub replaced: u64,
+    /// Those that were not taken.
+    pub failures: Vec<ImportFailure>,
+}
+
+/// An import under way. Dropping it abandons what has not been committed.
+pub trait ImportSink: Send + 'static {
+    /// Takes a batch: about 1,000 documents or 1 MiB of text, in the order of the body.
+    ///
+    /// Unless the import is atomic, the batch is one transaction and is durable on return; a document that
+    /// cannot be stored is among the failures and the others are in. An atomic import only collects and
+    /// checks here. An error ends the whole import.
+    fn push(
+        &mut self,
+        records: Vec<ImportRecord>,
+    ) -> impl Future<Output = Result<ImportOutcome, ApiError>> + Send;
+
+    /// Commits what is still open: everything, if the import is atomic. Not called when an atomic import
+    /// had failures. The outcome counts only what `push` has not counted.
+    fn finish(self) -> impl Future<Output = Result<ImportOutcome, ApiError>> + Send;
+}
+
+/// The database as the gateway sees it.
+pub trait Api: Send + Sync + 'static {
+    /// A validated operation with coerced variables, pinned to the schema it was validated against.
+    type Operation: Send + Sync + 'static;
+    /// The results of a live operation. Polling it asks for the newest result; states that nobody asked
+    /// for in time are skipped behind it, so the gateway may be as slow as its client. Dropping it ends the
+    /// operation.
+    type Events: Stream<Item = LiveItem> + Send + 'static;
+    /// An import under way.
+    type Import: ImportSink;
+    /// NDJSON in chunks. An error cuts the response off, so that the client sees that it is not whole.
+    type Export: Stream<Item = Result<Bytes, ApiError>> + Send + 'static;
+
+    /// Parses, validates and coerces variables: fast, and without waiting for anything.
+    fn prepare(&self, request: GraphqlRequest) -> Result<Self::Operation, GraphqlResponse>;
+
+    /// What kind of operation it is.
+    fn kind(&self, operation: &Self::Operation) -> OperationKind;
+
+    /// Whether it is a query with `@live` switched on.
+    fn is_live(&self, operation: &Self::Operation) -> bool;
+
+    /// Runs a query or a mutation. A live query is answered once, with `extensions.thalweg.live: false`.
+    /// The gateway may drop the future of a query, never that of a mutation.
+    fn execute(&self, operation: Self::Operation) -> impl Future<Output = GraphqlResponse> + Send;
+
+    /// Registers a subscription or a live query. `resume_from` comes from the transport and has precedence
+    /// over what the request's extensions say.
+    fn subscribe(
+        &self,
+        operation: Self::Operation,
+        resume_from: Option<CommitTs>,
+    ) -> impl Future<Output = Result<Self::Events, GraphqlResponse>> + Send;
+
+    /// The API schema as SDL.
+    fn sdl(&self) -> Arc<str>;
+
+    /// Whether requests can be served now, else why not.
+    fn ready(&self) -> Result<(), String>;
+
+    /// Begins an import into a collection.
+    fn import(&self, collection: &str, options: ImportOptions) -> Result<Self::Import, ApiError>;
+
+    /// Begins an export of one snapshot of a collection; `meta` adds the system fields.
+    fn export(
+        &self,
+        collection: &str,
+        meta: bool,
+    ) -> impl Future<Output = Result<Self::Export, ApiError>> + Send;
+}

@@ -1,0 +1,57 @@
+//! Running operations so that neither a panic nor a vanished client does harm.
+
+use std::future::Future;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+
+use futures_util::FutureExt;
+use thalweg_model::{CommitTs, ErrorCode};
+
+use crate::api::{Api, GraphqlResponse, OperationKind};
+use crate::error::INTERNAL_MESSAGE;
+use crate::router::Shared;
+
+/// Runs a query or a mutation. Dropping the future cancels a query; a mutation runs to its end, because its
+/// outcome must not depend on when the client hung up.
+pub(crate) async fn execute<A: Api>(
+    shared: &Arc<Shared<A>>,
+    operation: A::Operation,
+) -> GraphqlResponse {
+    if shared.api.kind(&operation) != OperationKind::Mutation {
+        return caught(shared.api.execute(operation))
+            .await
+            .unwrap_or_else(internal);
+    }
+    let shared = Arc::clone(shared);
+    let run = tokio::spawn(async move { shared.api.execute(operation).await });
+    run.await.unwrap_or_else(|_| internal(Panicked))
+}
+
+/// Registers a subscription or a live query.
+pub(crate) async fn subscribe<A: Api>(
+    shared: &Arc<Shared<A>>,
+    operation: A::Operation,
+    resume_from: Option<CommitTs>,
+) -> Result<A::Events, GraphqlResponse> {
+    caught(shared.api.subscribe(operation, resume_from))
+        .await
+        .unwrap_or_else(|e| Err(internal(e)))
+}
+
+/// Something panicked. The panic hook has reported where.
+#[derive(Debug)]
+pub(crate) struct Panicked;
+
+/// Awaits a future and turns a panic into a value. What it touched is dropped with it, so nothing is seen
+/// in a half-changed state.
+pub(crate) async fn caught<F: Future>(future: F) -> Result<F::Output, Panicked> {
+    AssertUnwindSafe(future)
+        .catch_unwind()
+        .await
+        .map_err(|_| Panicked)
+}
+
+/// The response of an operation that panicked.
+pub(crate) fn internal(_: Panicked) -> GraphqlResponse {
+    GraphqlResponse::request_error(ErrorCode::Internal, INTERNAL_MESSAGE)
+}

@@ -1,0 +1,10 @@
+//! The gateway over real sockets, in front of a database double.
+
+mod double;
+mod graphql_http;
+mod http;
+mod import_export;
+mod pages;
+mod server;
+mod sse;
+mod websocket;

@@ -1,0 +1,210 @@
+//! Binding: the arguments of a plan's root fields become what the engine takes.
+//!
+//! Two kinds of mistakes. A value that does not fit its declared type refuses the request before anything runs; a
+//! value of the right type that cannot be meant (a negative `first`, a foreign cursor, a path patched twice) is an
+//! error of that field, at its place in the response.
+
+mod introspect;
+mod write;
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use thalweg_engine::{Deleted, FieldMask, Find, OrderKey, Predicate, fingerprint};
+use thalweg_model::{CollectionId, ErrorCode};
+use thalweg_schema_infer::{ApiCollection, CollectionSchema};
+
+use crate::document::locate;
+use crate::failure::{Failure, GraphqlError, Refusal};
+use crate::filter;
+use crate::input::{Coercion, Fields, Input, InputError, Variables};
+use crate::limits::Limits;
+use crate::node_id;
+use crate::order;
+use crate::page::Page;
+use crate::plan::selection::ConnectionSelection;
+use crate::plan::{Action, Plan, QueryAction};
+use crate::schema::{ParsedText, SchemaVersion};
+
+pub(crate) use write::Write;
+
+/// What a root field of a plan has been bound to.
+#[derive(Debug)]
+pub(crate) enum Bound {
+    /// The field takes no arguments.
+    Nothing,
+    /// The field's value, as JSON.
+    Json(Bytes),
+    /// The arguments cannot be meant.
+    Refused(Refusal),
+    /// The document that a global id names; `None` for a text that is no such id.
+    Node(Option<(CollectionId, String)>),
+    Document {
+        id: String,
+        deleted: Deleted,
+    },
+    List(Box<BoundList>),
+    Write(Write),
+}
+
+/// The arguments of a list field.
+#[derive(Debug)]
+pub(crate) struct BoundList {
+    pub(crate) find: Find,
+    /// Of the order, for cursors.
+    pub(crate) fingerprint: u32,
+}
+
+impl Bound {
+    /// About how much memory it takes, where that is much.
+    pub(crate) fn bytes(&self) -> usize {
+        match self {
+            Bound::Json(json) => json.len(),
+            _ => 0,
+        }
+    }
+}
+
+/// Everything that binding looks at.
+pub(crate) struct Binding<'a> {
+    pub(crate) schema: &'a SchemaVersion,
+    pub(crate) parsed: &'a ParsedText,
+    pub(crate) operation: &'a apollo_compiler::executable::Operation,
+    pub(crate) variables: &'a Variables,
+    pub(crate) limits: &'a Limits,
+}
+
+/// Binds all root fields, or tells everything that does not fit its type.
+pub(crate) fn bind(plan: &Plan, binding: &Binding<'_>) -> Result<Arc<[Bound]>, Failure> {
+    let Binding {
+        schema,
+        parsed,
+        operation,
+        variables,
+        limits,
+    } = *binding;
+    let mut coercion = Coercion::new(&schema.types, &operation.variables, limits.errors_max);
+    let arguments: Vec<Fields> = plan
+        .roots
+        .iter()
+        .map(|root| coercion.arguments(&root.field, variables))
+        .collect();
+    let errors = coercion.into_errors();
+    if !errors.is_empty() {
+        return Err(input_failure(errors, parsed));
+    }
+    let mut introspected = None;
+    let mut bound = Vec::with_capacity(plan.roots.len());
+    for (root, arguments) in plan.roots.iter().zip(&arguments) {
+        let done = match &root.action {
+            Action::TypeName(_) => Ok(Bound::Nothing),
+            Action::Introspection => {
+                if introspected.is_none() {
+                    introspected = Some(introspect::execute(binding)?);
+                }
+                let results = introspected.as_ref();
+                Ok(introspect::field(
+                    results.and_then(|results| results.get(root.target.key.as_str())),
+                ))
+            }
+            Action::Query(action) => query(action, arguments, limits),
+            Action::Mutation(action) => write::bind(action, arguments, limits).map(Bound::Write),
+        };
+        bound.push(done.unwrap_or_else(Bound::Refused));
+    }
+    Ok(bound.into())
+}
+
+/// The failure of a request whose input values do not fit their types.
+pub(crate) fn input_failure(errors: Vec<InputError>, parsed: &ParsedText) -> Failure {
+    let sources = &parsed.document.sources;
+    let errors = errors
+        .into_iter()
+        .map(|error| GraphqlError::new(error.code, error.message).at(locate(error.span, sources)))
+        .collect();
+    Failure::from_errors(errors, ErrorCode::BadRequest)
+}
+
+fn query(action: &QueryAction, arguments: &Fields, limits: &Limits) -> Result<Bound, Refusal> {
+    Ok(match action {
+        QueryAction::Collections(_) | QueryAction::Schema(_) => Bound::Nothing,
+        QueryAction::Node(_) => {
+            Bound::Node(arguments.text("nodeId").and_then(|id| node_id::parse(&id)))
+        }
+        QueryAction::ById { .. } => Bound::Document {
+            id: arguments.text("id").unwrap_or_default(),
+            deleted: deleted(arguments),
+        },
+        QueryAction::List {
+            collection,
+            selection,
+        } => Bound::List(Box::new(list(collection, selection, arguments, limits)?)),
+    })
+}
+
+fn list(
+    collection: &ApiCollection,
+    selection: &ConnectionSelection,
+    arguments: &Fields,
+    limits: &Limits,
+) -> Result<BoundList, Refusal> {
+    let order = match arguments.present("orderBy") {
+        Some(elements) => order::keys(&collection.schema, elements.as_list())?,
+        None => Vec::new(),
+    };
+    let fingerprint = fingerprint(&order);
+    let page = Page::from_arguments(arguments, fingerprint, limits)?;
+    let find = Find {
+        collection: collection.id,
+        filter: filter_argument(&collection.schema, arguments)?,
+        deleted: deleted(arguments),
+        order: Arc::<[OrderKey]>::from(order),
+        after: page.after,
+        before: page.before,
+        offset: page.offset,
+        limit: if selection.reads_rows { page.limit } else { 0 },
+        from_end: page.from_end,
+        count_total: selection.counts_total,
+        read: selection.mask.clone(),
+    };
+    Ok(BoundList { find, fingerprint })
+}
+
+fn filter_argument(
+    schema: &CollectionSchema,
+    arguments: &Fields,
+) -> Result<Arc<Predicate>, Refusal> {
+    match arguments.present("filter").and_then(Input::as_object) {
+        Some(filter) => filter::predicate(schema, filter).map(Arc::new),
+        None => Ok(Arc::new(Predicate::True)),
+    }
+}
+
+/// All documents that a bulk mutation's filter selects, in order of their ids, and one more than it may change.
+fn find_all(
+    collection: &ApiCollection,
+    arguments: &Fields,
+    limits: &Limits,
+) -> Result<Find, Refusal> {
+    Ok(Find {
+        collection: collection.id,
+        filter: filter_argument(&collection.schema, arguments)?,
+        deleted: Deleted::Exclude,
+        order: Arc::from([]),
+        after: None,
+        before: None,
+        offset: 0,
+        limit: limits.bulk_writes_max.saturating_add(1),
+        from_end: false,
+        count_total: false,
+        read: FieldMask::none(),
+    })
+}
+
+fn deleted(arguments: &Fields) -> Deleted {
+    match arguments.text("deleted").as_deref() {
+        Some("INCLUDE") => Deleted::Include,
+        Some("ONLY") => Deleted::Only,
+        _ => Deleted::Exclude,
+    }
+}

@@ -1,0 +1,241 @@
+//! The arguments of mutations.
+
+use std::sync::Arc;
+
+use thalweg_engine::Find;
+use thalweg_model::{Document, DocumentId, ErrorCode, Patch, Value};
+use thalweg_schema_infer::CollectionSchema;
+
+use super::find_all;
+use crate::failure::Refusal;
+use crate::input::{Fields, Input};
+use crate::limits::Limits;
+use crate::new_document::{self, NewDocument, document_id};
+use crate::patch;
+use crate::plan::{BulkMutation, CollectionMutation, DocumentMutation, MutationAction};
+
+/// What a root field of a mutation writes.
+#[derive(Debug)]
+pub(crate) enum Write {
+    Create(NewDocument),
+    CreateMany(Vec<NewDocument>),
+    Update {
+        id: DocumentId,
+        patch: Patch,
+        if_version: Option<u64>,
+    },
+    /// Creates the document, or merges it into the one that is there.
+    Upsert {
+        id: DocumentId,
+        document: Document,
+        patch: Patch,
+    },
+    Replace {
+        id: DocumentId,
+        document: Document,
+        if_version: Option<u64>,
+    },
+    Delete {
+        id: DocumentId,
+        permanent: bool,
+        if_version: Option<u64>,
+    },
+    Restore {
+        id: DocumentId,
+    },
+    UpdateMany {
+        find: Find,
+        patch: Patch,
+    },
+    DeleteMany {
+        find: Find,
+        permanent: bool,
+    },
+    Insert {
+        collection: Arc<str>,
+        create: bool,
+        documents: Vec<Document>,
+    },
+    CreateCollection {
+        name: Arc<str>,
+    },
+    RenameCollection {
+        from: Arc<str>,
+        to: Arc<str>,
+    },
+    TruncateCollection {
+        name: Arc<str>,
+    },
+    DropCollection {
+        name: Arc<str>,
+    },
+}
+
+pub(super) fn bind(
+    action: &MutationAction,
+    arguments: &Fields,
+    limits: &Limits,
+) -> Result<Write, Refusal> {
+    match action {
+        MutationAction::Document {
+            operation,
+            collection,
+            ..
+        } => document(*operation, &collection.schema, arguments),
+        MutationAction::CreateMany { collection, .. } => {
+            let inputs = arguments
+                .present("inputs")
+                .map(Input::as_list)
+                .unwrap_or_default();
+            let documents = inputs.iter().map(|input| {
+                let input = input.as_object().ok_or_else(|| required("inputs"))?;
+                new_document::from_input(&collection.schema, input, None)
+            });
+            Ok(Write::CreateMany(documents.collect::<Result<_, _>>()?))
+        }
+        MutationAction::Bulk {
+            operation,
+            collection,
+            ..
+        } => {
+            let find = find_all(collection, arguments, limits)?;
+            Ok(match operation {
+                BulkMutation::Update => Write::UpdateMany {
+                    find,
+                    patch: patch_argument(&collection.schema, arguments)?,
+                },
+                BulkMutation::Delete => Write::DeleteMany {
+                    find,
+                    permanent: arguments.flag("permanent"),
+                },
+            })
+        }
+        MutationAction::InsertDocuments => insert(arguments, limits),
+        MutationAction::Collection { operation, .. } => Ok(match operation {
+            CollectionMutation::Create => Write::CreateCollection {
+                name: name(arguments, "name")?,
+            },
+            CollectionMutation::Rename => Write::RenameCollection {
+                from: name(arguments, "from")?,
+                to: name(arguments, "to")?,
+            },
+            CollectionMutation::Truncate => Write::TruncateCollection {
+                name: name(arguments, "name")?,
+            },
+            CollectionMutation::Drop => Write::DropCollection {
+                name: name(arguments, "name")?,
+            },
+        }),
+    }
+}
+
+fn document(
+    operation: DocumentMutation,
+    schema: &CollectionSchema,
+    arguments: &Fields,
+) -> Result<Write, Refusal> {
+    let id = || document_id(&arguments.text("id").unwrap_or_default());
+    Ok(match operation {
+        DocumentMutation::Create => {
+            let input = input_argument(arguments)?;
+            Write::Create(new_document::from_input(
+                schema,
+                input,
+                arguments.present("id"),
+            )?)
+        }
+        DocumentMutation::Update => Write::Update {
+            id: id()?,
+            patch: patch_argument(schema, arguments)?,
+            if_version: if_version(arguments)?,
+        },
+        DocumentMutation::Upsert => {
+            let input = input_argument(arguments)?;
+            let given = new_document::from_input(schema, input, arguments.present("id"))?;
+            let operations = new_document::merge_operations(schema, input)?;
+            Write::Upsert {
+                id: id()?,
+                document: given.document,
+                patch: patch::finish(operations)?,
+            }
+        }
+        DocumentMutation::Replace => {
+            let input = input_argument(arguments)?;
+            let given = new_document::from_input(schema, input, arguments.present("id"))?;
+            Write::Replace {
+                id: id()?,
+                document: given.document,
+                if_version: if_version(arguments)?,
+            }
+        }
+        DocumentMutation::Delete => Write::Delete {
+            id: id()?,
+            permanent: arguments.flag("permanent"),
+            if_version: if_version(arguments)?,
+        },
+        DocumentMutation::Restore => Write::Restore { id: id()? },
+    })
+}
+
+fn insert(arguments: &Fields, limits: &Limits) -> Result<Write, Refusal> {
+    let items = arguments
+        .present("documents")
+        .map(Input::as_list)
+        .unwrap_or_default();
+    let mut documents = Vec::with_capacity(items.len());
+    for (index, item) in items.iter().enumerate() {
+        let value: Option<&Value> = item.as_scalar();
+        let document = value.and_then(|value| Document::from_value(value.clone()).ok());
+        documents.push(document.ok_or_else(|| {
+            Refusal::bad_request(format!(
+                "documents[{index}] is not a JSON object; documents are"
+            ))
+        })?);
+    }
+    let collection = name(arguments, "collection")?;
+    Ok(Write::Insert {
+        collection,
+        create: limits.auto_create,
+        documents,
+    })
+}
+
+fn input_argument(arguments: &Fields) -> Result<&Fields, Refusal> {
+    arguments
+        .present("input")
+        .and_then(Input::as_object)
+        .ok_or_else(|| required("input"))
+}
+
+fn patch_argument(schema: &CollectionSchema, arguments: &Fields) -> Result<Patch, Refusal> {
+    let input = arguments.present("patch").and_then(Input::as_object);
+    patch::from_input(schema, input.ok_or_else(|| required("patch"))?)
+}
+
+fn if_version(arguments: &Fields) -> Result<Option<u64>, Refusal> {
+    let Some(given) = arguments.present("ifVersion") else {
+        return Ok(None);
+    };
+    let version = given.as_scalar().and_then(|value| value.as_ref().as_i64());
+    match version.and_then(|version| u64::try_from(version).ok()) {
+        Some(version) => Ok(Some(version)),
+        None => Err(Refusal::bad_request(
+            "ifVersion is a document's _version, which is 1 or more",
+        )),
+    }
+}
+
+fn name(arguments: &Fields, argument: &str) -> Result<Arc<str>, Refusal> {
+    arguments
+        .text(argument)
+        .map(Arc::from)
+        .ok_or_else(|| required(argument))
+}
+
+/// Coercion has made sure of required arguments; this is for what it could not.
+fn required(argument: &str) -> Refusal {
+    Refusal {
+        code: ErrorCode::BadRequest,
+        message: format!("the argument {argument} is required"),
+    }
+}

@@ -1,0 +1,120 @@
+//! From text to a validated document.
+
+use std::sync::Arc;
+
+use apollo_compiler::diagnostic::ToCliReport;
+use apollo_compiler::parser::{Parser, SourceMap, SourceSpan};
+use apollo_compiler::validation::{DiagnosticList, Valid};
+use apollo_compiler::{ExecutableDocument, Schema};
+use thalweg_model::ErrorCode;
+
+use crate::failure::{Failure, GraphqlError, Location};
+use crate::limits::{Limits, PARSER_DEPTH_MAX};
+
+/// Parses and validates an operation's text against the API schema, within the limits.
+pub(crate) fn parse(
+    text: &str,
+    schema: &Valid<Schema>,
+    limits: &Limits,
+) -> Result<Arc<Valid<ExecutableDocument>>, Failure> {
+    limits.check_text(text)?;
+    if text.trim().is_empty() {
+        return Err(Failure::new(
+            ErrorCode::ParseFailed,
+            "the operation's text is empty",
+        ));
+    }
+    let mut parser = Parser::new()
+        .recursion_limit(PARSER_DEPTH_MAX)
+        .token_limit(limits.tokens_max);
+    let syntax = parser
+        .parse_ast(text, "operation")
+        .map_err(|refused| syntax_failure(&refused.errors, text, limits))?;
+    limits.check_document(&syntax)?;
+    let document = syntax.to_executable_validate(schema).map_err(|refused| {
+        let errors = collect(&refused.errors, text, ErrorCode::ValidationFailed, limits);
+        Failure::from_errors(errors, ErrorCode::ValidationFailed)
+    })?;
+    Ok(Arc::new(document))
+}
+
+/// The line and column of a span.
+pub(crate) fn locate(span: Option<SourceSpan>, sources: &SourceMap) -> Option<Location> {
+    let found = span?.line_column(sources)?;
+    Some(Location {
+        line: found.line,
+        column: found.column,
+    })
+}
+
+/// Syntax errors, where the parser's own bounds are told apart by their message: it gives no other sign.
+fn syntax_failure(diagnostics: &DiagnosticList, text: &str, limits: &Limits) -> Failure {
+    for error in collect(diagnostics, text, ErrorCode::LimitExceeded, limits) {
+        if error.message.contains("token limit") {
+            let message = format!(
+                "the operation's text has more than {} tokens, which is the most that is allowed: put data into variables",
+                limits.tokens_max
+            );
+            return GraphqlError { message, ..error }.into();
+        }
+        if error.message.contains("recursion limit") {
+            let message = format!(
+                "the operation's text nests deeper than {PARSER_DEPTH_MAX} levels; selections may nest {} deep",
+                limits.depth_max
+            );
+            return GraphqlError { message, ..error }.into();
+        }
+    }
+    let errors = collect(diagnostics, text, ErrorCode::ParseFailed, limits);
+    Failure::from_errors(errors, ErrorCode::ParseFailed)
+}
+
+fn collect(
+    diagnostics: &DiagnosticList,
+    text: &str,
+    code: ErrorCode,
+    limits: &Limits,
+) -> Vec<GraphqlError> {
+    let mut errors: Vec<GraphqlError> = Vec::new();
+    for diagnostic in diagnostics.iter() {
+        let mut message = diagnostic.error.to_string();
+        if message == MISSING_SELECTION {
+            let span = diagnostic.error.location();
+            let field = span.and_then(|span| text.get(span.offset()..span.end_offset()));
+            let Some(explained) = missing_selection(field.unwrap_or_default()) else {
+                continue;
+            };
+            message = explained;
+        }
+        let location = locate(diagnostic.error.location(), diagnostic.sources);
+        let error = GraphqlError::new(code, message).at(location);
+        if errors.last() != Some(&error) {
+            errors.push(error);
+        }
+    }
+    let hidden = errors.len().saturating_sub(limits.errors_max);
+    if hidden > 0 {
+        errors.truncate(limits.errors_max);
+        errors.push(GraphqlError::new(
+            code,
+            format!("{hidden} more errors are not shown"),
+        ));
+    }
+    errors
+}
+
+/// What the validator says of a field that lacks a selection, without saying which field.
+const MISSING_SELECTION: &str = "interface, union and object types must have a subselection set";
+
+/// The same, said of the field. `None` where the field's text does have a selection: then all of it was in error,
+/// and those errors are told already.
+fn missing_selection(field: &str) -> Option<String> {
+    if field.trim_end().ends_with('}') {
+        return None;
+    }
+    let name = field.split_once('(').map_or(field, |(name, _)| name).trim();
+    let name = name.rsplit(':').next().unwrap_or(name).trim();
+    Some(format!(
+        "the field `{name}` holds objects, so it needs a selection: `{name} {{ … }}`"
+    ))
+}

@@ -1,0 +1,212 @@
+//! Errors as GraphQL clients see them.
+//!
+//! A [`GraphqlError`] is one entry of `errors`; a [`Failure`] is a request that was refused before anything ran, so
+//! its response has no `data`. Both know their [`ErrorCode`] and write themselves as JSON.
+
+use bytes::Bytes;
+use thalweg_model::{ErrorCode, write_json_string};
+
+/// A place in the operation's text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Location {
+    /// The line, from 1.
+    pub line: usize,
+    /// The column, from 1, in characters.
+    pub column: usize,
+}
+
+/// A step on the way from the root of the response to a value.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PathSegment {
+    /// A response key.
+    Key(Box<str>),
+    /// A position in a list, from 0.
+    Index(usize),
+}
+
+/// One entry of a response's `errors`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GraphqlError {
+    /// `extensions.code`.
+    pub code: ErrorCode,
+    /// What was wrong, where, and what would be right.
+    pub message: String,
+    /// The places in the operation's text that it is about.
+    pub locations: Vec<Location>,
+    /// The field of the response that it is about; empty when it is about the whole request.
+    pub path: Vec<PathSegment>,
+}
+
+impl GraphqlError {
+    /// An error about the whole request.
+    pub fn new(code: ErrorCode, message: impl Into<String>) -> Self {
+        GraphqlError {
+            code,
+            message: message.into(),
+            locations: Vec::new(),
+            path: Vec::new(),
+        }
+    }
+
+    /// The same error at a place in the text.
+    #[must_use]
+    pub fn at(mut self, location: Option<Location>) -> Self {
+        self.locations.extend(location);
+        self
+    }
+
+    /// Appends the error as a JSON object.
+    pub fn write(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(b"{\"message\":");
+        write_json_string(&self.message, out);
+        if !self.locations.is_empty() {
+            out.extend_from_slice(b",\"locations\":[");
+            for (index, location) in self.locations.iter().enumerate() {
+                if index > 0 {
+                    out.push(b',');
+                }
+                let Location { line, column } = location;
+                out.extend_from_slice(
+                    format!("{{\"line\":{line},\"column\":{column}}}").as_bytes(),
+                );
+            }
+            out.push(b']');
+        }
+        if !self.path.is_empty() {
+            out.extend_from_slice(b",\"path\":[");
+            for (index, segment) in self.path.iter().enumerate() {
+                if index > 0 {
+                    out.push(b',');
+                }
+                match segment {
+                    PathSegment::Key(key) => write_json_string(key, out),
+                    PathSegment::Index(index) => {
+                        out.extend_from_slice(index.to_string().as_bytes());
+                    }
+                }
+            }
+            out.push(b']');
+        }
+        out.extend_from_slice(b",\"extensions\":{\"code\":\"");
+        out.extend_from_slice(self.code.as_str().as_bytes());
+        out.extend_from_slice(b"\"}}");
+    }
+}
+
+/// Appends `"errors":[…]` without anything around it.
+pub(crate) fn write_errors(errors: &[GraphqlError], out: &mut Vec<u8>) {
+    out.extend_from_slice(b"\"errors\":[");
+    for (index, error) in errors.iter().enumerate() {
+        if index > 0 {
+            out.push(b',');
+        }
+        error.write(out);
+    }
+    out.push(b']');
+}
+
+/// A request that was refused before it ran: a *request error* in the words of the GraphQL specification.
+///
+/// Never without an error.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failure {
+    errors: Vec<GraphqlError>,
+}
+
+impl Failure {
+    /// A refusal for one reason.
+    pub fn new(code: ErrorCode, message: impl Into<String>) -> Self {
+        Failure {
+            errors: vec![GraphqlError::new(code, message)],
+        }
+    }
+
+    /// A refusal for several reasons; `fallback` is the reason when the list is empty.
+    pub(crate) fn from_errors(errors: Vec<GraphqlError>, fallback: ErrorCode) -> Self {
+        if errors.is_empty() {
+            return Failure::new(fallback, "the request could not be read");
+        }
+        Failure { errors }
+    }
+
+    /// The code of the first error, by which a transport chooses its status.
+    pub fn code(&self) -> ErrorCode {
+        self.errors
+            .first()
+            .map_or(ErrorCode::Internal, |error| error.code)
+    }
+
+    /// The errors, at least one.
+    pub fn errors(&self) -> &[GraphqlError] {
+        &self.errors
+    }
+
+    /// The complete response: `{"errors":[…]}`.
+    pub fn body(&self) -> Bytes {
+        let mut out = Vec::with_capacity(256);
+        out.push(b'{');
+        write_errors(&self.errors, &mut out);
+        out.push(b'}');
+        Bytes::from(out)
+    }
+
+    /// The errors alone, `[…]`, as the `error` message of `graphql-transport-ws` carries them.
+    pub fn errors_json(&self) -> Bytes {
+        let mut out = Vec::with_capacity(256);
+        out.push(b'[');
+        for (index, error) in self.errors.iter().enumerate() {
+            if index > 0 {
+                out.push(b',');
+            }
+            error.write(&mut out);
+        }
+        out.push(b']');
+        Bytes::from(out)
+    }
+}
+
+impl From<GraphqlError> for Failure {
+    fn from(error: GraphqlError) -> Self {
+        Failure {
+            errors: vec![error],
+        }
+    }
+}
+
+impl std::fmt::Display for Failure {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        for (index, error) in self.errors.iter().enumerate() {
+            if index > 0 {
+                formatter.write_str("; ")?;
+            }
+            formatter.write_str(&error.message)?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for Failure {}
+
+/// Why the arguments of one root field cannot be taken, before it is known where in the response that is.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub(crate) struct Refusal {
+    pub(crate) code: ErrorCode,
+    pub(crate) message: String,
+}
+
+impl Refusal {
+    pub(crate) fn bad_request(message: impl Into<String>) -> Self {
+        Refusal {
+            code: ErrorCode::BadRequest,
+            message: message.into(),
+        }
+    }
+
+    pub(crate) fn limit(message: impl Into<String>) -> Self {
+        Refusal {
+            code: ErrorCode::LimitExceeded,
+            message: message.into(),
+        }
+    }
+}

@@ -1,0 +1,56 @@
+//! A GraphQL operation, from text to bytes.
+//!
+//! The way of a request, one module a step:
+//!
+//! | step | modules |
+//! |---|---|
+//! | a request is read | [`request`](Request), [`failure`](Failure) |
+//! | its text is parsed and validated within [`Limits`], once per API schema | `limits`, `document`, `schema`, `cache` |
+//! | the operation is compiled to a plan: conditions decided, fields merged, keys encoded | `plan` |
+//! | variables and arguments are coerced to their types | `input` |
+//! | and bound to what the engine takes | `bind`, `filter`, `order`, `page`, `new_document`, `patch`, `node_id` |
+//! | a query runs on a snapshot, a mutation as a transaction | `run`, `mutate` |
+//! | and writes its response straight from stored bytes | `render` |
+//!
+//! [`Resolvers`] is the door: [`Resolvers::prepare`] gives an [`Operation`], [`Resolvers::run`] and
+//! [`Resolvers::mutate`] give an [`Evaluation`].
+//!
+//! Invariants
+//!
+//! - An operation is pinned to the version of the API schema that it was prepared against.
+//! - Whatever a request holds, it ends in a precise error or in a response, within the limits: no panic, no unbounded
+//!   recursion, no time that grows faster than the text.
+//! - [`Evaluation::dependencies`] covers everything that [`Evaluation::result`] shows.
+//! - No tree of values is built for a response.
+//!
+//! Not here: HTTP and WebSocket (`gateway`), sharing and waking of live queries (`subscriptions`), storage and
+//! conflicts (`engine`), how types follow from documents (`schema-infer`).
+
+mod bind;
+mod cache;
+mod document;
+mod failure;
+mod filter;
+mod input;
+mod limits;
+mod mutate;
+mod new_document;
+mod node_id;
+mod operation;
+mod order;
+mod page;
+mod patch;
+mod plan;
+mod render;
+mod request;
+mod resolvers;
+mod run;
+mod schema;
+
+pub use failure::{Failure, GraphqlError, Location, PathSegment};
+pub use limits::Limits;
+pub use operation::{Operation, OperationKey};
+pub use plan::OperationKind;
+pub use render::Evaluation;
+pub use request::Request;
+pub use resolvers::Resolvers;

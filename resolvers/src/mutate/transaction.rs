@@ -1,0 +1,288 @@
+//! The code of a mutation's transaction: bound root fields become intents.
+//!
+//! It may run several times, so it has no effect but through the transaction and what it returns.
+
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use thalweg_engine::{
+    Catalog, CollectionRef, EngineError, Find, Intent, Transaction, TransactionError,
+};
+use thalweg_model::{CollectionId, DocumentId, ErrorCode};
+use thalweg_schema_infer::ApiCollection;
+
+use crate::bind::{Bound, Write};
+use crate::new_document::NewDocument;
+use crate::operation::Prepared;
+use crate::plan::{Action, MutationAction};
+
+/// What the transaction's code gives beside its steps.
+pub(super) struct Written {
+    /// The first step of each root field, and behind the last the number of steps.
+    pub(super) starts: Vec<usize>,
+    /// The ids that each bulk root field selected.
+    pub(super) selected: Vec<Vec<Box<str>>>,
+    /// The catalog before, where a root field changes collections: a dropped one is shown as it was.
+    pub(super) before: Option<Arc<Catalog>>,
+}
+
+/// The transaction's code: turns bound root fields into intents.
+pub(super) fn write_all(
+    prepared: &Prepared,
+    starts: &Mutex<Vec<usize>>,
+    transaction: &mut Transaction<'_>,
+) -> Result<Written, TransactionError> {
+    let mut writer = Writer {
+        transaction,
+        steps: 0,
+        written: Written {
+            starts: Vec::new(),
+            selected: Vec::new(),
+            before: None,
+        },
+        touched: Vec::new(),
+    };
+    starts.lock().clear();
+    for (root, bound) in prepared.plan.roots.iter().zip(prepared.bound.iter()) {
+        starts.lock().push(writer.steps);
+        writer.written.starts.push(writer.steps);
+        let mut selected = Vec::new();
+        if let (Action::Mutation(action), Bound::Write(write)) = (&root.action, bound) {
+            selected = writer.root(action, write)?;
+        }
+        writer.written.selected.push(selected);
+    }
+    let steps = writer.steps;
+    writer.written.starts.push(steps);
+    Ok(writer.written)
+}
+
+struct Writer<'w, 's> {
+    transaction: &'w mut Transaction<'s>,
+    steps: usize,
+    written: Written,
+    /// The collections that earlier root fields write.
+    touched: Vec<CollectionRef>,
+}
+
+impl Writer<'_, '_> {
+    fn root(
+        &mut self,
+        action: &MutationAction,
+        write: &Write,
+    ) -> Result<Vec<Box<str>>, TransactionError> {
+        match action {
+            MutationAction::Document { collection, .. }
+            | MutationAction::CreateMany { collection, .. } => {
+                self.documents(collection, write)?;
+                Ok(Vec::new())
+            }
+            MutationAction::Bulk { collection, .. } => self.bulk(collection.id, write),
+            MutationAction::InsertDocuments => {
+                let Write::Insert {
+                    collection,
+                    create,
+                    documents,
+                } = write
+                else {
+                    return Ok(Vec::new());
+                };
+                let collection = CollectionRef::Name {
+                    name: Arc::clone(collection),
+                    create: *create,
+                };
+                for document in documents {
+                    let document = document.clone();
+                    self.write(Intent::Create {
+                        collection: collection.clone(),
+                        id: None,
+                        document,
+                    })?;
+                }
+                self.touched.push(collection);
+                Ok(Vec::new())
+            }
+            MutationAction::Collection { .. } => {
+                self.collection(write)?;
+                Ok(Vec::new())
+            }
+        }
+    }
+
+    fn write(&mut self, intent: Intent) -> Result<(), TransactionError> {
+        self.transaction.write(intent)?;
+        self.steps += 1;
+        Ok(())
+    }
+
+    fn documents(&mut self, api: &ApiCollection, write: &Write) -> Result<(), TransactionError> {
+        let collection = api.id;
+        self.touched.push(CollectionRef::Id(collection));
+        match write {
+            Write::Create(new) => self.write(create(collection, new)),
+            Write::CreateMany(documents) => documents
+                .iter()
+                .try_for_each(|new| self.write(create(collection, new))),
+            Write::Update {
+                id,
+                patch,
+                if_version,
+            } => self.write(Intent::Patch {
+                collection,
+                id: id.clone(),
+                patch: patch.clone(),
+                if_version: *if_version,
+                otherwise: None,
+            }),
+            Write::Upsert {
+                id,
+                document,
+                patch,
+            } => self.write(Intent::Patch {
+                collection,
+                id: id.clone(),
+                patch: patch.clone(),
+                if_version: None,
+                otherwise: Some(document.clone()),
+            }),
+            Write::Replace {
+                id,
+                document,
+                if_version,
+            } => self.write(Intent::Replace {
+                collection,
+                id: id.clone(),
+                document: document.clone(),
+                if_version: *if_version,
+            }),
+            Write::Delete {
+                id,
+                permanent,
+                if_version,
+            } => self.write(Intent::Delete {
+                collection,
+                id: id.clone(),
+                permanent: *permanent,
+                if_version: *if_version,
+            }),
+            Write::Restore { id } => self.write(Intent::Restore {
+                collection,
+                id: id.clone(),
+            }),
+            _ => Ok(()),
+        }
+    }
+
+    /// A bulk mutation reads what it selects on the transaction's snapshot, which does not show earlier root fields'
+    /// writes; so it is refused behind one of the same collection rather than let it miss documents.
+    fn bulk(
+        &mut self,
+        collection: CollectionId,
+        write: &Write,
+    ) -> Result<Vec<Box<str>>, TransactionError> {
+        let name = self
+            .transaction
+            .catalog()
+            .by_id(collection)
+            .map(|found| Arc::clone(&found.name));
+        let is_touched = self.touched.iter().any(|touched| match touched {
+            CollectionRef::Id(id) => *id == collection,
+            CollectionRef::Name { name: touched, .. } => name.as_ref() == Some(touched),
+        });
+        if is_touched {
+            return Err(TransactionError::Refused {
+                code: ErrorCode::BadRequest,
+                message: "a bulk mutation must come before other writes to its collection; put it first, or send it on its own".to_owned(),
+                part: self.steps,
+            });
+        }
+        self.touched.push(CollectionRef::Id(collection));
+        match write {
+            Write::UpdateMany { find, patch } => self.each(find, |id| Intent::Patch {
+                collection,
+                id,
+                patch: patch.clone(),
+                if_version: None,
+                otherwise: None,
+            }),
+            Write::DeleteMany { find, permanent } => self.each(find, |id| Intent::Delete {
+                collection,
+                id,
+                permanent: *permanent,
+                if_version: None,
+            }),
+            _ => Ok(Vec::new()),
+        }
+    }
+
+    fn each(
+        &mut self,
+        find: &Find,
+        intent: impl Fn(DocumentId) -> Intent,
+    ) -> Result<Vec<Box<str>>, TransactionError> {
+        let records = self.transaction.find(find)?;
+        let writes_max = find.limit.saturating_sub(1);
+        if records.len() > writes_max {
+            return Err(TransactionError::Refused {
+                code: ErrorCode::LimitExceeded,
+                message: format!(
+                    "the filter selects more than {writes_max} documents, which is the most that one bulk mutation may write; narrow it and send several"
+                ),
+                part: self.steps,
+            });
+        }
+        let mut ids = Vec::with_capacity(records.len());
+        for record in &records {
+            let id =
+                DocumentId::new(record.id()).map_err(|_| EngineError::Corrupt { what: "id" })?;
+            ids.push(id.as_str().into());
+            self.write(intent(id))?;
+        }
+        Ok(ids)
+    }
+
+    fn collection(&mut self, write: &Write) -> Result<(), TransactionError> {
+        let (intent, name) = match write {
+            Write::CreateCollection { name } => (
+                Intent::CreateCollection {
+                    name: Arc::clone(name),
+                },
+                name,
+            ),
+            Write::RenameCollection { from, to } => (
+                Intent::RenameCollection {
+                    from: Arc::clone(from),
+                    to: Arc::clone(to),
+                },
+                from,
+            ),
+            Write::TruncateCollection { name } => (
+                Intent::TruncateCollection {
+                    name: Arc::clone(name),
+                },
+                name,
+            ),
+            Write::DropCollection { name } => (
+                Intent::DropCollection {
+                    name: Arc::clone(name),
+                },
+                name,
+            ),
+            _ => return Ok(()),
+        };
+        self.touched.push(CollectionRef::Name {
+            name: Arc::clone(name),
+            create: false,
+        });
+        self.written.before = Some(Arc::clone(self.transaction.catalog()));
+        self.write(intent)
+    }
+}
+
+fn create(collection: CollectionId, new: &NewDocument) -> Intent {
+    Intent::Create {
+        collection: CollectionRef::Id(collection),
+        id: new.id.clone(),
+        document: new.document.clone(),
+    }
+}

@@ -1,0 +1,88 @@
+//! A prepared operation: everything about a request that does not depend on the data.
+
+use std::sync::Arc;
+
+use thalweg_model::{CollectionId, CommitTs, Value};
+
+use crate::bind::Bound;
+use crate::plan::{OperationKind, Plan};
+use crate::schema::SchemaVersion;
+
+/// An operation that is parsed, validated, planned and bound to its variables, against one version of the API
+/// schema. Cheap to clone.
+#[derive(Clone)]
+pub struct Operation {
+    pub(crate) inner: Arc<Prepared>,
+}
+
+pub(crate) struct Prepared {
+    pub(crate) schema: Arc<SchemaVersion>,
+    pub(crate) plan: Arc<Plan>,
+    pub(crate) bound: Arc<[Bound]>,
+    pub(crate) key: OperationKey,
+    /// The request's own `operationName` and variables, to prepare it again.
+    pub(crate) operation_name: Option<String>,
+    pub(crate) variables: Option<Value>,
+    pub(crate) is_live: bool,
+}
+
+/// What makes two operations the same: equal keys have equal results at every timestamp.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct OperationKey {
+    pub(crate) text: Arc<str>,
+    pub(crate) operation: Option<Box<str>>,
+    /// The coerced variables, as JSON in the order of their definitions.
+    pub(crate) variables: Box<[u8]>,
+}
+
+impl Operation {
+    /// What the operation does.
+    pub fn kind(&self) -> OperationKind {
+        self.inner.plan.kind
+    }
+
+    /// Whether it is a query with `@live` in force.
+    pub fn is_live(&self) -> bool {
+        self.inner.is_live
+    }
+
+    /// The identity under which equal live queries are shared.
+    ///
+    /// It does not hold the version of the API schema: operations of one key differ in it only until they are
+    /// revalidated.
+    pub fn key(&self) -> &OperationKey {
+        &self.inner.key
+    }
+
+    /// The version of the API schema that the operation is pinned to.
+    pub fn schema_version(&self) -> CommitTs {
+        self.inner.schema.version()
+    }
+
+    /// The collections of which it may look at every document, because a list of it is filtered, ordered, or counted.
+    pub fn scanned_collections(&self) -> impl Iterator<Item = CollectionId> {
+        self.inner.bound.iter().filter_map(|bound| match bound {
+            Bound::List(list) if list.find.may_scan() => Some(list.find.collection),
+            _ => None,
+        })
+    }
+
+    /// Whether it reads nothing but the schema, so that its result never changes while its schema version holds.
+    pub fn is_introspection(&self) -> bool {
+        self.inner
+            .bound
+            .iter()
+            .all(|bound| matches!(bound, Bound::Json(_)))
+    }
+}
+
+impl std::fmt::Debug for Operation {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter
+            .debug_struct("Operation")
+            .field("kind", &self.kind())
+            .field("key", &self.inner.key)
+            .field("schema_version", &self.schema_version())
+            .finish_non_exhaustive()
+    }
+}

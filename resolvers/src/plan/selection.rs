@@ -1,0 +1,177 @@
+//! Selections, compiled: what to write for a value of each type.
+//!
+//! Conditions have been decided, fragments followed and fields merged; what is left is a list of items in response
+//! order, each with its key already encoded.
+
+use apollo_compiler::Name;
+use thalweg_engine::{FieldMask, FieldRef};
+use thalweg_model::FieldName;
+use thalweg_schema_infer::SystemField;
+
+use crate::failure::Location;
+
+/// Where a selected value goes in the response.
+#[derive(Debug)]
+pub(crate) struct Target {
+    /// The response key.
+    pub(crate) key: Name,
+    /// `,"key":`, of which the first item of an object leaves out the comma.
+    pub(crate) label: Box<[u8]>,
+    /// Where the field stands in the operation's text.
+    pub(crate) location: Option<Location>,
+    /// Whether null may not stand there.
+    pub(crate) is_non_null: bool,
+}
+
+/// A selected value and where it goes.
+#[derive(Debug)]
+pub(crate) struct Selected<S> {
+    pub(crate) target: Target,
+    pub(crate) source: S,
+}
+
+/// The selection on a document.
+#[derive(Debug)]
+pub(crate) struct DocumentSelection {
+    pub(crate) items: Vec<Selected<DocumentSource>>,
+    /// The fields that the selection looks at.
+    pub(crate) mask: FieldMask,
+}
+
+/// Where a field of a document comes from.
+#[derive(Debug)]
+pub(crate) enum DocumentSource {
+    /// The name of the type, as JSON.
+    TypeName(Box<[u8]>),
+    System(SystemField),
+    Stored(StoredField),
+}
+
+/// A field of a stored object.
+#[derive(Debug)]
+pub(crate) struct StoredField {
+    pub(crate) name: FieldName,
+    /// Which of the run's inline caches remembers the field's place.
+    pub(crate) slot: usize,
+    pub(crate) ty: OutputType,
+}
+
+/// A type, with the selection on it.
+#[derive(Debug)]
+pub(crate) enum OutputType {
+    Boolean,
+    Int,
+    BigInt,
+    Float,
+    String,
+    /// A string that is copied as it is; the shape vouches for its format.
+    DateTime,
+    /// Likewise.
+    Date,
+    Json,
+    List {
+        item: Box<OutputType>,
+        is_item_non_null: bool,
+    },
+    Object(Vec<Selected<ObjectSource>>),
+    /// A keyed map, read as a list of entries.
+    Map(Vec<Selected<EntrySource>>),
+}
+
+/// Where a field of an object inside a document comes from.
+#[derive(Debug)]
+pub(crate) enum ObjectSource {
+    TypeName(Box<[u8]>),
+    Stored(StoredField),
+}
+
+/// Where a field of an entry of a keyed map comes from.
+#[derive(Debug)]
+pub(crate) enum EntrySource {
+    TypeName(Box<[u8]>),
+    Key,
+    Value(OutputType),
+}
+
+/// The selection on a connection.
+#[derive(Debug)]
+pub(crate) struct ConnectionSelection {
+    pub(crate) items: Vec<Selected<ConnectionSource>>,
+    /// The fields of the documents that are looked at.
+    pub(crate) mask: FieldMask,
+    /// Whether `totalCount` is selected.
+    pub(crate) counts_total: bool,
+    /// Whether anything is selected that depends on which rows the page has.
+    pub(crate) reads_rows: bool,
+}
+
+/// Where a field of a connection comes from.
+#[derive(Debug)]
+pub(crate) enum ConnectionSource {
+    TypeName(Box<[u8]>),
+    Nodes(DocumentSelection),
+    Edges(Vec<Selected<EdgeSource>>),
+    PageInfo(Vec<Selected<PageInfoSource>>),
+    TotalCount,
+}
+
+/// Where a field of an edge comes from.
+#[derive(Debug)]
+pub(crate) enum EdgeSource {
+    TypeName(Box<[u8]>),
+    Cursor,
+    Node(DocumentSelection),
+}
+
+/// Where a field of a `PageInfo` comes from.
+#[derive(Debug)]
+pub(crate) enum PageInfoSource {
+    TypeName(Box<[u8]>),
+    HasNextPage,
+    HasPreviousPage,
+    StartCursor,
+    EndCursor,
+}
+
+/// Where a field of a `Collection` comes from.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum InfoSource {
+    TypeName(Box<[u8]>),
+    Name,
+    GraphqlTypeName,
+    ListField,
+    Mode,
+    Count,
+    Shape,
+    CreatedAt,
+}
+
+/// Where a field of `SchemaInfo` comes from.
+#[derive(Debug)]
+pub(crate) enum SchemaSource {
+    TypeName(Box<[u8]>),
+    Version,
+    Sdl,
+}
+
+/// Where a field of a `BulkResult` comes from.
+#[derive(Debug)]
+pub(crate) enum BulkSource {
+    TypeName(Box<[u8]>),
+    Count,
+    Ids,
+}
+
+/// The engine's field for a system field, where looking at it can tell two images of a document apart.
+pub(super) fn add_to_mask(mask: &mut FieldMask, field: SystemField) {
+    match field {
+        // A document keeps its id for life.
+        SystemField::NodeId | SystemField::Id => {}
+        SystemField::Version => mask.add(FieldRef::Version),
+        SystemField::CommitTs => mask.add(FieldRef::CommitTs),
+        SystemField::CreatedAt => mask.add(FieldRef::CreatedAt),
+        SystemField::UpdatedAt => mask.add(FieldRef::UpdatedAt),
+        SystemField::DeletedAt => mask.add(FieldRef::DeletedAt),
+        SystemField::Json => *mask = FieldMask::all(),
+    }
+}

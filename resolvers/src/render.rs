@@ -1,0 +1,242 @@
+//! Rendering: values become the bytes of a response, without a tree in between.
+//!
+//! A [`Renderer`] writes into one buffer. Where a value cannot be given, its place is null and an error says why; if
+//! null may not stand there, the writer steps back to the nearest place where it may ("Handling Field Errors" of the
+//! GraphQL specification). A function that returns [`Nulled`] has recorded its error; what it has written is cut off
+//! by whoever writes the null.
+
+mod catalog;
+mod document;
+mod list;
+mod response;
+mod value;
+
+use thalweg_model::ErrorCode;
+
+use crate::failure::{GraphqlError, Location, PathSegment, Refusal};
+use crate::limits::Limits;
+use crate::plan::selection::{Selected, Target};
+
+pub(crate) use list::PageFound;
+pub use response::Evaluation;
+
+/// A value that may not be null has none. The error is recorded already.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Nulled;
+
+/// The way from the root of the response, as a chain through the stack: it costs nothing until an error needs it.
+#[derive(Clone, Copy)]
+pub(crate) struct Path<'p> {
+    parent: Option<&'p Path<'p>>,
+    segment: Segment<'p>,
+}
+
+#[derive(Clone, Copy)]
+enum Segment<'p> {
+    Key(&'p str),
+    Index(usize),
+}
+
+impl<'p> Path<'p> {
+    pub(crate) fn root(target: &'p Target) -> Self {
+        Path {
+            parent: None,
+            segment: Segment::Key(&target.key),
+        }
+    }
+
+    fn key(&'p self, target: &'p Target) -> Path<'p> {
+        Path {
+            parent: Some(self),
+            segment: Segment::Key(&target.key),
+        }
+    }
+
+    fn index(&'p self, index: usize) -> Path<'p> {
+        Path {
+            parent: Some(self),
+            segment: Segment::Index(index),
+        }
+    }
+
+    fn to_segments(self) -> Vec<PathSegment> {
+        let mut segments = Vec::new();
+        let mut next = Some(&self);
+        while let Some(path) = next {
+            segments.push(match path.segment {
+                Segment::Key(key) => PathSegment::Key(key.into()),
+                Segment::Index(index) => PathSegment::Index(index),
+            });
+            next = path.parent;
+        }
+        segments.reverse();
+        segments
+    }
+}
+
+/// Writes one response.
+pub(crate) struct Renderer<'a> {
+    out: Vec<u8>,
+    errors: Vec<GraphqlError>,
+    hidden_errors: usize,
+    /// Where each selected stored field was found last.
+    hints: Vec<u32>,
+    limits: &'a Limits,
+}
+
+impl<'a> Renderer<'a> {
+    pub(crate) fn new(slots: usize, limits: &'a Limits) -> Self {
+        Renderer {
+            out: Vec::with_capacity(1024),
+            errors: Vec::new(),
+            hidden_errors: 0,
+            hints: vec![0; slots],
+            limits,
+        }
+    }
+
+    /// Records an error at a place of the response.
+    pub(crate) fn refuse(
+        &mut self,
+        code: ErrorCode,
+        message: impl Into<String>,
+        path: &Path<'_>,
+        location: Option<Location>,
+    ) -> Nulled {
+        if self.errors.len() >= self.limits.errors_max {
+            self.hidden_errors += 1;
+        } else {
+            let error = GraphqlError::new(code, message).at(location);
+            self.errors.push(GraphqlError {
+                path: path.to_segments(),
+                ..error
+            });
+        }
+        Nulled
+    }
+
+    pub(crate) fn refuse_root(&mut self, refusal: &Refusal, target: &Target) -> Nulled {
+        self.refuse(
+            refusal.code,
+            &*refusal.message,
+            &Path::root(target),
+            target.location,
+        )
+    }
+
+    /// Writes a value that is JSON already.
+    pub(crate) fn json(&mut self, json: &[u8]) {
+        self.raw(json);
+    }
+
+    fn raw(&mut self, json: &[u8]) {
+        self.out.extend_from_slice(json);
+    }
+
+    fn null(&mut self) {
+        self.raw(b"null");
+    }
+
+    fn number(&mut self, number: u64) {
+        let mut digits = [0_u8; 20];
+        let mut at = digits.len();
+        let mut rest = number;
+        loop {
+            at -= 1;
+            // Below ten, so it fits.
+            digits[at] = b'0' + (rest % 10) as u8;
+            rest /= 10;
+            if rest == 0 {
+                break;
+            }
+        }
+        self.out.extend_from_slice(&digits[at..]);
+    }
+
+    /// A 64-bit integer as `BigInt`: a JSON number up to 2^53, else a string.
+    fn big_integer(&mut self, number: u64) {
+        if number <= SAFE_INTEGER_MAX {
+            self.number(number);
+        } else {
+            self.out.push(b'"');
+            self.number(number);
+            self.out.push(b'"');
+        }
+    }
+
+    /// Writes an object: each selected item by `write`, null where that fails and null may stand.
+    fn object<S>(
+        &mut self,
+        items: &[Selected<S>],
+        path: &Path<'_>,
+        mut write: impl FnMut(&mut Self, &S, &Target, &Path<'_>) -> Result<(), Nulled>,
+    ) -> Result<(), Nulled> {
+        self.out.push(b'{');
+        for (index, item) in items.iter().enumerate() {
+            self.label(&item.target, index == 0);
+            let start = self.out.len();
+            let path = path.key(&item.target);
+            let written = write(self, &item.source, &item.target, &path);
+            self.settle(written, start, item.target.is_non_null)?;
+        }
+        self.out.push(b'}');
+        Ok(())
+    }
+
+    #[inline]
+    fn label(&mut self, target: &Target, is_first: bool) {
+        self.raw(&target.label[usize::from(is_first)..]);
+    }
+
+    /// Puts null where a value could not be written, unless null may not stand there.
+    fn settle(
+        &mut self,
+        written: Result<(), Nulled>,
+        start: usize,
+        is_non_null: bool,
+    ) -> Result<(), Nulled> {
+        match written {
+            Err(Nulled) if is_non_null => Err(Nulled),
+            Err(Nulled) => {
+                self.out.truncate(start);
+                self.null();
+                Ok(())
+            }
+            Ok(()) => Ok(()),
+        }
+    }
+
+    /// Writes a list of objects, which may not be null, and keeps the response within its bound.
+    pub(crate) fn list<T>(
+        &mut self,
+        items: impl Iterator<Item = T>,
+        path: &Path<'_>,
+        mut write: impl FnMut(&mut Self, T, &Path<'_>) -> Result<(), Nulled>,
+    ) -> Result<(), Nulled> {
+        self.out.push(b'[');
+        for (index, item) in items.enumerate() {
+            if index > 0 {
+                self.out.push(b',');
+            }
+            let path = path.index(index);
+            write(self, item, &path)?;
+            self.check_size(&path)?;
+        }
+        self.out.push(b']');
+        Ok(())
+    }
+
+    fn check_size(&mut self, path: &Path<'_>) -> Result<(), Nulled> {
+        let bytes_max = self.limits.response_bytes_max;
+        if self.out.len() <= bytes_max {
+            return Ok(());
+        }
+        let message = format!(
+            "the response has more than {bytes_max} bytes, which is the most that is allowed; ask for fewer rows or fields"
+        );
+        Err(self.refuse(ErrorCode::LimitExceeded, message, path, None))
+    }
+}
+
+/// 2^53: up to here a double holds every integer.
+const SAFE_INTEGER_MAX: u64 = 1 << 53;

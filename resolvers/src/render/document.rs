@@ -1,0 +1,87 @@
+//! Documents.
+
+use thalweg_engine::Record;
+use thalweg_model::{CollectionId, ValueRef, write_json_string, write_rfc3339};
+use thalweg_schema_infer::SystemField;
+
+use super::{Nulled, Path, Renderer};
+use crate::node_id;
+use crate::plan::selection::{DocumentSelection, DocumentSource};
+
+impl Renderer<'_> {
+    /// A document of a collection.
+    pub(crate) fn document(
+        &mut self,
+        selection: &DocumentSelection,
+        collection: CollectionId,
+        record: &Record<'_>,
+        path: &Path<'_>,
+    ) -> Result<(), Nulled> {
+        let root = record.document();
+        self.object(
+            &selection.items,
+            path,
+            |renderer, source, target, path| match source {
+                DocumentSource::Stored(field) => renderer.stored(field, root, target, path),
+                DocumentSource::System(field) => {
+                    renderer.system(*field, collection, record, root);
+                    Ok(())
+                }
+                DocumentSource::TypeName(json) => {
+                    renderer.raw(json);
+                    Ok(())
+                }
+            },
+        )
+    }
+
+    fn system(
+        &mut self,
+        field: SystemField,
+        collection: CollectionId,
+        record: &Record<'_>,
+        root: ValueRef<'_>,
+    ) {
+        match field {
+            SystemField::NodeId => node_id::write(collection, record.id(), &mut self.out),
+            SystemField::Id => write_json_string(record.id(), &mut self.out),
+            SystemField::Version => self.big_integer(record.version()),
+            SystemField::CommitTs => {
+                self.out.push(b'"');
+                self.number(record.commit_ts().as_micros());
+                self.out.push(b'"');
+            }
+            SystemField::CreatedAt => self.instant(record.created_at()),
+            SystemField::UpdatedAt => self.instant(record.updated_at()),
+            SystemField::DeletedAt => match record.deleted_at() {
+                Some(micros) => self.instant(micros),
+                None => self.null(),
+            },
+            SystemField::Json => self.raw(root.json()),
+        }
+    }
+
+    /// Microseconds since the Unix epoch as a `DateTime`.
+    pub(super) fn instant(&mut self, micros: u64) {
+        self.out.push(b'"');
+        write_rfc3339(i64::try_from(micros).unwrap_or(i64::MAX), &mut self.out);
+        self.out.push(b'"');
+    }
+
+    /// A document as stored, with its `id` in front where the stored text has none.
+    pub(crate) fn stored_document(&mut self, record: &Record<'_>) {
+        let root = record.document();
+        let json = root.json();
+        if root.get("id").is_some() {
+            self.raw(json);
+            return;
+        }
+        self.raw(b"{\"id\":");
+        write_json_string(record.id(), &mut self.out);
+        if !root.is_empty() {
+            self.out.push(b',');
+        }
+        // The text of an object begins with its brace.
+        self.raw(json.get(1..).unwrap_or(b"}"));
+    }
+}

@@ -1,0 +1,138 @@
+//! The frame of a response: `data`, `errors`, `extensions`, and root fields in it.
+
+use bytes::Bytes;
+use thalweg_engine::DependencySet;
+use thalweg_model::{CommitTs, ErrorCode};
+
+use super::{Nulled, Renderer};
+use crate::failure::{GraphqlError, write_errors};
+use crate::plan::RootField;
+
+/// A response, and what it depends on.
+#[derive(Debug, Clone)]
+pub struct Evaluation {
+    body: Bytes,
+    /// Where `extensions` begins; what is before it does not depend on the time.
+    result_len: usize,
+    commit_ts: CommitTs,
+    has_errors: bool,
+    dependencies: DependencySet,
+}
+
+impl Evaluation {
+    /// The complete response: `{"data":…,"errors":[…],"extensions":{"thalweg":{"commitTs":"…"}}}`.
+    pub fn body(&self) -> &Bytes {
+        &self.body
+    }
+
+    /// The response up to its extensions. Two evaluations of one operation have the same result if these bytes are
+    /// equal, whatever their timestamps.
+    pub fn result(&self) -> &[u8] {
+        &self.body[..self.result_len]
+    }
+
+    /// The complete response with a later timestamp, for a result that still holds then.
+    pub fn body_at(&self, commit_ts: CommitTs) -> Bytes {
+        let mut out = Vec::with_capacity(self.body.len() + 4);
+        out.extend_from_slice(self.result());
+        write_extensions(commit_ts, None, &mut out);
+        Bytes::from(out)
+    }
+
+    /// The state that the response shows: for a mutation, its own commit.
+    pub fn commit_ts(&self) -> CommitTs {
+        self.commit_ts
+    }
+
+    /// Whether the response has `errors`.
+    pub fn has_errors(&self) -> bool {
+        self.has_errors
+    }
+
+    /// What the response depends on. A commit that does not touch it cannot change the result. Nothing for a mutation.
+    pub fn dependencies(&self) -> &DependencySet {
+        &self.dependencies
+    }
+
+    /// Takes the response apart, without copying.
+    pub fn into_parts(self) -> (Bytes, DependencySet) {
+        (self.body, self.dependencies)
+    }
+}
+
+impl Renderer<'_> {
+    /// Writes `data` from its root fields; a root field that may not be null and has no value makes all of it null.
+    pub(crate) fn data<'p>(
+        &mut self,
+        roots: impl Iterator<Item = &'p RootField>,
+        mut write: impl FnMut(&mut Self, usize, &'p RootField) -> Result<(), Nulled>,
+    ) {
+        self.raw(b"{\"data\":");
+        let start = self.out.len();
+        let mut written = Ok(());
+        self.out.push(b'{');
+        for (index, root) in roots.enumerate() {
+            self.label(&root.target, index == 0);
+            let start = self.out.len();
+            let value = write(self, index, root);
+            if let Err(nulled) = self.settle(value, start, root.target.is_non_null) {
+                // The other root fields are not worth computing: nothing of them would be seen.
+                written = Err(nulled);
+                break;
+            }
+        }
+        self.out.push(b'}');
+        if written.is_err() {
+            self.out.truncate(start);
+            self.null();
+        }
+    }
+
+    /// Writes `data` as null, for a mutation of which nothing was done.
+    pub(crate) fn no_data(&mut self) {
+        self.raw(b"{\"data\":null");
+    }
+
+    /// Completes the response.
+    pub(crate) fn finish(
+        mut self,
+        commit_ts: Option<CommitTs>,
+        live: Option<bool>,
+        dependencies: DependencySet,
+    ) -> Evaluation {
+        if self.hidden_errors > 0 {
+            let message = format!("{} more errors are not shown", self.hidden_errors);
+            self.errors
+                .push(GraphqlError::new(ErrorCode::LimitExceeded, message));
+        }
+        let has_errors = !self.errors.is_empty();
+        if has_errors {
+            self.out.push(b',');
+            write_errors(&self.errors, &mut self.out);
+        }
+        let result_len = self.out.len();
+        match commit_ts {
+            Some(commit_ts) => write_extensions(commit_ts, live, &mut self.out),
+            None => self.out.push(b'}'),
+        }
+        let commit_ts = commit_ts.unwrap_or_default();
+        Evaluation {
+            body: Bytes::from(self.out),
+            result_len,
+            commit_ts,
+            has_errors,
+            dependencies,
+        }
+    }
+}
+
+fn write_extensions(commit_ts: CommitTs, live: Option<bool>, out: &mut Vec<u8>) {
+    out.extend_from_slice(b",\"extensions\":{\"thalweg\":{\"commitTs\":\"");
+    out.extend_from_slice(commit_ts.to_string().as_bytes());
+    out.push(b'"');
+    if let Some(live) = live {
+        out.extend_from_slice(b",\"live\":");
+        out.extend_from_slice(if live { b"true" } else { b"false" });
+    }
+    out.extend_from_slice(b"}}}");
+}

@@ -1,0 +1,221 @@
+//! Stored values as values of their types.
+//!
+//! In the common case the stored kind is the type's kind and bytes are copied. A value that does not fit reads as
+//! null, with a located `TYPE_DRIFT` error.
+
+use thalweg_model::{ErrorCode, Kind, ValueRef, write_json_string};
+
+use super::{Nulled, Path, Renderer, SAFE_INTEGER_MAX};
+use crate::failure::Location;
+use crate::plan::selection::{
+    EntrySource, ObjectSource, OutputType, Selected, StoredField, Target,
+};
+
+/// Digits (and a sign) that are within 32 bits whatever they are.
+const INT32_BYTES_SURE: usize = 9;
+/// Digits (and a sign) that are within 2^53 whatever they are.
+const SAFE_INTEGER_BYTES_SURE: usize = 15;
+
+impl Renderer<'_> {
+    /// The value of a field of a stored object.
+    #[inline]
+    pub(super) fn stored(
+        &mut self,
+        field: &StoredField,
+        object: ValueRef<'_>,
+        target: &Target,
+        path: &Path<'_>,
+    ) -> Result<(), Nulled> {
+        let hint = &mut self.hints[field.slot];
+        match object.get_hinted(&field.name, hint) {
+            Some(value) => self.value(&field.ty, value, target.location, path),
+            None => {
+                self.null();
+                Ok(())
+            }
+        }
+    }
+
+    /// A scalar whose stored kind is its type's is copied at once; the rest is not worth inlining.
+    #[inline]
+    fn value(
+        &mut self,
+        ty: &OutputType,
+        value: ValueRef<'_>,
+        location: Option<Location>,
+        path: &Path<'_>,
+    ) -> Result<(), Nulled> {
+        let kind = value.kind();
+        let is_copied = match ty {
+            OutputType::Json => true,
+            OutputType::String | OutputType::DateTime | OutputType::Date => kind == Kind::String,
+            OutputType::Boolean => kind == Kind::Boolean,
+            OutputType::Float => matches!(kind, Kind::Int | Kind::Float),
+            OutputType::Int => kind == Kind::Int && is_int32(value),
+            _ => false,
+        };
+        if is_copied || kind == Kind::Null {
+            self.raw(value.json());
+            return Ok(());
+        }
+        self.other_value(ty, kind, value, location, path)
+    }
+
+    #[inline(never)]
+    fn other_value(
+        &mut self,
+        ty: &OutputType,
+        kind: Kind,
+        value: ValueRef<'_>,
+        location: Option<Location>,
+        path: &Path<'_>,
+    ) -> Result<(), Nulled> {
+        match (ty, kind) {
+            (OutputType::BigInt, Kind::Int) => {
+                self.stored_integer(value);
+                Ok(())
+            }
+            (
+                OutputType::List {
+                    item,
+                    is_item_non_null,
+                },
+                Kind::List,
+            ) => self.items(item, *is_item_non_null, value, location, path),
+            (OutputType::Object(items), Kind::Object) => self.members(items, value, path),
+            (OutputType::Map(items), Kind::Object) => self.entries(items, value, path),
+            (_, kind) => Err(self.drift(ty, kind, location, path)),
+        }
+    }
+
+    fn stored_integer(&mut self, value: ValueRef<'_>) {
+        let json = value.json();
+        let is_safe = json.len() <= SAFE_INTEGER_BYTES_SURE
+            || value
+                .as_i64()
+                .is_some_and(|integer| integer.unsigned_abs() <= SAFE_INTEGER_MAX);
+        if is_safe {
+            self.raw(json);
+        } else {
+            self.out.push(b'"');
+            self.raw(json);
+            self.out.push(b'"');
+        }
+    }
+
+    fn items(
+        &mut self,
+        item: &OutputType,
+        is_item_non_null: bool,
+        list: ValueRef<'_>,
+        location: Option<Location>,
+        path: &Path<'_>,
+    ) -> Result<(), Nulled> {
+        self.out.push(b'[');
+        for (index, value) in list.items().enumerate() {
+            if index > 0 {
+                self.out.push(b',');
+            }
+            let start = self.out.len();
+            let path = path.index(index);
+            let written = if is_item_non_null && value.is_null() {
+                Err(self.drift(item, Kind::Null, location, &path))
+            } else {
+                self.value(item, value, location, &path)
+            };
+            self.settle(written, start, is_item_non_null)?;
+        }
+        self.out.push(b']');
+        Ok(())
+    }
+
+    fn members(
+        &mut self,
+        items: &[Selected<ObjectSource>],
+        object: ValueRef<'_>,
+        path: &Path<'_>,
+    ) -> Result<(), Nulled> {
+        self.object(items, path, |renderer, source, target, path| match source {
+            ObjectSource::TypeName(json) => {
+                renderer.raw(json);
+                Ok(())
+            }
+            ObjectSource::Stored(field) => renderer.stored(field, object, target, path),
+        })
+    }
+
+    fn entries(
+        &mut self,
+        items: &[Selected<EntrySource>],
+        map: ValueRef<'_>,
+        path: &Path<'_>,
+    ) -> Result<(), Nulled> {
+        self.list(map.members(), path, |renderer, (key, value), path| {
+            renderer.object(items, path, |renderer, source, target, path| match source {
+                EntrySource::TypeName(json) => {
+                    renderer.raw(json);
+                    Ok(())
+                }
+                EntrySource::Key => {
+                    write_json_string(&key, &mut renderer.out);
+                    Ok(())
+                }
+                EntrySource::Value(ty) => renderer.value(ty, value, target.location, path),
+            })
+        })
+    }
+
+    fn drift(
+        &mut self,
+        ty: &OutputType,
+        kind: Kind,
+        location: Option<Location>,
+        path: &Path<'_>,
+    ) -> Nulled {
+        let found = match kind {
+            Kind::Null => "null",
+            Kind::Boolean => "a boolean",
+            Kind::Int => "an integer beyond 32 bits",
+            Kind::Float => "a fraction",
+            Kind::String => "a string",
+            Kind::List => "a list",
+            Kind::Object => "an object",
+        };
+        let found = match (ty, kind) {
+            (OutputType::Int, Kind::Int) => found,
+            (_, Kind::Int | Kind::Float) => "a number",
+            _ => found,
+        };
+        let message = format!(
+            "the stored value is {found}, which does not fit the type {}; _json has it as it is",
+            ty.describe()
+        );
+        self.refuse(ErrorCode::TypeDrift, message, path, location)
+    }
+}
+
+impl OutputType {
+    fn describe(&self) -> &'static str {
+        match self {
+            OutputType::Boolean => "Boolean",
+            OutputType::Int => "Int",
+            OutputType::BigInt => "BigInt",
+            OutputType::Float => "Float",
+            OutputType::String => "String",
+            OutputType::DateTime => "DateTime",
+            OutputType::Date => "Date",
+            OutputType::Json => "JSON",
+            OutputType::List { .. } => "of a list",
+            OutputType::Object(_) => "of an object",
+            OutputType::Map(_) => "of a keyed map",
+        }
+    }
+}
+
+#[inline]
+fn is_int32(value: ValueRef<'_>) -> bool {
+    value.json().len() <= INT32_BYTES_SURE
+        || value
+            .as_i64()
+            .is_some_and(|integer| i32::try_from(integer).is_ok())
+}

@@ -1,0 +1,331 @@
+//! Preparing operations: which schema, which text, which operation, which variables, which plan.
+
+use std::sync::Arc;
+
+use apollo_compiler::executable;
+use parking_lot::{Mutex, RwLock};
+use thalweg_engine::{Catalog, Engine};
+use thalweg_model::{CommitTs, ErrorCode, Value};
+
+use crate::bind::{self, Binding, Bound, input_failure};
+use crate::failure::{Failure, GraphqlError};
+use crate::input::{Coercion, Variables};
+use crate::limits::Limits;
+use crate::operation::{Operation, OperationKey, Prepared};
+use crate::plan::{Action, Plan, PlanKey, compile};
+use crate::request::Request;
+use crate::schema::{ParsedText, SchemaVersion};
+
+/// Runs GraphQL operations on an engine. Cloning shares the caches.
+#[derive(Clone)]
+pub struct Resolvers {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    engine: Engine,
+    limits: Limits,
+    /// The newest API schema that somebody has asked for; `None` until then.
+    newest: RwLock<Option<Newest>>,
+    /// Held while a schema is built, so that it is built once.
+    building: Mutex<()>,
+}
+
+/// An API schema, and the newest catalog that it is known to be of: not every new catalog changes it.
+#[derive(Clone)]
+struct Newest {
+    catalog_version: CommitTs,
+    schema: Arc<SchemaVersion>,
+}
+
+impl Resolvers {
+    /// Resolvers for an engine.
+    pub fn new(engine: Engine, limits: Limits) -> Self {
+        let newest = RwLock::new(None);
+        Resolvers {
+            shared: Arc::new(Shared {
+                engine,
+                limits,
+                newest,
+                building: Mutex::new(()),
+            }),
+        }
+    }
+
+    /// The engine that they run on.
+    pub fn engine(&self) -> &Engine {
+        &self.shared.engine
+    }
+
+    /// The bounds that they hold operations to.
+    pub fn limits(&self) -> &Limits {
+        &self.shared.limits
+    }
+
+    /// The newest API schema as SDL.
+    pub fn sdl(&self) -> Result<Arc<str>, Failure> {
+        let schema = self.schema(&self.shared.engine.catalog())?;
+        Ok(Arc::clone(schema.sdl()))
+    }
+
+    /// Prepares a request against the newest API schema: parses, validates, plans (each once per text) and binds its
+    /// variables. Reads no data.
+    ///
+    /// Fails, with the complete response, where the request cannot run at all: [`ErrorCode::ParseFailed`],
+    /// [`ErrorCode::ValidationFailed`], [`ErrorCode::BadRequest`], [`ErrorCode::LimitExceeded`].
+    pub fn prepare(&self, request: &Request) -> Result<Operation, Failure> {
+        let text = request.query.as_deref().ok_or_else(|| no_text(request))?;
+        let schema = self.schema(&self.shared.engine.catalog())?;
+        self.prepare_against(
+            schema,
+            text,
+            request.operation_name.as_deref(),
+            request.variables.clone(),
+        )
+    }
+
+    /// Moves an operation on to the API schema of a newer catalog; the same operation where that has not changed.
+    ///
+    /// Fails with [`ErrorCode::SchemaChanged`] where the operation is no longer valid.
+    pub fn revalidate(
+        &self,
+        operation: &Operation,
+        catalog: &Arc<Catalog>,
+    ) -> Result<Operation, Failure> {
+        let Prepared {
+            schema,
+            key,
+            operation_name,
+            variables,
+            ..
+        } = &*operation.inner;
+        if schema.version() == catalog.version || schema.serves(catalog) {
+            return Ok(operation.clone());
+        }
+        let newer = self.schema(catalog)?;
+        self.prepare_against(
+            newer,
+            &key.text,
+            operation_name.as_deref(),
+            variables.clone(),
+        )
+        .map_err(|failure| {
+            let errors = failure.errors().iter().map(|error| GraphqlError {
+                code: ErrorCode::SchemaChanged,
+                message: format!(
+                    "the schema has changed and the operation is no longer valid: {}",
+                    error.message
+                ),
+                ..error.clone()
+            });
+            Failure::from_errors(errors.collect(), ErrorCode::SchemaChanged)
+        })
+    }
+
+    /// The API schema of a catalog. Building one takes milliseconds, so the newest is kept.
+    fn schema(&self, catalog: &Catalog) -> Result<Arc<SchemaVersion>, Failure> {
+        if let Some(known) = self.known(catalog) {
+            return Ok(known);
+        }
+        let _building = self.shared.building.lock();
+        if let Some(known) = self.known(catalog) {
+            return Ok(known);
+        }
+        let newest = self.shared.newest.read().clone();
+        let schema = match &newest {
+            Some(newest) if newest.schema.serves(catalog) => Arc::clone(&newest.schema),
+            _ => Arc::new(SchemaVersion::build(catalog, &self.shared.limits)?),
+        };
+        // An older catalog than the newest is asked for only in passing, by whoever runs late.
+        if newest.is_none_or(|newest| newest.catalog_version < catalog.version) {
+            let schema = Arc::clone(&schema);
+            *self.shared.newest.write() = Some(Newest {
+                catalog_version: catalog.version,
+                schema,
+            });
+        }
+        Ok(schema)
+    }
+
+    fn known(&self, catalog: &Catalog) -> Option<Arc<SchemaVersion>> {
+        let newest = self.shared.newest.read();
+        let newest = newest
+            .as_ref()
+            .filter(|newest| newest.catalog_version == catalog.version)?;
+        Some(Arc::clone(&newest.schema))
+    }
+
+    fn prepare_against(
+        &self,
+        schema: Arc<SchemaVersion>,
+        text: &str,
+        operation_name: Option<&str>,
+        provided: Option<Value>,
+    ) -> Result<Operation, Failure> {
+        let limits = &self.shared.limits;
+        let parsed = schema.parse(text, limits)?;
+        let operation = choose(&parsed, operation_name)?;
+        let mut coercion = Coercion::new(&schema.types, &operation.variables, limits.errors_max);
+        let variables = coercion.variables(provided.as_ref());
+        let errors = coercion.into_errors();
+        if !errors.is_empty() {
+            return Err(input_failure(errors, &parsed));
+        }
+        check_conditions(&parsed, operation, &variables)?;
+        let plan_key = PlanKey {
+            operation: operation.name.as_ref().map(|name| name.as_str().into()),
+            conditions: parsed
+                .conditions
+                .iter()
+                .map(|name| variables.flag(name))
+                .collect(),
+        };
+        let plan = parsed.plan(plan_key.clone(), || {
+            compile(&schema, &parsed.document, operation, &variables)
+        })?;
+        let binding = Binding {
+            schema: &schema,
+            parsed: &parsed,
+            operation,
+            variables: &variables,
+            limits,
+        };
+        let bound = bound(&plan, &binding, plan_key)?;
+        let key = OperationKey {
+            text: Arc::clone(&parsed.text),
+            operation: operation.name.as_ref().map(|name| name.as_str().into()),
+            variables: variables.to_json().into(),
+        };
+        let is_live = is_live(operation, &variables);
+        let operation_name = operation_name.map(str::to_owned);
+        Ok(Operation {
+            inner: Arc::new(Prepared {
+                schema,
+                plan,
+                bound,
+                key,
+                operation_name,
+                variables: provided,
+                is_live,
+            }),
+        })
+    }
+}
+
+/// Binds a plan, unless it has been bound before and cannot be bound differently.
+fn bound(plan: &Arc<Plan>, binding: &Binding<'_>, key: PlanKey) -> Result<Arc<[Bound]>, Failure> {
+    if plan.uses_variables {
+        return bind::bind(plan, binding);
+    }
+    let introspects = plan
+        .roots
+        .iter()
+        .any(|root| matches!(root.action, Action::Introspection));
+    if introspects {
+        let key = (Arc::clone(&binding.parsed.text), key);
+        return binding
+            .schema
+            .introspected(key, || bind::bind(plan, binding));
+    }
+    if let Some(bound) = plan.bound.get() {
+        return Ok(Arc::clone(bound));
+    }
+    let bound = bind::bind(plan, binding)?;
+    Ok(Arc::clone(plan.bound.get_or_init(|| bound)))
+}
+
+fn no_text(request: &Request) -> Failure {
+    let is_persisted = request
+        .extensions
+        .as_ref()
+        .is_some_and(|extensions| extensions.as_ref().get("persistedQuery").is_some());
+    if is_persisted {
+        return Failure::new(
+            ErrorCode::PersistedQueryNotSupported,
+            "persisted queries are not supported; send the operation's text in \"query\"",
+        );
+    }
+    Failure::new(
+        ErrorCode::BadRequest,
+        "the request has no \"query\": the operation's text",
+    )
+}
+
+/// "GetOperation" of the GraphQL specification.
+fn choose<'d>(
+    parsed: &'d ParsedText,
+    name: Option<&str>,
+) -> Result<&'d executable::Operation, Failure> {
+    let operations = &parsed.document.operations;
+    // An empty name is what some clients send for none.
+    let name = name.filter(|name| !name.is_empty());
+    operations
+        .get(name)
+        .map(|operation| &**operation)
+        .map_err(|_| {
+            let names: Vec<&str> = operations.named.keys().map(|name| name.as_str()).collect();
+            let message = match name {
+                _ if operations.is_empty() => {
+                    "the text has no operation, only fragments".to_owned()
+                }
+                Some(name) if names.is_empty() => {
+                    format!("there is no operation {name:?} in the text: its operation has no name")
+                }
+                Some(name) => {
+                    format!(
+                        "there is no operation {name:?} in the text, which has {}",
+                        names.join(", ")
+                    )
+                }
+                None => format!(
+                    "the text has several operations ({}); say in operationName which to run",
+                    names.join(", ")
+                ),
+            };
+            Failure::new(ErrorCode::BadRequest, message)
+        })
+}
+
+/// A nullable variable with a default may stand in a condition, but null may not.
+fn check_conditions(
+    parsed: &ParsedText,
+    operation: &executable::Operation,
+    variables: &Variables,
+) -> Result<(), Failure> {
+    let declares = |name: &apollo_compiler::Name| {
+        operation
+            .variables
+            .iter()
+            .any(|definition| definition.name == *name)
+    };
+    match parsed
+        .conditions
+        .iter()
+        .find(|name| declares(name) && variables.flag(name).is_none())
+    {
+        None => Ok(()),
+        Some(name) => Err(Failure::new(
+            ErrorCode::BadRequest,
+            format!("${name} decides whether a field is included, so it must be true or false"),
+        )),
+    }
+}
+
+/// Whether `@live` is in force.
+fn is_live(operation: &executable::Operation, variables: &Variables) -> bool {
+    use apollo_compiler::ast::Value as Literal;
+    let Some(directive) = operation.directives.get("live") else {
+        return false;
+    };
+    if !operation.is_query() {
+        return false;
+    }
+    match directive
+        .specified_argument_by_name("if")
+        .map(|value| &**value)
+    {
+        Some(Literal::Boolean(value)) => *value,
+        Some(Literal::Variable(name)) => variables.flag(name).unwrap_or(true),
+        _ => true,
+    }
+}

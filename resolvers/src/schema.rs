@@ -1,0 +1,152 @@
+//! One version of the API schema, ready to serve: the type system for validation and introspection, the bindings of
+//! its names, and the operations that have been parsed against it.
+
+use std::sync::Arc;
+
+use apollo_compiler::collections::HashMap;
+use apollo_compiler::schema::Implementers;
+use apollo_compiler::validation::Valid;
+use apollo_compiler::{ExecutableDocument, Name, Schema};
+use thalweg_engine::Catalog;
+use thalweg_model::{CommitTs, ErrorCode};
+use thalweg_schema_infer::{ApiCollection, ApiSchema};
+
+use crate::bind::Bound;
+use crate::cache::GenerationCache;
+use crate::document;
+use crate::failure::Failure;
+use crate::limits::Limits;
+use crate::plan::{Plan, PlanKey, condition_variables};
+
+/// A version of the API schema. Immutable; an operation is pinned to the one that it was prepared against.
+pub(crate) struct SchemaVersion {
+    pub(crate) api: ApiSchema,
+    pub(crate) types: Valid<Schema>,
+    pub(crate) implementers: HashMap<Name, Implementers>,
+    sdl: Arc<str>,
+    documents: GenerationCache<Arc<str>, Arc<ParsedText>>,
+    introspections: GenerationCache<(Arc<str>, PlanKey), Arc<[Bound]>>,
+}
+
+/// A text that is valid against the schema, with the plans made of it so far.
+pub(crate) struct ParsedText {
+    pub(crate) text: Arc<str>,
+    pub(crate) document: Arc<Valid<ExecutableDocument>>,
+    /// The variables that decide which fields are included.
+    pub(crate) conditions: Box<[Name]>,
+    plans: GenerationCache<PlanKey, Arc<Plan>>,
+}
+
+/// How many plans of one text are kept: one for each operation in it and each outcome of its conditions.
+const PLANS_MAX: usize = 32;
+
+/// How many bytes of introspection results are kept: clients ask for few, but for those often.
+const INTROSPECTION_BYTES_MAX: usize = 16 << 20;
+
+impl SchemaVersion {
+    /// Builds the schema of a catalog. Fails only where the schema's own text is not valid, which is a defect.
+    pub(crate) fn build(catalog: &Catalog, limits: &Limits) -> Result<Self, Failure> {
+        let collections = catalog
+            .collections()
+            .map(|collection| (collection.id, Arc::clone(&collection.schema)))
+            .collect();
+        let api = ApiSchema::build(collections, catalog.version);
+        let types = Schema::parse_and_validate(api.sdl(), "schema.graphql").map_err(|refused| {
+            let first = refused
+                .errors
+                .iter()
+                .next()
+                .map(|error| error.to_json().message);
+            Failure::new(
+                ErrorCode::Internal,
+                format!("the API schema is not valid: {}", first.unwrap_or_default()),
+            )
+        })?;
+        let implementers = types.implementers_map();
+        let sdl = Arc::from(api.sdl());
+        let documents = GenerationCache::new(limits.cache_bytes_max);
+        let introspections = GenerationCache::new(INTROSPECTION_BYTES_MAX);
+        Ok(SchemaVersion {
+            api,
+            types,
+            implementers,
+            sdl,
+            documents,
+            introspections,
+        })
+    }
+
+    pub(crate) fn version(&self) -> CommitTs {
+        self.api.version()
+    }
+
+    pub(crate) fn sdl(&self) -> &Arc<str> {
+        &self.sdl
+    }
+
+    pub(crate) fn collection(&self, index: usize) -> Option<&ApiCollection> {
+        self.api.collections().get(index)
+    }
+
+    /// Whether a catalog's API is this one, but for the version's number.
+    pub(crate) fn serves(&self, catalog: &Catalog) -> bool {
+        let ours = self.api.collections();
+        ours.len() == catalog.collections().len()
+            && ours
+                .iter()
+                .zip(catalog.collections())
+                .all(|(ours, theirs)| {
+                    ours.id == theirs.id
+                        && (Arc::ptr_eq(&ours.schema, &theirs.schema)
+                            || ours.schema == theirs.schema)
+                })
+    }
+
+    /// The parsed and validated form of a text.
+    pub(crate) fn parse(&self, text: &str, limits: &Limits) -> Result<Arc<ParsedText>, Failure> {
+        if let Some(parsed) = self.documents.get(text) {
+            return Ok(parsed);
+        }
+        let document = document::parse(text, &self.types, limits)?;
+        let text: Arc<str> = Arc::from(text);
+        let parsed = Arc::new(ParsedText {
+            text: Arc::clone(&text),
+            conditions: condition_variables(&document),
+            document,
+            plans: GenerationCache::new(PLANS_MAX),
+        });
+        let weight = text.len();
+        self.documents.insert(text, Arc::clone(&parsed), weight);
+        Ok(parsed)
+    }
+
+    /// What the root fields of an operation without variables are bound to, where that holds introspection results.
+    pub(crate) fn introspected(
+        &self,
+        key: (Arc<str>, PlanKey),
+        bind: impl FnOnce() -> Result<Arc<[Bound]>, Failure>,
+    ) -> Result<Arc<[Bound]>, Failure> {
+        if let Some(bound) = self.introspections.get(&key) {
+            return Ok(bound);
+        }
+        let bound = bind()?;
+        let weight = key.0.len() + bound.iter().map(Bound::bytes).sum::<usize>();
+        self.introspections.insert(key, Arc::clone(&bound), weight);
+        Ok(bound)
+    }
+}
+
+impl ParsedText {
+    pub(crate) fn plan(
+        &self,
+        key: PlanKey,
+        compile: impl FnOnce() -> Result<Plan, Failure>,
+    ) -> Result<Arc<Plan>, Failure> {
+        if let Some(plan) = self.plans.get(&key) {
+            return Ok(plan);
+        }
+        let plan = Arc::new(compile()?);
+        self.plans.insert(key, Arc::clone(&plan), 1);
+        Ok(plan)
+    }
+}

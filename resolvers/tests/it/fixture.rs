@@ -1,0 +1,157 @@
+//! A database in memory, with a clock that stands still, so that responses are the same in every run.
+
+use std::sync::Arc;
+
+use serde_json::Value as Json;
+use thalweg_engine::{Clock, CollectionRef, Engine, EngineOptions, Intent};
+use thalweg_model::{Document, Value};
+use thalweg_resolvers::{Evaluation, Failure, Limits, OperationKind, Request, Resolvers};
+use thalweg_storage::MemoryBackend;
+
+/// 2026-11-23T00:00:00Z
+const NOW: u64 = 1_795_392_000_000_000;
+
+struct FixedClock;
+
+impl Clock for FixedClock {
+    fn now_micros(&self) -> u64 {
+        NOW
+    }
+}
+
+pub(crate) struct Database {
+    pub(crate) resolvers: Resolvers,
+    runtime: tokio::runtime::Runtime,
+}
+
+impl Database {
+    pub(crate) fn empty() -> Self {
+        Database::with_limits(Limits::default())
+    }
+
+    pub(crate) fn with_limits(limits: Limits) -> Self {
+        let backend = Arc::new(MemoryBackend::new());
+        let options = EngineOptions::default();
+        let engine = Engine::open_with_clock(backend, options, Arc::new(FixedClock)).unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .build()
+            .unwrap();
+        Database {
+            resolvers: Resolvers::new(engine, limits),
+            runtime,
+        }
+    }
+
+    /// Puts documents into a collection, in one commit.
+    pub(crate) fn insert(&self, collection: &str, documents: &[Json]) {
+        let documents: Vec<Document> = documents
+            .iter()
+            .map(|document| Document::parse(document.to_string().as_bytes()).unwrap())
+            .collect();
+        let name: Arc<str> = Arc::from(collection);
+        let code = move |transaction: &mut thalweg_engine::Transaction<'_>| {
+            for document in &documents {
+                transaction.write(Intent::Create {
+                    collection: CollectionRef::Name {
+                        name: Arc::clone(&name),
+                        create: true,
+                    },
+                    id: None,
+                    document: document.clone(),
+                })?;
+            }
+            Ok(())
+        };
+        self.runtime
+            .block_on(self.resolvers.engine().transact(code))
+            .unwrap();
+    }
+
+    pub(crate) fn try_run(&self, request: &Request) -> Result<Evaluation, Failure> {
+        let operation = self.resolvers.prepare(request)?;
+        Ok(match operation.kind() {
+            OperationKind::Mutation => self.runtime.block_on(self.resolvers.mutate(&operation)),
+            _ => {
+                let snapshot = self.resolvers.engine().snapshot().unwrap();
+                self.resolvers.run(&operation, &snapshot)
+            }
+        })
+    }
+
+    /// The response to an operation, refused or not.
+    pub(crate) fn respond(&self, request: &Request) -> Json {
+        let body = match self.try_run(request) {
+            Ok(evaluation) => evaluation.body().clone(),
+            Err(failure) => failure.body(),
+        };
+        serde_json::from_slice(&body).expect("a response is JSON")
+    }
+
+    pub(crate) fn send(&self, query: &str) -> Json {
+        self.respond(&Request::text(query))
+    }
+
+    pub(crate) fn send_with(&self, query: &str, variables: &Json) -> Json {
+        let variables = Value::parse(variables.to_string().as_bytes()).unwrap();
+        self.respond(&Request {
+            variables: Some(variables),
+            ..Request::text(query)
+        })
+    }
+
+    /// The `data` of an operation that has no errors.
+    pub(crate) fn data(&self, query: &str) -> Json {
+        let response = self.send(query);
+        assert!(response.get("errors").is_none(), "{query}\n{response:#}");
+        response["data"].clone()
+    }
+
+    /// The code and message of the first error, and its path.
+    pub(crate) fn error(&self, query: &str) -> (String, String, Json) {
+        first_error(&self.send(query))
+    }
+}
+
+pub(crate) fn first_error(response: &Json) -> (String, String, Json) {
+    let error = &response["errors"][0];
+    let text = |value: &Json| {
+        value
+            .as_str()
+            .unwrap_or_else(|| panic!("{response:#}"))
+            .to_owned()
+    };
+    (
+        text(&error["extensions"]["code"]),
+        text(&error["message"]),
+        error["path"].clone(),
+    )
+}
+
+/// A few films with every kind of field.
+pub(crate) fn films() -> Database {
+    let database = Database::empty();
+    database.insert("films", &film_documents());
+    database
+}
+
+pub(crate) fn film_documents() -> Vec<Json> {
+    serde_json::from_str(
+        r#"[
+        {"id": "a", "title": "Alien", "year": 1979, "rating": 8.5, "seen": true, "gross": 104931801,
+         "budget": 9007199254740993, "tags": ["horror", "space"], "released": "1979-05-25",
+         "added": "2020-01-01T00:00:00Z", "mixed": 1,
+         "studio": {"name": "Fox", "city": {"zip": "90064"}},
+         "cast": [{"name": "Weaver", "age": 30}, {"name": "Hurt", "age": 39}]},
+        {"id": "b", "title": "Brazil", "year": 1985, "rating": 8, "seen": false, "gross": 9929000,
+         "budget": 15000000, "tags": ["satire"], "released": "1985-02-20",
+         "added": "2020-01-01T02:00:00+02:00", "mixed": "one",
+         "studio": {"name": "Embassy"}, "cast": []},
+        {"id": "c", "title": null, "year": 1982, "rating": 8.1, "tags": [], "released": "1982-06-25",
+         "added": "2021-06-01T12:30:00.5Z", "mixed": {"deep": [1, 2]}, "studio": null,
+         "cast": [{"name": "Ford", "age": null}]},
+        {"id": "d", "title": "Dune", "year": 1984, "rating": 6.3, "seen": true, "budget": -3,
+         "tags": ["space", null, "desert"], "mixed": null, "US Gross": 30925690}
+        ]"#,
+    )
+    .unwrap()
+}

@@ -1,0 +1,477 @@
+//! What the names in an operation stand for.
+//!
+//! Two kinds of tables: by name for a whole [`ApiSchema`](super::ApiSchema) (root fields and object
+//! types), and by key for one input or output object. The latter need no stored table of their own:
+//! the name registry keeps the system keys (`and`, `_set`, `id`, …) apart from the fields that come
+//! from documents, so a key is either a system key or an [`ObjectType`] field, never both.
+
+use std::sync::Arc;
+
+use crate::names::CollectionNames;
+use crate::types::{CollectionSchema, Field, MapType, ObjectType};
+
+/// A field of `Query` and of `Subscription`. The index is the collection's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum QueryField {
+    /// `node(nodeId:)`
+    Node,
+    /// `collections`
+    Collections,
+    /// `schema`
+    Schema,
+    /// One document: `movie(id:)`
+    ById(usize),
+    /// A connection: `movies(filter:, …)`
+    List(usize),
+}
+
+/// A field of `Mutation`. The index is the collection's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum MutationField {
+    /// `createMovie`
+    Create(usize),
+    /// `createMovies`
+    CreateMany(usize),
+    /// `updateMovie`
+    Update(usize),
+    /// `updateMovies`
+    UpdateMany(usize),
+    /// `upsertMovie`
+    Upsert(usize),
+    /// `replaceMovie`
+    Replace(usize),
+    /// `deleteMovie`
+    Delete(usize),
+    /// `deleteMovies`
+    DeleteMany(usize),
+    /// `restoreMovie`
+    Restore(usize),
+    /// `insertDocuments`
+    InsertDocuments,
+    /// `createCollection`
+    CreateCollection,
+    /// `renameCollection`
+    RenameCollection,
+    /// `truncateCollection`
+    TruncateCollection,
+    /// `dropCollection`
+    DropCollection,
+}
+
+/// What an object type stands for. Indices are those of collections.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TypeBinding {
+    /// The root of queries.
+    Query,
+    /// The root of mutations.
+    Mutation,
+    /// The root of subscriptions; its fields are those of `Query`.
+    Subscription,
+    /// The interface `Node`.
+    Node,
+    /// The documents of a collection.
+    Collection(usize),
+    /// An object inside documents.
+    Object {
+        /// The collection it belongs to.
+        collection: usize,
+        /// Its fields.
+        object: Arc<ObjectType>,
+    },
+    /// An entry `{key value}` of a keyed map inside documents.
+    MapEntry {
+        /// The collection it belongs to.
+        collection: usize,
+        /// The type of the values.
+        entry: Arc<MapType>,
+    },
+    /// `MovieConnection`
+    Connection(usize),
+    /// `MovieEdge`
+    Edge(usize),
+    /// `PageInfo`
+    PageInfo,
+    /// `Collection`, what the database says about one of its collections.
+    CollectionInfo,
+    /// `SchemaInfo`
+    SchemaInfo,
+    /// `BulkResult`
+    BulkResult,
+}
+
+/// A field that every document has, whatever is in it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum SystemField {
+    /// `nodeId`: global and opaque; not in filters.
+    NodeId,
+    /// `id`
+    Id,
+    /// `_version`
+    Version,
+    /// `_commitTs`
+    CommitTs,
+    /// `_createdAt`
+    CreatedAt,
+    /// `_updatedAt`
+    UpdatedAt,
+    /// `_deletedAt`
+    DeletedAt,
+    /// `_json`: the stored document; not in filters.
+    Json,
+}
+
+/// A field of a collection's object type.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OutputField<'a> {
+    /// A field that every document has.
+    System(SystemField),
+    /// A field from the documents.
+    Member(&'a Field),
+}
+
+/// A key of a filter on documents or on objects inside them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FilterKey<'a> {
+    /// A list of filters, all of which must hold.
+    And,
+    /// A list of filters, one of which must hold.
+    Or,
+    /// A filter that must not hold.
+    Not,
+    /// An operator object for a system field.
+    System(SystemField),
+    /// An operator object, or a filter for what the field holds.
+    Member(&'a Field),
+}
+
+/// The one key of an element of `orderBy`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OrderTarget<'a> {
+    /// Order by a system field.
+    System(SystemField),
+    /// Order by a field; if it holds an object, the value is again an object with one key.
+    Member(&'a Field),
+}
+
+/// A key of a collection's input object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum InputKey<'a> {
+    /// `id`
+    Id,
+    /// `_extra`: an object with original names.
+    Extra,
+    /// A typed field.
+    Member(&'a Field),
+}
+
+/// A key of a collection's patch object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PatchKey<'a> {
+    /// `_unset`: values of the collection's field enum.
+    Unset,
+    /// `_set`: an object with original names; stores nulls.
+    Set,
+    /// `_inc`: numbers to add, by field.
+    Increment,
+    /// `_push`: items to append, by list field.
+    Push,
+    /// `_addToSet`: items to append unless there, by list field.
+    AddToSet,
+    /// `_pull`: items to remove, by list field.
+    Pull,
+    /// `_extra`: an object with original names, merged like typed fields.
+    Extra,
+    /// A typed field: absent leaves alone, null removes, objects merge, lists replace.
+    Member(&'a Field),
+}
+
+/// A key of the patch of a keyed map.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MapPatchKey {
+    /// `set`: entries to insert or replace.
+    Set,
+    /// `remove`: keys to remove.
+    Remove,
+}
+
+macro_rules! operators {
+    ($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $variant:ident = $text:literal,)* }) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub enum $name { $($(#[$variant_doc])* $variant,)* }
+
+        impl $name {
+            /// Every operator, in the order of the SDL.
+            pub const ALL: &'static [$name] = &[$($name::$variant),*];
+
+            /// The operator's name in GraphQL.
+            pub fn graphql_name(self) -> &'static str {
+                match self { $($name::$variant => $text,)* }
+            }
+
+            /// The operator with this name.
+            pub fn from_graphql_name(name: &str) -> Option<$name> {
+                match name { $($text => Some($name::$variant),)* _ => None }
+            }
+        }
+    };
+}
+
+operators! {
+    /// A key of the operator object of a scalar, such as `StringFilter`.
+    ScalarOperator {
+        /// Equal.
+        Eq = "eq",
+        /// Not equal.
+        Ne = "ne",
+        /// Equal to one of a list.
+        In = "in",
+        /// Equal to none of a list.
+        NotIn = "notIn",
+        /// Less than.
+        Lt = "lt",
+        /// Less than or equal.
+        Lte = "lte",
+        /// Greater than.
+        Gt = "gt",
+        /// Greater than or equal.
+        Gte = "gte",
+        /// Null or missing.
+        IsNull = "isNull",
+        /// Present, be it as null.
+        Exists = "exists",
+        /// A string's beginning.
+        StartsWith = "startsWith",
+        /// A string's end.
+        EndsWith = "endsWith",
+        /// A part of a string.
+        Contains = "contains",
+        /// A pattern for the whole string.
+        Like = "like",
+    }
+}
+
+operators! {
+    /// A key of the filter of a list.
+    ListOperator {
+        /// An item passes the filter.
+        Some = "some",
+        /// Every item passes the filter.
+        Every = "every",
+        /// No item passes the filter.
+        None = "none",
+        /// The number of items.
+        Length = "length",
+        /// Null or missing.
+        IsNull = "isNull",
+        /// Present, be it as null.
+        Exists = "exists",
+    }
+}
+
+operators! {
+    /// A key of the filter of a keyed map.
+    MapOperator {
+        /// `{key: String!, value: filter}`: the value under the key passes the filter; without
+        /// `value`, the key is there.
+        Entry = "entry",
+        /// Null or missing.
+        IsNull = "isNull",
+        /// Present, be it as null.
+        Exists = "exists",
+    }
+}
+
+impl SystemField {
+    /// Every system field, in the order of the SDL.
+    pub const ALL: &'static [SystemField] = &[
+        SystemField::NodeId,
+        SystemField::Id,
+        SystemField::Version,
+        SystemField::CommitTs,
+        SystemField::CreatedAt,
+        SystemField::UpdatedAt,
+        SystemField::DeletedAt,
+        SystemField::Json,
+    ];
+
+    /// The field's name in GraphQL.
+    pub fn graphql_name(self) -> &'static str {
+        match self {
+            SystemField::NodeId => "nodeId",
+            SystemField::Id => "id",
+            SystemField::Version => "_version",
+            SystemField::CommitTs => "_commitTs",
+            SystemField::CreatedAt => "_createdAt",
+            SystemField::UpdatedAt => "_updatedAt",
+            SystemField::DeletedAt => "_deletedAt",
+            SystemField::Json => "_json",
+        }
+    }
+
+    /// The system field with this name.
+    pub fn from_graphql_name(name: &str) -> Option<SystemField> {
+        SystemField::ALL
+            .iter()
+            .copied()
+            .find(|field| field.graphql_name() == name)
+    }
+
+    /// True if documents can be filtered and ordered by the field.
+    pub fn is_queryable(self) -> bool {
+        !matches!(self, SystemField::NodeId | SystemField::Json)
+    }
+
+    /// The scalar that the field reads as; all but `_deletedAt` are non-null.
+    pub fn scalar_name(self) -> &'static str {
+        match self {
+            SystemField::NodeId | SystemField::Id => "ID",
+            SystemField::Version => "BigInt",
+            SystemField::CommitTs => "Timestamp",
+            SystemField::CreatedAt | SystemField::UpdatedAt | SystemField::DeletedAt => "DateTime",
+            SystemField::Json => "JSON",
+        }
+    }
+
+    fn queryable(name: &str) -> Option<SystemField> {
+        SystemField::from_graphql_name(name).filter(|field| field.is_queryable())
+    }
+}
+
+impl CollectionSchema {
+    /// What a field of the collection's object type reads.
+    pub fn output_field(&self, name: &str) -> Option<OutputField<'_>> {
+        match SystemField::from_graphql_name(name) {
+            Some(field) => Some(OutputField::System(field)),
+            None => self.object.field(name).map(OutputField::Member),
+        }
+    }
+
+    /// What a key of the collection's filter means.
+    pub fn filter_key(&self, name: &str) -> Option<FilterKey<'_>> {
+        match SystemField::queryable(name) {
+            Some(field) => Some(FilterKey::System(field)),
+            None => self.object.filter_key(name),
+        }
+    }
+
+    /// What a key of an `orderBy` element means.
+    pub fn order_target(&self, name: &str) -> Option<OrderTarget<'_>> {
+        match SystemField::queryable(name) {
+            Some(field) => Some(OrderTarget::System(field)),
+            None => self.object.order_field(name).map(OrderTarget::Member),
+        }
+    }
+
+    /// What a key of the collection's input means.
+    pub fn input_key(&self, name: &str) -> Option<InputKey<'_>> {
+        match name {
+            "id" => Some(InputKey::Id),
+            "_extra" => Some(InputKey::Extra),
+            _ => self.object.field(name).map(InputKey::Member),
+        }
+    }
+
+    /// What a key of the collection's patch means.
+    pub fn patch_key(&self, name: &str) -> Option<PatchKey<'_>> {
+        Some(match name {
+            "_unset" => PatchKey::Unset,
+            "_set" => PatchKey::Set,
+            "_inc" => PatchKey::Increment,
+            "_push" => PatchKey::Push,
+            "_addToSet" => PatchKey::AddToSet,
+            "_pull" => PatchKey::Pull,
+            "_extra" => PatchKey::Extra,
+            _ => PatchKey::Member(self.object.field(name)?),
+        })
+    }
+}
+
+impl ObjectType {
+    /// What a key of the filter of this object means; never a system field.
+    pub fn filter_key(&self, name: &str) -> Option<FilterKey<'_>> {
+        match name {
+            "and" => Some(FilterKey::And),
+            "or" => Some(FilterKey::Or),
+            "not" => Some(FilterKey::Not),
+            _ => self.field(name).map(FilterKey::Member),
+        }
+    }
+
+    /// The field that a key of the order of this object means; lists and maps have no order.
+    pub fn order_field(&self, name: &str) -> Option<&Field> {
+        self.field(name)
+            .filter(|field| super::is_orderable(&field.ty))
+    }
+}
+
+impl MapPatchKey {
+    /// The key with this name.
+    pub fn from_graphql_name(name: &str) -> Option<MapPatchKey> {
+        match name {
+            "set" => Some(MapPatchKey::Set),
+            "remove" => Some(MapPatchKey::Remove),
+            _ => None,
+        }
+    }
+}
+
+impl QueryField {
+    pub(super) fn system_fields() -> impl Iterator<Item = (String, QueryField)> {
+        [
+            ("node", QueryField::Node),
+            ("collections", QueryField::Collections),
+            ("schema", QueryField::Schema),
+        ]
+        .into_iter()
+        .map(|(name, field)| (name.to_owned(), field))
+    }
+}
+
+impl MutationField {
+    pub(super) fn system_fields() -> impl Iterator<Item = (String, MutationField)> {
+        [
+            ("insertDocuments", MutationField::InsertDocuments),
+            ("createCollection", MutationField::CreateCollection),
+            ("renameCollection", MutationField::RenameCollection),
+            ("truncateCollection", MutationField::TruncateCollection),
+            ("dropCollection", MutationField::DropCollection),
+        ]
+        .into_iter()
+        .map(|(name, field)| (name.to_owned(), field))
+    }
+
+    pub(super) fn of_collection(
+        names: &CollectionNames,
+        index: usize,
+    ) -> [(&str, MutationField); 9] {
+        [
+            (&names.create, MutationField::Create(index)),
+            (&names.create_many, MutationField::CreateMany(index)),
+            (&names.update, MutationField::Update(index)),
+            (&names.update_many, MutationField::UpdateMany(index)),
+            (&names.upsert, MutationField::Upsert(index)),
+            (&names.replace, MutationField::Replace(index)),
+            (&names.delete, MutationField::Delete(index)),
+            (&names.delete_many, MutationField::DeleteMany(index)),
+            (&names.restore, MutationField::Restore(index)),
+        ]
+    }
+}
+
+impl TypeBinding {
+    pub(super) fn system_types() -> impl Iterator<Item = (String, TypeBinding)> {
+        [
+            ("Query", TypeBinding::Query),
+            ("Mutation", TypeBinding::Mutation),
+            ("Subscription", TypeBinding::Subscription),
+            ("Node", TypeBinding::Node),
+            ("PageInfo", TypeBinding::PageInfo),
+            ("Collection", TypeBinding::CollectionInfo),
+            ("SchemaInfo", TypeBinding::SchemaInfo),
+            ("BulkResult", TypeBinding::BulkResult),
+        ]
+        .into_iter()
+        .map(|(name, binding)| (name.to_owned(), binding))
+    }
+}

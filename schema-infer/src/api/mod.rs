@@ -1,0 +1,177 @@
+//! The API schema of a database: everything its GraphQL clients see.
+//!
+//! [`ApiSchema::build`] renders the SDL (`sdl`, with `roots`, `filters` and `inputs`) and fills the tables ([`bindings`]) through which an executor gets from a name in a validated
+//! operation to what it stands for. An executor never takes a name apart: it asks [`ApiSchema`] for
+//! root fields and object types, and [`CollectionSchema`] and [`ObjectType`] for
+//! fields and the keys of input objects.
+//!
+//! Both sides come from the same values, so whatever the SDL offers has a binding.
+
+pub mod bindings;
+mod filters;
+mod inputs;
+mod roots;
+mod sdl;
+mod writer;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use thalweg_model::{CollectionId, CommitTs};
+
+use crate::types::{CollectionSchema, FieldType, ObjectType};
+
+pub use bindings::{
+    FilterKey, InputKey, ListOperator, MapOperator, MapPatchKey, MutationField, OrderTarget,
+    OutputField, PatchKey, QueryField, ScalarOperator, SystemField, TypeBinding,
+};
+
+/// A collection as the API schema knows it.
+#[derive(Clone, Debug)]
+pub struct ApiCollection {
+    /// The engine's id of the collection.
+    pub id: CollectionId,
+    /// Its names and types.
+    pub schema: Arc<CollectionSchema>,
+}
+
+/// One version of the API schema: SDL and bindings. Immutable; a request is pinned to one.
+#[derive(Debug)]
+pub struct ApiSchema {
+    version: CommitTs,
+    sdl: String,
+    collections: Vec<ApiCollection>,
+    query: HashMap<String, QueryField>,
+    mutation: HashMap<String, MutationField>,
+    types: HashMap<String, TypeBinding>,
+}
+
+impl ApiSchema {
+    /// The API schema of these collections. `version` is the timestamp of the commit that made it.
+    /// The order of the collections is the order in the SDL; it does not change what is served.
+    /// System collections are left out.
+    pub fn build(
+        collections: Vec<(CollectionId, Arc<CollectionSchema>)>,
+        version: CommitTs,
+    ) -> ApiSchema {
+        let collections: Vec<_> = collections
+            .into_iter()
+            .filter(|(_, schema)| sdl::is_exposed(schema))
+            .collect();
+        let mut sdl = String::new();
+        let schemas: Vec<_> = collections
+            .iter()
+            .map(|(_, schema)| Arc::clone(schema))
+            .collect();
+        render_sdl(&schemas, &mut sdl);
+        let mut api = ApiSchema {
+            version,
+            sdl,
+            query: QueryField::system_fields().collect(),
+            mutation: MutationField::system_fields().collect(),
+            types: TypeBinding::system_types().collect(),
+            collections: Vec::with_capacity(collections.len()),
+        };
+        for (id, schema) in collections {
+            api.bind(id, schema);
+        }
+        api
+    }
+
+    /// The whole schema as SDL text.
+    pub fn sdl(&self) -> &str {
+        &self.sdl
+    }
+
+    /// The timestamp of the commit that made this version.
+    pub fn version(&self) -> CommitTs {
+        self.version
+    }
+
+    /// The collections; the indices in bindings point into this slice.
+    pub fn collections(&self) -> &[ApiCollection] {
+        &self.collections
+    }
+
+    /// What a field of `Query` stands for. `Subscription` has the same fields.
+    pub fn query_field(&self, name: &str) -> Option<QueryField> {
+        self.query.get(name).copied()
+    }
+
+    /// What a field of `Mutation` stands for.
+    pub fn mutation_field(&self, name: &str) -> Option<MutationField> {
+        self.mutation.get(name).copied()
+    }
+
+    /// What an object type (or the interface `Node`) stands for.
+    pub fn type_binding(&self, name: &str) -> Option<&TypeBinding> {
+        self.types.get(name)
+    }
+
+    fn bind(&mut self, id: CollectionId, schema: Arc<CollectionSchema>) {
+        let index = self.collections.len();
+        let names = &schema.names;
+        self.query
+            .insert(names.by_id_field.clone(), QueryField::ById(index));
+        self.query
+            .insert(names.list_field.clone(), QueryField::List(index));
+        for (name, field) in MutationField::of_collection(names, index) {
+            self.mutation.insert(name.to_owned(), field);
+        }
+        self.types
+            .insert(names.type_name.clone(), TypeBinding::Collection(index));
+        self.types
+            .insert(names.connection.clone(), TypeBinding::Connection(index));
+        self.types
+            .insert(names.edge.clone(), TypeBinding::Edge(index));
+        for field in &schema.object.fields {
+            bind_nested(&field.ty, index, &mut self.types);
+        }
+        self.collections.push(ApiCollection { id, schema });
+    }
+}
+
+fn bind_nested(ty: &FieldType, collection: usize, types: &mut HashMap<String, TypeBinding>) {
+    match ty {
+        FieldType::List(item) => bind_nested(item, collection, types),
+        FieldType::Object(object) => {
+            let binding = TypeBinding::Object {
+                collection,
+                object: Arc::clone(object),
+            };
+            types.insert(object.name.clone(), binding);
+            for field in &object.fields {
+                bind_nested(&field.ty, collection, types);
+            }
+        }
+        FieldType::Map { entry } => {
+            let binding = TypeBinding::MapEntry {
+                collection,
+                entry: Arc::clone(entry),
+            };
+            types.insert(entry.entry_name.clone(), binding);
+            bind_nested(&entry.value, collection, types);
+        }
+        _ => {}
+    }
+}
+
+/// Renders the SDL of a database with these collections, to the end of `out`.
+///
+/// The text is a function of its input; two databases with equal collections have equal texts.
+pub fn render_sdl(collections: &[Arc<CollectionSchema>], out: &mut String) {
+    sdl::render(collections, out);
+}
+
+/// True if a list of documents can be ordered by something in this object.
+fn has_order(object: &ObjectType) -> bool {
+    object.fields.iter().any(|field| is_orderable(&field.ty))
+}
+
+fn is_orderable(ty: &FieldType) -> bool {
+    match ty {
+        FieldType::List(_) | FieldType::Map { .. } => false,
+        FieldType::Object(object) => has_order(object),
+        _ => true,
+    }
+}

@@ -1,0 +1,288 @@
+//! The SDL of a whole database: roots, the types of each collection, and what all of them share.
+
+use std::sync::Arc;
+
+use super::bindings::SystemField;
+use super::writer::{Body, Writer};
+use super::{filters, inputs, roots};
+use crate::names::is_system_collection;
+use crate::types::{CollectionSchema, FieldType, MapType, ObjectType};
+
+pub(super) fn render(collections: &[Arc<CollectionSchema>], out: &mut String) {
+    let collections: Vec<&CollectionSchema> = collections
+        .iter()
+        .map(Arc::as_ref)
+        .filter(|schema| is_exposed(schema))
+        .collect();
+    let writer = &mut Writer::new(out);
+    let mut shared = filters::Shared::default();
+    roots::write(&collections, writer);
+    for schema in &collections {
+        write_collection(schema, &mut shared, writer);
+    }
+    shared.write(writer);
+    write_system_types(writer);
+    write_scalars(writer);
+}
+
+/// System collections are never part of the API schema.
+pub(super) fn is_exposed(schema: &CollectionSchema) -> bool {
+    !is_system_collection(&schema.names.collection)
+}
+
+/// A type inside documents that has a name of its own.
+pub(super) struct Nested<'a> {
+    pub(super) ty: NestedType<'a>,
+    /// True if only records lie between the document and this: then a patch merges into it and an
+    /// order may look into it. In lists and maps whole items are written, and nothing is ordered by.
+    pub(super) in_place: bool,
+}
+
+pub(super) enum NestedType<'a> {
+    Object(&'a ObjectType),
+    Map(&'a MapType),
+}
+
+/// The named types inside an object: an outer one comes before those inside it.
+pub(super) fn nested(object: &ObjectType) -> Vec<Nested<'_>> {
+    let mut found = Vec::new();
+    for field in &object.fields {
+        collect(&field.ty, true, &mut found);
+    }
+    found
+}
+
+fn collect<'a>(ty: &'a FieldType, in_place: bool, found: &mut Vec<Nested<'a>>) {
+    match ty {
+        FieldType::List(item) => collect(item, false, found),
+        FieldType::Object(object) => {
+            found.push(Nested {
+                ty: NestedType::Object(object),
+                in_place,
+            });
+            for field in &object.fields {
+                collect(&field.ty, in_place, found);
+            }
+        }
+        FieldType::Map { entry } => {
+            found.push(Nested {
+                ty: NestedType::Map(entry),
+                in_place,
+            });
+            collect(&entry.value, false, found);
+        }
+        _ => {}
+    }
+}
+
+fn write_collection(
+    schema: &CollectionSchema,
+    shared: &mut filters::Shared,
+    writer: &mut Writer<'_>,
+) {
+    let nested = nested(&schema.object);
+    write_document_type(schema, writer);
+    for ty in &nested {
+        match ty.ty {
+            NestedType::Object(object) => {
+                writer.block("", &["type ", &object.name], |body| {
+                    write_fields(object, body);
+                });
+            }
+            NestedType::Map(entry) => write_entry_type(entry, writer),
+        }
+    }
+    write_connection(schema, writer);
+    filters::write(schema, &nested, shared, writer);
+    inputs::write(schema, &nested, writer);
+}
+
+fn write_document_type(schema: &CollectionSchema, writer: &mut Writer<'_>) {
+    let names = &schema.names;
+    let description = format!("A document of the collection `{}`.", names.collection);
+    writer.block(
+        &description,
+        &["type ", &names.type_name, " implements Node"],
+        |body| {
+            for field in SystemField::ALL.iter().take(2) {
+                write_system_field(*field, body);
+            }
+            write_fields(&schema.object, body);
+            for field in SystemField::ALL.iter().skip(2) {
+                write_system_field(*field, body);
+            }
+        },
+    );
+}
+
+fn write_system_field(field: SystemField, body: &mut Body<'_>) {
+    let description = match field {
+        SystemField::NodeId => "Global and opaque: what `node` takes.",
+        SystemField::Id => "Unique in its collection.",
+        SystemField::Version => "Grows with every change of the document; what `ifVersion` takes.",
+        SystemField::CommitTs => "The commit that wrote the document as it is.",
+        SystemField::CreatedAt => "When the document was created.",
+        SystemField::UpdatedAt => "When the document was last changed.",
+        SystemField::DeletedAt => "When the document was deleted, null unless it was.",
+        SystemField::Json => "The stored document as it is, under its original names.",
+    };
+    let required = if field == SystemField::DeletedAt {
+        ""
+    } else {
+        "!"
+    };
+    body.member(
+        description,
+        &[field.graphql_name(), ": ", field.scalar_name(), required],
+    );
+}
+
+fn write_fields(object: &ObjectType, body: &mut Body<'_>) {
+    let mut ty = String::new();
+    for field in &object.fields {
+        ty.clear();
+        field.ty.write_output(&mut ty);
+        body.field(field, &[&ty]);
+    }
+}
+
+fn write_entry_type(entry: &MapType, writer: &mut Writer<'_>) {
+    let mut value = String::new();
+    entry.value.write_output(&mut value);
+    writer.block("", &["type ", &entry.entry_name], |body| {
+        body.plain(&["key: String!"]);
+        body.plain(&["value: ", &value]);
+    });
+}
+
+fn write_connection(schema: &CollectionSchema, writer: &mut Writer<'_>) {
+    let names = &schema.names;
+    writer.block(
+        "A page of documents.",
+        &["type ", &names.connection],
+        |body| {
+            body.plain(&["edges: [", &names.edge, "!]!"]);
+            body.member(
+                "The documents without their cursors.",
+                &["nodes: [", &names.type_name, "!]!"],
+            );
+            body.plain(&["pageInfo: PageInfo!"]);
+            body.member(
+                "How many documents pass the filter, on all pages.",
+                &["totalCount: Int!"],
+            );
+        },
+    );
+    writer.block("", &["type ", &names.edge], |body| {
+        body.member("What `after` and `before` take.", &["cursor: String!"]);
+        body.plain(&["node: ", &names.type_name, "!"]);
+    });
+}
+
+fn write_system_types(writer: &mut Writer<'_>) {
+    writer.block("Anything with a global id.", &["interface Node"], |body| {
+        body.plain(&["nodeId: ID!"]);
+    });
+    writer.block(
+        "Where a page lies among all pages.",
+        &["type PageInfo"],
+        |body| {
+            body.plain(&["hasNextPage: Boolean!"]);
+            body.plain(&["hasPreviousPage: Boolean!"]);
+            body.plain(&["startCursor: String"]);
+            body.plain(&["endCursor: String"]);
+        },
+    );
+    writer.block(
+        "What the database knows of a collection.",
+        &["type Collection"],
+        |body| {
+            body.member("As given by whoever made it.", &["name: String!"]);
+            body.member("The type of its documents.", &["typeName: String!"]);
+            body.member(
+                "The field of `Query` that lists its documents.",
+                &["listField: String!"],
+            );
+            body.plain(&["mode: CollectionMode!"]);
+            body.member(
+                "How many documents it has, deleted ones aside.",
+                &["count: BigInt!"],
+            );
+            body.member(
+                "Which kinds of values its documents have, counted.",
+                &["shape: JSON!"],
+            );
+            body.plain(&["createdAt: DateTime!"]);
+        },
+    );
+    writer.block(
+        "How much of a collection's types is declared.",
+        &["enum CollectionMode"],
+        |body| {
+            body.member("All types are inferred from the documents.", &["FLEXIBLE"]);
+            body.member(
+                "Declared fields are enforced, the rest is inferred.",
+                &["PARTIAL"],
+            );
+            body.member("Undeclared fields are refused.", &["STRICT"]);
+        },
+    );
+    writer.block(
+        "The API schema that this very operation runs on.",
+        &["type SchemaInfo"],
+        |body| {
+            body.member("The commit that made it.", &["version: Timestamp!"]);
+            body.plain(&["sdl: String!"]);
+        },
+    );
+    writer.block("What a bulk mutation did.", &["type BulkResult"], |body| {
+        body.member("How many documents it wrote.", &["count: Int!"]);
+        body.member("Their ids.", &["ids: [ID!]!"]);
+    });
+    writer.block(
+        "Whether deleted documents are found.",
+        &["enum Deleted"],
+        |body| {
+            body.plain(&["EXCLUDE"]);
+            body.plain(&["INCLUDE"]);
+            body.plain(&["ONLY"]);
+        },
+    );
+    writer.block("", &["enum OrderDirection"], |body| {
+        body.member(
+            "Smallest first; null and missing before everything else.",
+            &["ASC"],
+        );
+        body.member(
+            "Largest first; null and missing after everything else.",
+            &["DESC"],
+        );
+    });
+}
+
+fn write_scalars(writer: &mut Writer<'_>) {
+    writer.line(
+        "An integer of any size: a JSON number up to 2^53, a string beyond; either is accepted.",
+        "scalar BigInt",
+    );
+    writer.line(
+        "A point in time, such as `2026-11-23T01:02:03.456789Z`.",
+        "scalar DateTime @specifiedBy(url: \"https://www.rfc-editor.org/rfc/rfc3339\")",
+    );
+    writer.line(
+        "A calendar date, such as `2026-11-23`.",
+        "scalar Date @specifiedBy(url: \"https://www.rfc-editor.org/rfc/rfc3339\")",
+    );
+    writer.line(
+        "Any JSON value, as stored.",
+        "scalar JSON @specifiedBy(url: \"https://www.rfc-editor.org/rfc/rfc8259\")",
+    );
+    writer.line(
+        "The timestamp of a commit: microseconds, as a string.",
+        "scalar Timestamp",
+    );
+    writer.line(
+        "Keeps the query's result live: a new result is sent whenever it has changed.",
+        "directive @live(if: Boolean = true) on QUERY",
+    );
+}

@@ -1,0 +1,218 @@
+//! From counts to types: the GraphQL type of every position in the documents of a collection.
+//!
+//! The rules, for the values at one position, nulls aside:
+//!
+//! - nothing, or nothing but `{}` and `[]`: not published;
+//! - integers: `Int`, or `BigInt` if one needs more than 32 bits; with fractions among them `Float`;
+//! - strings: `DateTime` or `Date` if all of them are such, otherwise `String`;
+//! - lists: a list of what the items are; objects: a named type, or a list of entries if
+//!   `keyed_map` says so; neither is published if nothing in it is;
+//! - more than one of these kinds: `JSON`.
+
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+
+use crate::keyed_map::{self, Reading};
+use crate::names::{CollectionNames, NameRegistry, Names, Scope};
+use crate::shape::{Counter, Members, Node, ObjectNode, Record, Shape};
+use crate::types::{CollectionSchema, Field, FieldType, MapType, ObjectType};
+
+/// The member that holds a document's id. It reads as the system field `id`.
+const ID_MEMBER: &str = "id";
+
+impl CollectionSchema {
+    /// The types of a collection whose documents have this shape.
+    ///
+    /// `publish_id_member`: whether the documents' own member `id` becomes a field (named `id_`). Give
+    /// false while it always equals the document's id, which `id` reads already.
+    ///
+    /// The registry names what has no name yet; store it when its
+    /// [`revision`](NameRegistry::revision) has grown.
+    pub fn derive(
+        names: &CollectionNames,
+        shape: &Shape,
+        publish_id_member: bool,
+        registry: &mut NameRegistry,
+    ) -> CollectionSchema {
+        let (scope, allocator) = registry.scope(&names.collection);
+        let mut derivation = Derivation { names: allocator };
+        let fields = match &shape.root().members {
+            // More names than a type can have: documents are read through `_json`.
+            Members::Collapsed(_) => Vec::new(),
+            Members::Record(record) => {
+                let skip = if publish_id_member {
+                    None
+                } else {
+                    Some(ID_MEMBER)
+                };
+                let place = Place {
+                    parent: &names.type_name,
+                    is_document: true,
+                    skip,
+                };
+                derivation.fields(record, scope, place)
+            }
+        };
+        let object = Arc::new(ObjectType::new(names.type_name.clone(), fields));
+        CollectionSchema {
+            names: names.clone(),
+            object,
+        }
+    }
+}
+
+struct Derivation<'a> {
+    names: Names<'a>,
+}
+
+/// Where the fields of a record are.
+#[derive(Clone, Copy)]
+struct Place<'a> {
+    /// The name of the type that they are fields of.
+    parent: &'a str,
+    is_document: bool,
+    /// The member that is not a field.
+    skip: Option<&'a str>,
+}
+
+/// Where a value is: its nested types are named `<parent><field>`.
+#[derive(Clone, Copy)]
+struct Position<'a> {
+    parent: &'a str,
+    field: &'a str,
+}
+
+impl Derivation<'_> {
+    /// The published fields, in the order in which they were first seen.
+    fn fields(&mut self, record: &Record, scope: &mut Scope, place: Place<'_>) -> Vec<Field> {
+        let mut fields: Vec<(usize, Field)> = Vec::with_capacity(record.len());
+        for member in record.iter() {
+            if place.skip == Some(&*member.name) {
+                continue;
+            }
+            // Unpublished ones are named too: that fixes their place in the order.
+            let Some(position) = scope.position(&member.name, place.is_document, &mut self.names)
+            else {
+                continue;
+            };
+            let (json_name, name, inner) = scope.entry(position);
+            let at = Position {
+                parent: place.parent,
+                field: name,
+            };
+            if let Some(ty) = self.field_type(&member.node, inner, at) {
+                let field = Field {
+                    name: name.to_owned(),
+                    json_name: Arc::clone(json_name),
+                    ty,
+                };
+                fields.push((position, field));
+            }
+        }
+        fields.sort_by_key(|(position, _)| *position);
+        fields.into_iter().map(|(_, field)| field).collect()
+    }
+
+    /// `None`: not published.
+    fn field_type(
+        &mut self,
+        node: &Node,
+        scope: &mut Scope,
+        at: Position<'_>,
+    ) -> Option<FieldType> {
+        let scalar = scalar_type(node);
+        match (scalar, &node.list, &node.object) {
+            (scalar, None, None) => scalar,
+            (None, Some(list), None) => {
+                let item = self.field_type(&list.item, scope, at)?;
+                Some(FieldType::List(Box::new(item)))
+            }
+            (None, None, Some(object)) => self.object_type(object, scope, at),
+            // Lists and objects without content are no evidence by themselves, but where values
+            // of another kind are published they could not be served as those.
+            (None, Some(list), Some(object)) => {
+                let only_empty = list.count == list.empty && object.count == object.empty;
+                (!only_empty).then_some(FieldType::Json)
+            }
+            (Some(_), _, _) => Some(FieldType::Json),
+        }
+    }
+
+    fn object_type(
+        &mut self,
+        object: &ObjectNode,
+        scope: &mut Scope,
+        at: Position<'_>,
+    ) -> Option<FieldType> {
+        match keyed_map::read(object, scope.reads_as_map()) {
+            Reading::Map(value) => {
+                scope.set_reads_as_map(true, &mut self.names);
+                let name = scope.map_name(at.parent, at.field, &mut self.names);
+                let inside = Position {
+                    parent: &name,
+                    field: "Value",
+                };
+                let value = self.field_type(&value, scope.value(), inside)?;
+                let entry_name = format!("{name}Entry");
+                Some(FieldType::Map {
+                    entry: Arc::new(MapType {
+                        name,
+                        entry_name,
+                        value,
+                    }),
+                })
+            }
+            Reading::Record(record) => {
+                scope.set_reads_as_map(false, &mut self.names);
+                if record.len() == 0 {
+                    return None;
+                }
+                let name = scope.type_name(at.parent, at.field, &mut self.names);
+                let place = Place {
+                    parent: &name,
+                    is_document: false,
+                    skip: None,
+                };
+                let fields = self.fields(record, scope, place);
+                if fields.is_empty() {
+                    return None;
+                }
+                Some(FieldType::Object(Arc::new(ObjectType::new(name, fields))))
+            }
+        }
+    }
+}
+
+/// The type of the scalars at a position; `JSON` if they are of several kinds, `None` if there are
+/// none but nulls.
+fn scalar_type(node: &Node) -> Option<FieldType> {
+    let integers = node.get(Counter::Int32) > 0;
+    let large = node.get(Counter::Int53) > 0 || node.get(Counter::IntBeyond) > 0;
+    let float = node.get(Counter::Float) > 0;
+    let number = if float {
+        Some(FieldType::Float)
+    } else if large {
+        Some(FieldType::BigInt)
+    } else {
+        integers.then_some(FieldType::Int)
+    };
+    let strings = node.get(Counter::String);
+    let string = if strings == 0 {
+        None
+    } else if node.get(Counter::DateTime) == strings {
+        Some(FieldType::DateTime)
+    } else if node.get(Counter::Date) == strings {
+        Some(FieldType::Date)
+    } else {
+        Some(FieldType::String)
+    };
+    let boolean = (node.get(Counter::Boolean) > 0).then_some(FieldType::Boolean);
+    let opaque = (node.get(Counter::Opaque) > 0).then_some(FieldType::Json);
+    let mut kinds = [boolean, number, string, opaque].into_iter().flatten();
+    match (kinds.next(), kinds.next()) {
+        (Some(_), Some(_)) => Some(FieldType::Json),
+        (kind, _) => kind,
+    }
+}

@@ -1,0 +1,156 @@
+//! The GraphQL types of one collection, as plain values.
+//!
+//! They know both names of everything: the GraphQL one, which is unique and legal, and the original
+//! JSON one, under which the value is stored. Equality means "the same API types".
+
+use std::sync::Arc;
+
+use crate::names::CollectionNames;
+
+/// The type of a field, of a list's items or of a map's values. Inferred types are always nullable.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum FieldType {
+    /// `Boolean`
+    Boolean,
+    /// `Int`: every number seen was an integer within 32 bits.
+    Int,
+    /// `BigInt`: every number seen was an integer, some beyond 32 bits.
+    BigInt,
+    /// `Float`: numbers, not all of them integers.
+    Float,
+    /// `String`
+    String,
+    /// `DateTime`: every string seen was an RFC 3339 date-time.
+    DateTime,
+    /// `Date`: every string seen was a calendar date, `YYYY-MM-DD`.
+    Date,
+    /// `JSON`: values of more than one kind, in and out as stored.
+    Json,
+    /// A list; its items may be null.
+    List(Box<FieldType>),
+    /// A record with known fields.
+    Object(Arc<ObjectType>),
+    /// An object with unbounded keys and one type of value, read as a list of entries.
+    Map {
+        /// The type of the entries.
+        entry: Arc<MapType>,
+    },
+}
+
+/// A GraphQL object type made of a JSON object.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ObjectType {
+    /// The GraphQL name, for example `MovieAddress`.
+    pub name: String,
+    /// In the order in which the fields were first seen.
+    pub fields: Vec<Field>,
+    /// Positions in `fields`, sorted by GraphQL name.
+    by_name: Vec<u32>,
+}
+
+/// A published field of an object type.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Field {
+    /// The GraphQL name.
+    pub name: String,
+    /// The name in the stored document.
+    pub json_name: Arc<str>,
+    /// The type of its values.
+    pub ty: FieldType,
+}
+
+/// The entries `{key value}` of a keyed map.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MapType {
+    /// The name that the other names of this map begin with, for example `CountryTranslations`:
+    /// `CountryTranslationsPatch`, `CountryTranslationsMapFilter`, ….
+    pub name: String,
+    /// The GraphQL name of the entry, for example `CountryTranslationsEntry`.
+    pub entry_name: String,
+    /// The type of the values.
+    pub value: FieldType,
+}
+
+/// Everything the API says about the documents of one collection.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CollectionSchema {
+    /// The names of the collection's root fields and types.
+    pub names: CollectionNames,
+    /// The collection's own fields; the system fields (`id`, `_version`, …) are not among them.
+    pub object: Arc<ObjectType>,
+}
+
+impl ObjectType {
+    /// An object type whose fields are looked up by name in logarithmic time.
+    pub fn new(name: String, fields: Vec<Field>) -> ObjectType {
+        let mut by_name: Vec<u32> = (0..).take(fields.len()).collect();
+        by_name.sort_by(|a, b| fields[*a as usize].name.cmp(&fields[*b as usize].name));
+        ObjectType {
+            name,
+            fields,
+            by_name,
+        }
+    }
+
+    /// The field with this GraphQL name.
+    pub fn field(&self, name: &str) -> Option<&Field> {
+        self.position(name).map(|position| &self.fields[position])
+    }
+
+    /// The position in [`ObjectType::fields`] of the field with this GraphQL name.
+    pub fn position(&self, name: &str) -> Option<usize> {
+        let found = self
+            .by_name
+            .binary_search_by(|&field| self.fields[field as usize].name.as_str().cmp(name));
+        found.ok().map(|index| self.by_name[index] as usize)
+    }
+}
+
+impl FieldType {
+    /// The name of the type if it is a scalar.
+    pub fn scalar_name(&self) -> Option<&'static str> {
+        Some(match self {
+            FieldType::Boolean => "Boolean",
+            FieldType::Int => "Int",
+            FieldType::BigInt => "BigInt",
+            FieldType::Float => "Float",
+            FieldType::String => "String",
+            FieldType::DateTime => "DateTime",
+            FieldType::Date => "Date",
+            FieldType::Json => "JSON",
+            FieldType::List(_) | FieldType::Object(_) | FieldType::Map { .. } => return None,
+        })
+    }
+
+    /// True for types that are read without a selection: scalars and lists of them.
+    pub fn is_leaf(&self) -> bool {
+        match self {
+            FieldType::List(item) => item.is_leaf(),
+            FieldType::Object(_) | FieldType::Map { .. } => false,
+            _ => true,
+        }
+    }
+
+    /// True for the numeric types, which `_inc` takes.
+    pub fn is_number(&self) -> bool {
+        matches!(self, FieldType::Int | FieldType::BigInt | FieldType::Float)
+    }
+
+    /// Writes the type as an output position says it: `String`, `[MovieCast]`, `[XEntry!]`.
+    pub fn write_output(&self, out: &mut String) {
+        match self {
+            FieldType::List(item) => {
+                out.push('[');
+                item.write_output(out);
+                out.push(']');
+            }
+            FieldType::Object(object) => out.push_str(&object.name),
+            FieldType::Map { entry } => {
+                out.push('[');
+                out.push_str(&entry.entry_name);
+                out.push_str("!]");
+            }
+            scalar => out.push_str(scalar.scalar_name().unwrap_or_default()),
+        }
+    }
+}

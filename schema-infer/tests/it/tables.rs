@@ -1,0 +1,183 @@
+//! The bindings agree with the SDL: whatever it offers is found, and nothing else.
+
+use apollo_compiler::schema::ExtendedType;
+use thalweg_model::Document;
+use thalweg_schema_infer::{
+    ApiSchema, CollectionSchema, FieldType, FilterKey, ListOperator, MapOperator, MutationField,
+    ObjectType, QueryField, ScalarOperator, TypeBinding,
+};
+
+use crate::{infer, validated};
+
+fn example() -> ApiSchema {
+    let document = |json: &str| Document::parse(json.as_bytes()).expect("an object");
+    infer(&[
+        (
+            "movies",
+            vec![document(
+                r#"{"id": "a", "US Gross": 1, "cast": [{"name": "n"}], "not": {"id": 1, "or": [2]},
+                    "rates": {"1": {"x": 1}}, "grid": [[{"x": 1}]], "deep": [[1]]}"#,
+            )],
+        ),
+        ("news", vec![document(r#"{"headline": "h"}"#)]),
+        ("_jobs", vec![document(r#"{"secret": 1}"#)]),
+    ])
+}
+
+#[test]
+fn root_fields() {
+    let api = example();
+    let schema = validated(api.sdl());
+    let fields = |name: &str| -> Vec<String> {
+        let object = schema.get_object(name).expect("a root type");
+        object.fields.keys().map(|name| name.to_string()).collect()
+    };
+    assert_eq!(fields("Query"), fields("Subscription"));
+    for name in fields("Query") {
+        assert!(api.query_field(&name).is_some(), "{name}");
+    }
+    for name in fields("Mutation") {
+        assert!(api.mutation_field(&name).is_some(), "{name}");
+    }
+    assert_eq!(fields("Query").len(), 3 + 2 * 2);
+    assert_eq!(fields("Mutation").len(), 5 + 2 * 9);
+    assert_eq!(api.query_field("newsById"), Some(QueryField::ById(1)));
+    assert_eq!(api.query_field("news"), Some(QueryField::List(1)));
+    assert_eq!(
+        api.mutation_field("createManyNews"),
+        Some(MutationField::CreateMany(1))
+    );
+    assert_eq!(
+        api.mutation_field("updateMovies"),
+        Some(MutationField::UpdateMany(0))
+    );
+    assert_eq!(api.query_field("createMovie"), None);
+    assert_eq!(
+        api.collections().len(),
+        2,
+        "the system collection is left out"
+    );
+    assert!(!api.sdl().contains("secret"));
+}
+
+#[test]
+fn every_type_and_key_of_the_sdl_is_bound() {
+    let api = example();
+    let schema = validated(api.sdl());
+    for (name, ty) in &schema.types {
+        if name.starts_with("__") {
+            continue;
+        }
+        match ty {
+            ExtendedType::Object(object) => {
+                let binding = api.type_binding(name);
+                assert!(binding.is_some(), "{name}");
+                for field in object.fields.keys() {
+                    match binding {
+                        Some(TypeBinding::Collection(index)) => {
+                            let collection = &api.collections()[*index].schema;
+                            assert!(collection.output_field(field).is_some(), "{name}.{field}");
+                        }
+                        Some(TypeBinding::Object { object, .. }) => {
+                            assert!(object.field(field).is_some(), "{name}.{field}");
+                        }
+                        _ => {}
+                    }
+                }
+            }
+            ExtendedType::Interface(_) => {
+                assert_eq!(api.type_binding(name), Some(&TypeBinding::Node));
+            }
+            _ => {}
+        }
+    }
+    for collection in api.collections() {
+        check_inputs(&schema, &collection.schema);
+    }
+}
+
+fn keys(schema: &apollo_compiler::Schema, input: &str) -> Vec<String> {
+    let input = schema
+        .get_input_object(input)
+        .unwrap_or_else(|| panic!("no input {input}"));
+    input.fields.keys().map(|name| name.to_string()).collect()
+}
+
+fn check_inputs(schema: &apollo_compiler::Schema, collection: &CollectionSchema) {
+    let names = &collection.names;
+    for key in keys(schema, &names.filter) {
+        assert!(
+            collection.filter_key(&key).is_some(),
+            "{}.{key}",
+            names.filter
+        );
+    }
+    for key in keys(schema, &names.order_by) {
+        assert!(
+            collection.order_target(&key).is_some(),
+            "{}.{key}",
+            names.order_by
+        );
+    }
+    for key in keys(schema, &names.input) {
+        assert!(
+            collection.input_key(&key).is_some(),
+            "{}.{key}",
+            names.input
+        );
+    }
+    for key in keys(schema, &names.patch) {
+        assert!(
+            collection.patch_key(&key).is_some(),
+            "{}.{key}",
+            names.patch
+        );
+    }
+    assert!(collection.filter_key("_json").is_none() && collection.filter_key("nodeId").is_none());
+    for field in &collection.object.fields {
+        check_filter(schema, &field.ty);
+    }
+}
+
+fn check_filter(schema: &apollo_compiler::Schema, ty: &FieldType) {
+    match ty {
+        FieldType::Object(object) => check_object_filter(schema, object),
+        FieldType::Map { entry } => {
+            for key in keys(schema, &format!("{}MapFilter", entry.name)) {
+                assert!(MapOperator::from_graphql_name(&key).is_some(), "{key}");
+            }
+            assert_eq!(
+                keys(schema, &format!("{}EntryFilter", entry.name)),
+                ["key", "value"]
+            );
+            check_filter(schema, &entry.value);
+        }
+        // What is in lists of lists has a filter only if it is scalar.
+        FieldType::List(item) if matches!(&**item, FieldType::List(_)) && !item.is_leaf() => {}
+        FieldType::List(item) => {
+            if let FieldType::Object(object) = &**item {
+                for key in keys(schema, &format!("{}ListFilter", object.name)) {
+                    assert!(ListOperator::from_graphql_name(&key).is_some(), "{key}");
+                }
+            }
+            check_filter(schema, item);
+        }
+        scalar => {
+            let name = scalar.scalar_name().expect("a scalar");
+            for key in keys(schema, &format!("{name}Filter")) {
+                let operator = ScalarOperator::from_graphql_name(&key).expect("an operator");
+                assert_eq!(operator.graphql_name(), key);
+            }
+        }
+    }
+}
+
+fn check_object_filter(schema: &apollo_compiler::Schema, object: &ObjectType) {
+    for key in keys(schema, &format!("{}Filter", object.name)) {
+        match object.filter_key(&key) {
+            Some(FilterKey::Member(field)) => check_filter(schema, &field.ty),
+            Some(FilterKey::And | FilterKey::Or | FilterKey::Not) => {}
+            other => panic!("{}.{key}: {other:?}", object.name),
+        }
+    }
+}

@@ -1,0 +1,172 @@
+//! The contract: what a backend gives, and nothing more.
+//!
+//! Everything here is blocking and free of any runtime; the engine decides on which threads it runs.
+
+use std::borrow::Cow;
+use std::ops::{Bound, ControlFlow};
+use std::time::Duration;
+
+use crate::keyspace::{check_key, check_value};
+use crate::{CommitError, Head, StorageError};
+
+/// An ordered map of byte keys, kept durably.
+///
+/// Keys have 1 to [`KEY_BYTES_MAX`](crate::KEY_BYTES_MAX) bytes and sort by their bytes; values have up to
+/// [`VALUE_BYTES_MAX`](crate::VALUE_BYTES_MAX). Keys that begin with [`RESERVED_PREFIX`](crate::RESERVED_PREFIX) are
+/// the backend's own.
+pub trait Backend: Send + Sync + 'static {
+    /// A short name for messages and metrics.
+    fn name(&self) -> &'static str;
+
+    /// Opens a consistent view of the store.
+    ///
+    /// It contains every batch whose commit returned before the call, and never a part of a batch.
+    ///
+    /// # Errors
+    ///
+    /// [`StorageError::Unavailable`] when no further reader fits; `Corrupt` when the stored head cannot be read.
+    fn snapshot(&self) -> Result<Box<dyn Snapshot>, StorageError>;
+
+    /// Writes one batch: atomic, durable on return, in the order of [`Batch::writes`], and only if the stored head
+    /// is [`Batch::expected`].
+    ///
+    /// Blocks until the batch is durable. Concurrent calls are safe, and all but one of those that expect the same
+    /// head are fenced.
+    ///
+    /// # Errors
+    ///
+    /// [`CommitError`] says whether the batch landed.
+    fn commit(&self, batch: &Batch) -> Result<(), CommitError>;
+
+    /// How much room the store takes.
+    ///
+    /// # Errors
+    ///
+    /// `Io` or `Unavailable`, when the backend cannot be asked.
+    fn usage(&self) -> Result<Usage, StorageError>;
+}
+
+/// What a scan calls for each row, with the key and the value, which lives as long as the snapshot is borrowed.
+///
+/// `ControlFlow::Break` ends the scan.
+pub type Visitor<'v, 's> = &'v mut (dyn FnMut(&[u8], Cow<'s, [u8]>) -> ControlFlow<()> + 'v);
+
+/// One state of the store.
+pub trait Snapshot: Send {
+    /// The head of this very state; `None` before the first batch.
+    fn head(&self) -> Option<Head>;
+
+    /// The value of a key, or `None`. A key that cannot be written is absent.
+    ///
+    /// # Errors
+    ///
+    /// [`StorageError::SnapshotExpired`] when the snapshot has outlived its backend's reader lifetime, else `Io` or
+    /// `Corrupt`.
+    fn get<'s>(&'s self, key: &[u8]) -> Result<Option<Cow<'s, [u8]>>, StorageError>;
+
+    /// Visits the keys between two bounds in the given direction until `visit` breaks.
+    ///
+    /// Both bounds keep their meaning in either direction: `from` is the lower one. Bounds may be of any length, and
+    /// a range that is empty or inverted has no keys.
+    ///
+    /// # Errors
+    ///
+    /// As [`Snapshot::get`]; rows visited before an error are valid.
+    fn scan<'s>(
+        &'s self,
+        from: Bound<&[u8]>,
+        to: Bound<&[u8]>,
+        direction: Direction,
+        visit: Visitor<'_, 's>,
+    ) -> Result<(), StorageError>;
+}
+
+/// Which way a scan runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Direction {
+    /// From the lowest key up.
+    Forward,
+    /// From the highest key down.
+    Backward,
+}
+
+/// One change to the map.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Write {
+    /// Sets a key, whether or not it exists.
+    Put {
+        /// The key.
+        key: Vec<u8>,
+        /// Its new value.
+        value: Vec<u8>,
+    },
+    /// Removes a key, if it exists.
+    Delete {
+        /// The key.
+        key: Vec<u8>,
+    },
+    /// Removes every key in `from <= key < to`. Bounds may be of any length; an inverted range removes nothing.
+    DeleteRange {
+        /// The lowest key removed.
+        from: Vec<u8>,
+        /// The lowest key kept.
+        to: Vec<u8>,
+    },
+}
+
+/// Writes that land together, and the heads before and after them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Batch {
+    /// The head that the store must have; `None` for a store without any batch.
+    pub expected: Option<Head>,
+    /// The head that the batch leaves; greater than `expected`, else a repeated batch could not be told from a new one.
+    pub head: Head,
+    /// The changes, applied in order: a later write to a key wins.
+    pub writes: Vec<Write>,
+}
+
+impl Batch {
+    /// Checks everything that can be checked without the store. Backends call it before they write anything.
+    ///
+    /// # Errors
+    ///
+    /// [`StorageError::Limit`] for a key or value out of bounds, [`StorageError::HeadOutOfOrder`] for a head that does
+    /// not follow the expected one.
+    pub fn check(&self) -> Result<(), StorageError> {
+        if let Some(expected) = self.expected
+            && self.head <= expected
+        {
+            return Err(StorageError::HeadOutOfOrder {
+                expected,
+                head: self.head,
+            });
+        }
+        for write in &self.writes {
+            match write {
+                Write::Put { key, value } => {
+                    check_key(key)?;
+                    check_value(value)?;
+                }
+                Write::Delete { key } => check_key(key)?,
+                // The range is clipped to the writable keys, so any bounds will do.
+                Write::DeleteRange { .. } => {}
+            }
+        }
+        Ok(())
+    }
+}
+
+/// How much room a store takes, as far as its backend knows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Usage {
+    /// Bytes taken from the disk (or from memory, for a backend that has no disk), reusable ones included.
+    pub bytes_on_disk: u64,
+    /// Bytes of the newest state: keys, values and what it takes to find them.
+    pub bytes_live: u64,
+    /// The most that `bytes_on_disk` may become, where there is such a limit.
+    pub bytes_max: Option<u64>,
+    /// Snapshots that are open.
+    pub snapshots: usize,
+    /// Age of the oldest open snapshot. Space freed since it was opened cannot be reused before it is dropped.
+    pub oldest_snapshot: Option<Duration>,
+}

@@ -1,0 +1,251 @@
+//! The B-tree: one LMDB environment whose only database maps keys to values, head and format marker included.
+//!
+//! [`Tree::write`] is the one place that changes it. When it fails, [`Tree::settle`] says what the store has become.
+
+use std::fs::File;
+use std::path::Path;
+use std::sync::OnceLock;
+
+use heed::types::Bytes;
+use heed::{Database, MdbError, RoTxn, RwTxn, WithoutTls};
+
+use super::EmbeddedOptions;
+use super::directory::Directory;
+use super::environment::{self, Environment};
+use super::failure::{failure, io_failure, is_full};
+use crate::head::HEAD_KEY;
+use crate::keyspace::{RESERVED_PREFIX, clip_half_open};
+use crate::{Batch, CommitError, Head, StorageError, Write};
+
+/// The version of what is stored. Raised when an older program could no longer read it.
+const FORMAT: u32 = 1;
+
+/// Where [`FORMAT`] is stored, as a big-endian integer. Written once, when the store is created.
+const FORMAT_KEY: &[u8] = &[RESERVED_PREFIX, b'f', b'o', b'r', b'm', b'a', b't'];
+
+type Map = Database<Bytes, Bytes>;
+
+pub(super) struct Tree {
+    pub(super) map: Map,
+    environment: Environment,
+    /// The data file, opened beside LMDB's own handle: the kernel reports a failed write-back once to every handle.
+    witness: File,
+    /// Why nothing more may be written. Set by the first failed sync or meta page, never cleared.
+    sealed: OnceLock<String>,
+    /// Last, so that it is unlocked after the environment has closed.
+    _directory: Directory,
+}
+
+impl Tree {
+    pub(super) fn open(
+        directory: Directory,
+        options: &EmbeddedOptions,
+    ) -> Result<Self, StorageError> {
+        let data = directory.data(|unfinished| {
+            let environment = environment::open(&directory, unfinished, options)?;
+            create(&environment).map_err(|error| failure("creating the store", error))
+        })?;
+        // LMDB would quietly begin an empty store in place of a lost file.
+        let path = data.join("data.mdb");
+        let witness = File::open(&path).map_err(|error| match error.kind() {
+            std::io::ErrorKind::NotFound => StorageError::Corrupt {
+                detail: format!("{} is missing", path.display()),
+            },
+            _ => io_failure(format!("opening {}", path.display()), error),
+        })?;
+        let environment = environment::open(&directory, &data, options)?;
+        let map = open_map(&environment, &data)?;
+        Ok(Self {
+            map,
+            environment,
+            witness,
+            sealed: OnceLock::new(),
+            _directory: directory,
+        })
+    }
+
+    /// Begins a read transaction: the newest committed state.
+    pub(super) fn read(&self) -> Result<RoTxn<'static, WithoutTls>, StorageError> {
+        self.environment
+            .clone()
+            .static_read_txn()
+            .map_err(|error| failure("opening a snapshot", error))
+    }
+
+    /// The head of the state that a transaction sees.
+    pub(super) fn head(&self, transaction: &RoTxn) -> Result<Option<Head>, StorageError> {
+        let stored = self.map.get(transaction, HEAD_KEY).map_err(read_failure)?;
+        stored.map(Head::decode).transpose()
+    }
+
+    /// Applies a batch in one synced transaction, if the stored head is the expected one.
+    ///
+    /// One caller at a time.
+    pub(super) fn write(&self, batch: &Batch) -> Result<(), CommitError> {
+        if let Some(reason) = self.sealed.get() {
+            let reason = reason.clone();
+            return Err(CommitError::NotCommitted(StorageError::Unavailable {
+                reason,
+            }));
+        }
+        let mut transaction = self
+            .environment
+            .write_txn()
+            .map_err(|error| CommitError::NotCommitted(failure("beginning a batch", error)))?;
+        let found = self.head(&transaction).map_err(CommitError::NotCommitted)?;
+        if found != batch.expected {
+            return Err(CommitError::Fenced { found });
+        }
+        let applied = apply(&self.map, &mut transaction, batch);
+        match applied.and_then(|()| transaction.commit()) {
+            Ok(()) => Ok(()),
+            Err(error) => Err(self.settle(error)),
+        }
+    }
+
+    /// Decides what a failed write means, once its transaction has ended.
+    ///
+    /// LMDB writes the pages, syncs them, and then writes and syncs the meta page that makes them the newest state. A
+    /// failed meta page disables the environment, which shows when the next transaction begins; in any other case the
+    /// meta page is the old one and the batch is not in the store. Whether the sync is what failed, the witness tells.
+    fn settle(&self, error: heed::Error) -> CommitError {
+        if matches!(
+            self.environment.write_txn(),
+            Err(heed::Error::Mdb(MdbError::Panic))
+        ) {
+            self.seal(&error);
+            return CommitError::Indeterminate(failure("writing the meta page", error));
+        }
+        let heed::Error::Io(error) = error else {
+            return CommitError::NotCommitted(failure("writing a batch", error));
+        };
+        if let Err(write_back) = self.witness.sync_data() {
+            self.seal(&write_back);
+            return CommitError::NotCommitted(io_failure("syncing a batch".to_owned(), error));
+        }
+        // LMDB reports a write that was cut short, as the last one on a full disk is, as EIO. A write into the page
+        // cache has no other cause for it: what the device refuses shows at the sync, which the witness has just passed.
+        if is_full(&error) || error.raw_os_error() == Some(EIO) {
+            let detail = format!("writing a batch: no room on the disk ({error})");
+            return CommitError::NotCommitted(StorageError::Full { detail });
+        }
+        self.seal(&error);
+        CommitError::NotCommitted(io_failure("writing a batch".to_owned(), error))
+    }
+
+    fn seal(&self, error: &dyn std::fmt::Display) {
+        let reason = format!(
+            "writing stopped after a failed sync ({error}); close the store and open it again"
+        );
+        // The first reason stands.
+        self.sealed.get_or_init(|| reason);
+    }
+
+    pub(super) fn map_bytes(&self) -> u64 {
+        self.environment.info().map_size as u64
+    }
+
+    pub(super) fn bytes_on_disk(&self) -> Result<u64, StorageError> {
+        let metadata = self
+            .witness
+            .metadata()
+            .map_err(|error| io_failure("measuring the data file".to_owned(), error))?;
+        Ok(metadata.len())
+    }
+
+    /// The pages of the newest state, those of the head and of partly filled pages included.
+    pub(super) fn bytes_live(&self) -> Result<u64, StorageError> {
+        let transaction = self.read()?;
+        let stat = self.map.stat(&transaction).map_err(read_failure)?;
+        let pages = stat.branch_pages + stat.leaf_pages + stat.overflow_pages;
+        Ok(pages as u64 * u64::from(stat.page_size))
+    }
+}
+
+/// The number of "input/output error" on every system that LMDB runs on.
+const EIO: i32 = 5;
+
+/// An error while reading.
+pub(super) fn read_failure(error: heed::Error) -> StorageError {
+    failure("reading", error)
+}
+
+/// Writes the format marker into a new environment.
+fn create(environment: &Environment) -> heed::Result<()> {
+    let mut transaction = environment.write_txn()?;
+    let map: Map = environment.create_database(&mut transaction, None)?;
+    map.put(&mut transaction, FORMAT_KEY, &FORMAT.to_be_bytes())?;
+    transaction.commit()
+}
+
+/// Opens the database of an environment, if this program can read it.
+fn open_map(environment: &Environment, data: &Path) -> Result<Map, StorageError> {
+    let transaction = environment.read_txn().map_err(read_failure)?;
+    let map: Option<Map> = environment
+        .open_database(&transaction, None)
+        .map_err(read_failure)?;
+    let stored = match &map {
+        Some(map) => map.get(&transaction, FORMAT_KEY).map_err(read_failure)?,
+        None => None,
+    };
+    match (
+        map,
+        stored
+            .and_then(|stored| stored.try_into().ok())
+            .map(u32::from_be_bytes),
+    ) {
+        (Some(map), Some(FORMAT)) => Ok(map),
+        (Some(_), Some(found)) if found > FORMAT => Err(StorageError::Format {
+            found,
+            supported: FORMAT,
+        }),
+        _ => Err(StorageError::Corrupt {
+            detail: format!("{} has no valid format marker", data.display()),
+        }),
+    }
+}
+
+/// Applies the writes of a batch, and its head.
+fn apply(map: &Map, transaction: &mut RwTxn, batch: &Batch) -> heed::Result<()> {
+    let mut run = Vec::with_capacity(batch.writes.len());
+    for write in &batch.writes {
+        match write {
+            Write::Put { key, value } => run.push((key.as_slice(), Some(value.as_slice()))),
+            Write::Delete { key } => run.push((key.as_slice(), None)),
+            Write::DeleteRange { from, to } => {
+                apply_run(map, transaction, &mut run)?;
+                if let Some(range) = clip_half_open(from, to) {
+                    map.delete_range(transaction, &range)?;
+                }
+            }
+        }
+    }
+    apply_run(map, transaction, &mut run)?;
+    map.put(transaction, HEAD_KEY, &batch.head.encode())
+}
+
+/// Applies and clears a run of single keys and their new values, of which `None` is a delete.
+///
+/// In key order, which keeps the pages of one neighbourhood together, and only the last write to each key.
+fn apply_run(
+    map: &Map,
+    transaction: &mut RwTxn,
+    run: &mut Vec<(&[u8], Option<&[u8]>)>,
+) -> heed::Result<()> {
+    // Stable, so that writes to one key stay in order.
+    run.sort_by_key(|(key, _)| *key);
+    for same_key in run.chunk_by(|one, next| one.0 == next.0) {
+        match same_key {
+            [.., (key, Some(value))] => map.put(transaction, key, value)?,
+            [.., (key, None)] => {
+                map.delete(transaction, key)?;
+            }
+            [] => {}
+        }
+    }
+    run.clear();
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;

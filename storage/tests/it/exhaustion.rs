@@ -1,0 +1,185 @@
+//! No more room: in the configured size, in a file, in the address space. Commits fail cleanly, reads go on.
+
+use std::path::Path;
+
+use thalweg_model::{CommitTs, ErrorClass};
+use thalweg_storage::{
+    Backend, Batch, CommitError, EmbeddedBackend, EmbeddedOptions, Head, StorageError, Write,
+};
+
+use crate::child;
+
+const MIB: u64 = 1 << 20;
+
+/// A batch of about 64 kB under keys of its own.
+fn batch(expected: Option<Head>) -> Batch {
+    let number = expected.map_or(1, |head| head.batch + 1);
+    let writes = (0..16_u8)
+        .map(|part| Write::Put {
+            key: [&number.to_be_bytes()[..], &[part]].concat(),
+            value: vec![part; 4_000],
+        })
+        .collect();
+    Batch {
+        expected,
+        head: Head {
+            epoch: 1,
+            commit_ts: CommitTs::from_micros(number),
+            batch: number,
+        },
+        writes,
+    }
+}
+
+/// Commits until the store is full, and returns the last head that fitted and the refusal.
+fn fill(store: &EmbeddedBackend) -> (Head, CommitError) {
+    let mut head = store.snapshot().unwrap().head();
+    for _ in 0..100_000 {
+        let batch = batch(head);
+        match store.commit(&batch) {
+            Ok(()) => head = Some(batch.head),
+            Err(error) => return (head.unwrap(), error),
+        }
+    }
+    panic!("the store never filled up");
+}
+
+fn assert_full(error: &CommitError) {
+    assert!(
+        matches!(error, CommitError::NotCommitted(StorageError::Full { .. })),
+        "{error:?}"
+    );
+    assert_eq!(error.class(), ErrorClass::Unavailable);
+}
+
+/// Every batch up to `head` and nothing of the next.
+fn assert_whole(store: &EmbeddedBackend, head: Head) {
+    let snapshot = store.snapshot().unwrap();
+    assert_eq!(snapshot.head(), Some(head));
+    for number in 1..=head.batch + 1 {
+        for part in 0..16_u8 {
+            let key = [&number.to_be_bytes()[..], &[part]].concat();
+            let value = snapshot.get(&key).unwrap();
+            let expected = (number <= head.batch).then(|| vec![part; 4_000]);
+            assert_eq!(
+                value.as_deref(),
+                expected.as_deref(),
+                "part {part} of batch {number}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_store_at_its_configured_size_refuses_commits_and_serves_reads() {
+    let directory = tempfile::tempdir().unwrap();
+    let options = EmbeddedOptions {
+        map_bytes_max: 4 * MIB,
+        ..EmbeddedOptions::default()
+    };
+    let store = EmbeddedBackend::open(directory.path(), options).unwrap();
+    assert_eq!(store.map_bytes(), 4 * MIB);
+    let (head, error) = fill(&store);
+    assert_full(&error);
+    assert!(head.batch > 20, "only {} batches fitted", head.batch);
+    assert_whole(&store, head);
+    assert_full(&store.commit(&batch(Some(head))).unwrap_err());
+    assert!(store.usage().unwrap().bytes_on_disk <= 4 * MIB);
+    drop(store);
+
+    let store = EmbeddedBackend::open(directory.path(), EmbeddedOptions::default()).unwrap();
+    assert_whole(&store, head);
+    let next = batch(Some(head));
+    store.commit(&next).unwrap();
+    assert_whole(&store, next.head);
+}
+
+#[test]
+fn the_reserved_map_takes_no_disk() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = EmbeddedBackend::open(directory.path(), EmbeddedOptions::default()).unwrap();
+    assert!(store.map_bytes() >= 16 * MIB);
+    assert!(store.usage().unwrap().bytes_on_disk < MIB);
+}
+
+#[test]
+#[ignore = "run by the test below, with a limit on the size of files"]
+fn fill_a_file() {
+    let directory = child::directory();
+    let store = EmbeddedBackend::open(&directory, EmbeddedOptions::default()).unwrap();
+    let (head, error) = fill(&store);
+    assert_full(&error);
+    for _ in 0..20 {
+        assert_full(&store.commit(&batch(Some(head))).unwrap_err());
+        assert_whole(&store, head);
+    }
+    // A batch that fits in the room left is not refused: a full disk is no reason to stop writing for good.
+    let small = Batch {
+        writes: Vec::new(),
+        ..batch(Some(head))
+    };
+    store.commit(&small).unwrap();
+    assert_eq!(store.snapshot().unwrap().head(), Some(small.head));
+}
+
+/// What a full disk does to a write, without a disk to fill: the write that crosses the limit is cut short, the next
+/// ones fail.
+#[test]
+fn a_full_disk_refuses_commits_and_serves_reads() {
+    let directory = tempfile::tempdir().unwrap();
+    // In blocks of 512 bytes: 4 MiB. The signal would kill the process instead.
+    child::succeed(
+        "exhaustion::fill_a_file",
+        directory.path(),
+        "trap '' XFSZ\nulimit -f 8192",
+    );
+    assert!(
+        data_bytes(directory.path()) > 3 * MIB,
+        "the limit was not what stopped it"
+    );
+
+    let store = EmbeddedBackend::open(directory.path(), EmbeddedOptions::default()).unwrap();
+    let head = store.snapshot().unwrap().head();
+    assert!(head.is_some_and(|head| head.batch > 20), "{head:?}");
+    let next = batch(head);
+    store.commit(&next).unwrap();
+    assert_eq!(store.snapshot().unwrap().head(), Some(next.head));
+}
+
+fn data_bytes(directory: &Path) -> u64 {
+    directory
+        .join("data")
+        .join("data.mdb")
+        .metadata()
+        .unwrap()
+        .len()
+}
+
+#[test]
+#[ignore = "run by the test below, with a limit on the address space"]
+fn open_with_little_address_space() {
+    let directory = child::directory();
+    let store = EmbeddedBackend::open(&directory, EmbeddedOptions::default()).unwrap();
+    let map_bytes = store.map_bytes();
+    assert!(
+        (64 * MIB..1024 * MIB).contains(&map_bytes),
+        "a map of {map_bytes} bytes under 1 GiB"
+    );
+    let mut head = None;
+    for _ in 0..50 {
+        let batch = batch(head);
+        store.commit(&batch).unwrap();
+        head = Some(batch.head);
+    }
+    assert_whole(&store, head.unwrap());
+}
+
+#[test]
+fn a_limit_on_address_space_gives_a_smaller_map() {
+    let directory = tempfile::tempdir().unwrap();
+    child::succeed(
+        "exhaustion::open_with_little_address_space",
+        directory.path(),
+        "ulimit -v 1048576",
+    );
+}

@@ -1,0 +1,43 @@
+//! What runs a live query.
+
+use std::hash::Hash;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use thalweg_engine::{Catalog, DependencySet, Snapshot};
+
+/// Runs queries for this crate.
+pub trait Runner: Send + Sync + 'static {
+    /// A query, ready to run.
+    type Query: Send + Sync + 'static;
+    /// Equal keys are equal queries: they are evaluated once for all their subscribers.
+    type Key: Clone + Eq + Hash + Send + Sync + 'static;
+
+    /// The query's identity.
+    fn key(&self, query: &Self::Query) -> Self::Key;
+
+    /// Runs the query on a snapshot.
+    fn run(&self, query: &Self::Query, snapshot: &Snapshot) -> Evaluation;
+
+    /// The query in terms of a newer catalog; or, where it is no longer valid, the errors that end it.
+    fn revalidate(&self, query: &Self::Query, catalog: &Arc<Catalog>)
+    -> Result<Self::Query, Bytes>;
+}
+
+/// The result of a query at a timestamp.
+#[derive(Clone, Debug)]
+pub struct Evaluation {
+    /// The message for the client.
+    pub body: Bytes,
+    /// How many bytes at the start of `body` are the result. What follows (the timestamp, say) may change without the
+    /// result having changed.
+    pub result_bytes: usize,
+    /// What the result depends on.
+    pub dependencies: DependencySet,
+}
+
+impl Evaluation {
+    pub(crate) fn result(&self) -> &[u8] {
+        &self.body[..self.result_bytes.min(self.body.len())]
+    }
+}

@@ -1,0 +1,424 @@
+//! Live queries over a real engine: every event equals a fresh run at its timestamp, nothing is sent without need,
+//! and the newest result always comes.
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test that meets an error it does not expect should stop there"
+)]
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use bytes::Bytes;
+use proptest::prelude::*;
+use thalweg_engine::{
+    Catalog, CollectionRef, Deleted, Engine, EngineOptions, FieldMask, FieldRef, Find, Intent,
+    OrderKey, Predicate, Snapshot, Test,
+};
+use thalweg_model::{
+    CollectionId, CommitTs, Document, DocumentId, FieldPath, Patch, PatchOperation, Value,
+};
+use thalweg_storage::MemoryBackend;
+use thalweg_subscriptions::{Evaluation, Event, Item, LiveQueries, Runner, Subscription};
+
+const A: CollectionId = CollectionId(16);
+
+/// Shows `title` of the documents of a find, and counts its runs.
+#[derive(Default)]
+struct Titles {
+    runs: Arc<AtomicUsize>,
+}
+
+struct Query {
+    name: String,
+    find: Find,
+}
+
+impl Runner for Titles {
+    type Query = Arc<Query>;
+    type Key = String;
+
+    fn key(&self, query: &Arc<Query>) -> String {
+        query.name.clone()
+    }
+
+    fn run(&self, query: &Arc<Query>, snapshot: &Snapshot) -> Evaluation {
+        self.runs.fetch_add(1, Ordering::SeqCst);
+        let found = snapshot.find(&query.find).unwrap();
+        let mut body = found
+            .rows
+            .iter()
+            .map(|row| {
+                let title = row
+                    .document()
+                    .get("title")
+                    .map_or(b"-".as_slice(), |title| title.json());
+                format!("{}={}", row.id(), String::from_utf8_lossy(title))
+            })
+            .collect::<Vec<_>>()
+            .join(",");
+        let result_bytes = body.len();
+        body.push_str(&format!(" at {}", snapshot.ts()));
+        Evaluation {
+            body: body.into(),
+            result_bytes,
+            dependencies: found.dependencies,
+        }
+    }
+
+    fn revalidate(&self, query: &Arc<Query>, catalog: &Arc<Catalog>) -> Result<Arc<Query>, Bytes> {
+        match catalog.by_id(query.find.collection) {
+            Some(_) => Ok(Arc::clone(query)),
+            None => Err(Bytes::from_static(b"SCHEMA_CHANGED")),
+        }
+    }
+}
+
+fn field(name: &str) -> FieldRef {
+    FieldRef::Path(FieldPath::top(name))
+}
+
+fn query(name: &str, filter: Predicate, order: &str, limit: usize) -> Arc<Query> {
+    let mut read = FieldMask::none();
+    read.add(field("title"));
+    let order = match order {
+        "" => vec![],
+        by => vec![OrderKey {
+            field: field(by),
+            descending: true,
+            instant: false,
+        }],
+    };
+    Arc::new(Query {
+        name: name.to_owned(),
+        find: Find {
+            collection: A,
+            filter: Arc::new(filter),
+            deleted: Deleted::Exclude,
+            order: order.into(),
+            after: None,
+            before: None,
+            offset: 0,
+            limit,
+            from_end: false,
+            count_total: false,
+            read,
+        },
+    })
+}
+
+fn all() -> Arc<Query> {
+    query("all", Predicate::True, "", 100)
+}
+
+fn equal(name: &str, value: i64) -> Predicate {
+    Predicate::Field(field(name), Test::Eq(Value::int(value)))
+}
+
+fn put(id: &str, json: &str) -> Intent {
+    Intent::Put {
+        collection: CollectionRef::Name {
+            name: "a".into(),
+            create: true,
+        },
+        id: Some(DocumentId::new(id).unwrap()),
+        document: Document::parse(json.as_bytes()).unwrap(),
+    }
+}
+
+fn set(id: &str, name: &str, json: &str) -> Intent {
+    let value = Value::parse(json.as_bytes()).unwrap();
+    let operation = PatchOperation::Set {
+        path: FieldPath::top(name),
+        value,
+    };
+    Intent::Patch {
+        collection: A,
+        id: DocumentId::new(id).unwrap(),
+        patch: Patch {
+            operations: vec![operation],
+        },
+        if_version: None,
+        otherwise: None,
+    }
+}
+
+async fn commit(engine: &Engine, intent: Intent) -> CommitTs {
+    let done = engine
+        .transact(move |transaction| transaction.write(intent.clone()).map(drop))
+        .await
+        .unwrap();
+    done.commit_ts
+}
+
+struct World {
+    engine: Engine,
+    live: LiveQueries<Titles>,
+    runs: Arc<AtomicUsize>,
+}
+
+async fn world() -> World {
+    let engine = Engine::open(Arc::new(MemoryBackend::new()), EngineOptions::default()).unwrap();
+    commit(&engine, put("1", r#"{"title":"one","n":1,"k":1}"#)).await;
+    commit(
+        &engine,
+        put("2", r#"{"title":"two","n":2,"k":1,"unread":0}"#),
+    )
+    .await;
+    let titles = Titles::default();
+    let runs = Arc::clone(&titles.runs);
+    let live = LiveQueries::start(engine.clone(), titles, 1000).unwrap();
+    World { engine, live, runs }
+}
+
+fn result(event: &Event) -> String {
+    let body = String::from_utf8_lossy(&event.body).into_owned();
+    body.rsplit_once(" at ").unwrap().0.to_owned()
+}
+
+async fn event(subscription: &mut Subscription<Titles>) -> Event {
+    let item = tokio::time::timeout(Duration::from_secs(10), subscription.next()).await;
+    match item.expect("an event within ten seconds") {
+        Some(Item::Event(event)) => event,
+        other => panic!("expected an event, got {other:?}"),
+    }
+}
+
+/// Passes once every commit so far has been matched: a live query of its own shows one that it waits for.
+async fn settle(world: &World) {
+    let ts = commit(&world.engine, put("settle", r#"{"n":-1}"#)).await;
+    let marker = Predicate::Field(FieldRef::Id, Test::Eq(Value::string("settle")));
+    let subscription = world
+        .live
+        .subscribe(query("settle", marker, "", 1), None)
+        .await
+        .unwrap();
+    drop(subscription);
+    assert!(world.engine.snapshot().unwrap().ts() >= ts);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_first_event_is_the_result_now_and_changes_follow() {
+    let world = world().await;
+    let mut subscription = world.live.subscribe(all(), None).await.unwrap();
+    assert_eq!(
+        result(&event(&mut subscription).await),
+        r#"1="one",2="two""#
+    );
+    let ts = commit(&world.engine, set("2", "title", "\"zwei\"")).await;
+    let changed = event(&mut subscription).await;
+    assert_eq!(result(&changed), r#"1="one",2="zwei""#);
+    assert_eq!(changed.commit_ts, ts);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_cannot_matter_neither_sends_nor_runs() {
+    let world = world().await;
+    let top = query("top", equal("k", 1), "n", 1);
+    let mut subscription = world.live.subscribe(top, None).await.unwrap();
+    assert_eq!(result(&event(&mut subscription).await), r#"2="two""#);
+    let runs = world.runs.load(Ordering::SeqCst);
+    for write in [
+        set("2", "unread", "1"),
+        set("1", "title", "\"below the page\""),
+        put("3", r#"{"title":"another k","n":9,"k":2}"#),
+    ] {
+        commit(&world.engine, write).await;
+    }
+    settle(&world).await;
+    assert_eq!(
+        world.runs.load(Ordering::SeqCst),
+        runs + 1,
+        "only the one that settles"
+    );
+    commit(&world.engine, set("3", "k", "1")).await;
+    assert_eq!(result(&event(&mut subscription).await), r#"3="another k""#);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn equal_queries_are_evaluated_once() {
+    let world = world().await;
+    let mut subscriptions = Vec::new();
+    for _ in 0..50 {
+        subscriptions.push(world.live.subscribe(all(), None).await.unwrap());
+    }
+    assert_eq!(
+        (world.live.live_queries(), world.runs.load(Ordering::SeqCst)),
+        (1, 1)
+    );
+    for subscription in &mut subscriptions {
+        event(subscription).await;
+    }
+    commit(&world.engine, set("1", "title", "\"x\"")).await;
+    for subscription in &mut subscriptions {
+        assert_eq!(result(&event(subscription).await), r#"1="x",2="two""#);
+    }
+    assert_eq!(world.runs.load(Ordering::SeqCst), 2);
+    drop(subscriptions);
+    assert_eq!(world.live.live_queries(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_subscriber_sees_what_was_acknowledged_before_it_came() {
+    let world = world().await;
+    let keep = world.live.subscribe(all(), None).await.unwrap();
+    for n in 0..200 {
+        let title = format!("\"{n}\"");
+        commit(&world.engine, set("1", "title", &title)).await;
+        let mut late = world.live.subscribe(all(), None).await.unwrap();
+        let first = result(&event(&mut late).await);
+        assert_eq!(first, format!("1={title},2=\"two\""));
+    }
+    drop(keep);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn resuming_skips_what_has_not_changed() {
+    let world = world().await;
+    let mut subscription = world.live.subscribe(all(), None).await.unwrap();
+    let seen = event(&mut subscription).await.commit_ts;
+    drop(subscription);
+    commit(&world.engine, set("1", "unread", "5")).await;
+    let mut resumed = world.live.subscribe(all(), Some(seen)).await.unwrap();
+    commit(&world.engine, set("1", "title", "\"new\"")).await;
+    assert_eq!(result(&event(&mut resumed).await), r#"1="new",2="two""#);
+    drop(resumed);
+    let mut resumed = world.live.subscribe(all(), Some(seen)).await.unwrap();
+    assert_eq!(
+        result(&event(&mut resumed).await),
+        r#"1="new",2="two""#,
+        "it has changed since"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_query_that_is_no_longer_valid_ends() {
+    let world = world().await;
+    let mut subscription = world.live.subscribe(all(), None).await.unwrap();
+    event(&mut subscription).await;
+    commit(&world.engine, Intent::DropCollection { name: "a".into() }).await;
+    let ended = tokio::time::timeout(Duration::from_secs(10), subscription.next())
+        .await
+        .unwrap();
+    assert!(matches!(ended, Some(Item::Ended(_))), "{ended:?}");
+    assert!(subscription.next().await.is_none());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn emptying_a_collection_wakes_everybody() {
+    let world = world().await;
+    let by_value = query("by value", equal("k", 1), "", 10);
+    let mut subscription = world.live.subscribe(by_value, None).await.unwrap();
+    event(&mut subscription).await;
+    commit(
+        &world.engine,
+        Intent::TruncateCollection { name: "a".into() },
+    )
+    .await;
+    assert_eq!(result(&event(&mut subscription).await), "");
+}
+
+#[tokio::test]
+async fn there_is_a_limit() {
+    let engine = Engine::open(Arc::new(MemoryBackend::new()), EngineOptions::default()).unwrap();
+    let live = LiveQueries::start(engine, Titles::default(), 1).unwrap();
+    let first = live.subscribe(all(), None).await.unwrap();
+    let shared = live.subscribe(all(), None).await.unwrap();
+    let error = live
+        .subscribe(query("other", equal("k", 1), "", 1), None)
+        .await
+        .unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "there are 1 live queries already, as many as are allowed"
+    );
+    drop((first, shared));
+}
+
+/// Random live queries under random writes.
+async fn check_exactness(writes: Vec<Intent>) {
+    let world = world().await;
+    let queries = [
+        all(),
+        query("k", equal("k", 1), "", 10),
+        query("top", Predicate::True, "n", 2),
+        query("k top", equal("k", 2), "n", 1),
+    ];
+    let mut subscriptions = Vec::new();
+    for query in &queries {
+        subscriptions.push(world.live.subscribe(Arc::clone(query), None).await.unwrap());
+    }
+    let reference = Titles::default();
+    let mut states: Vec<BTreeMap<CommitTs, String>> = vec![BTreeMap::new(); queries.len()];
+    let mut note = |engine: &Engine| {
+        let snapshot = engine.snapshot().unwrap();
+        for (query, states) in queries.iter().zip(&mut states) {
+            let evaluation = reference.run(query, &snapshot);
+            let result = evaluation.body[..evaluation.result_bytes].to_vec();
+            states.insert(snapshot.ts(), String::from_utf8(result).unwrap());
+        }
+    };
+    note(&world.engine);
+    for write in writes {
+        commit(&world.engine, write).await;
+        note(&world.engine);
+    }
+    for ((subscription, states), query) in subscriptions.iter_mut().zip(&states).zip(&queries) {
+        let (_, last) = states.last_key_value().unwrap();
+        let mut before = CommitTs::ZERO;
+        loop {
+            let event = event(subscription).await;
+            assert!(event.commit_ts > before, "timestamps grow");
+            before = event.commit_ts;
+            let (_, state) = states.range(..=event.commit_ts).next_back().unwrap();
+            assert_eq!(
+                result(&event),
+                *state,
+                "{} at {}",
+                query.name,
+                event.commit_ts
+            );
+            if *state == *last {
+                break;
+            }
+        }
+    }
+}
+
+fn a_write() -> impl Strategy<Value = Intent> {
+    let id = || prop_oneof!["1", "2", "3", "4"].prop_map(|id| id);
+    prop_oneof![
+        (id(), 0..4i64, 0..3i64, 0..3u8)
+            .prop_map(|(id, n, k, t)| put(&id, &format!(r#"{{"title":"t{t}","n":{n},"k":{k}}}"#))),
+        (
+            id(),
+            prop_oneof![Just("title"), Just("n"), Just("k"), Just("x")],
+            0..4i64
+        )
+            .prop_map(|(id, field, value)| set(&id, field, &value.to_string())),
+        (id(), any::<bool>()).prop_map(|(id, permanent)| Intent::Delete {
+            collection: A,
+            id: DocumentId::new(&id).unwrap(),
+            permanent,
+            if_version: None,
+        }),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(60))]
+
+    #[test]
+    fn every_event_equals_a_fresh_query_and_the_last_one_comes(
+        writes in proptest::collection::vec(a_write(), 1..30),
+    ) {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(2)
+            .enable_time()
+            .build()
+            .unwrap();
+        runtime.block_on(check_exactness(writes));
+    }
+}

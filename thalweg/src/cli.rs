@@ -1,0 +1,326 @@
+//! The command line: what can be asked for, and which values make sense.
+//!
+//! Whatever can be refused without touching a file or the network is refused here, as wrong usage
+//! (exit code 2), so the subcommands receive arguments that already mean something. Every public
+//! option has a help text, every subcommand an example.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
+use clap::error::ErrorKind;
+use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
+use thalweg_examples::Example;
+use thalweg_gateway::OriginPolicy;
+
+use crate::client::ServerUrl;
+
+/// Thalweg: JSON documents in, a typed GraphQL API out, every query live.
+#[derive(Debug, Parser)]
+#[command(name = "thalweg", version, after_help = FIRST_STEPS)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Start a server for development: loopback only, no login, the console at /.
+    #[command(after_help = DEV_EXAMPLES)]
+    Dev(DevArguments),
+    /// Start a server.
+    #[command(after_help = SERVE_EXAMPLES)]
+    Serve(ServeArguments),
+    /// Put files of documents into a collection of a running server.
+    #[command(after_help = IMPORT_EXAMPLES)]
+    Import(ImportArguments),
+    /// Write collections of a running server as NDJSON.
+    #[command(after_help = EXPORT_EXAMPLES)]
+    Export(ExportArguments),
+    /// Look at the API schema of a running server.
+    Schema(SchemaArguments),
+}
+
+/// What `thalweg dev` was asked to do.
+#[derive(Debug, Args)]
+pub(crate) struct DevArguments {
+    /// Where to keep the data; created when it is not there.
+    #[arg(long, value_name = "DIR", default_value = "./thalweg-data")]
+    pub(crate) data: PathBuf,
+    /// The loopback address to listen on; port 0 takes a free one.
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:4000", value_parser = loopback_address)]
+    pub(crate) listen: SocketAddr,
+    /// Load example data first, unless its collections are already there.
+    #[arg(long, value_name = "NAME", value_parser = example_parser())]
+    pub(crate) example: Option<&'static Example>,
+}
+
+/// What `thalweg serve` was asked to do.
+#[derive(Debug, Args)]
+pub(crate) struct ServeArguments {
+    /// Where to keep the data; short for `--store file:DIR` [default: ./thalweg-data].
+    #[arg(long, value_name = "DIR", conflicts_with = "store")]
+    data: Option<PathBuf>,
+    /// The address to listen on; port 0 takes a free one.
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:4000", value_parser = address)]
+    pub(crate) listen: SocketAddr,
+    /// The store: `memory:` (gone at exit) or `file:PATH`.
+    #[arg(long, value_name = "URL", value_parser = store_url)]
+    store: Option<StoreUrl>,
+    /// Create a collection when something is first inserted into it.
+    #[arg(long)]
+    pub(crate) auto_create: bool,
+    /// Let everybody who can reach the address read and write; there is no login yet, so an address
+    /// that is not a loopback one is refused without this.
+    #[arg(long)]
+    pub(crate) allow_anonymous: bool,
+    /// A host name under which the server is reached, with a port where only that port is meant; may be
+    /// repeated. Without it any is served.
+    #[arg(long = "allow-host", value_name = "HOST", value_parser = not_empty)]
+    allow_hosts: Vec<String>,
+    /// An origin whose pages may ask from a browser, such as https://app.example.com; may be repeated.
+    #[arg(long = "allow-origin", value_name = "ORIGIN", value_parser = not_empty)]
+    allow_origins: Vec<String>,
+}
+
+impl ServeArguments {
+    /// Which hosts and origins are served.
+    pub(crate) fn origins(&self) -> OriginPolicy {
+        OriginPolicy::AllowList {
+            hosts: self.allow_hosts.clone(),
+            origins: self.allow_origins.clone(),
+        }
+    }
+
+    /// The store to open, from whichever of the two options names it.
+    pub(crate) fn store(&self) -> StoreUrl {
+        match (&self.store, &self.data) {
+            (Some(store), _) => store.clone(),
+            (None, Some(data)) => StoreUrl::File(data.clone()),
+            (None, None) => StoreUrl::File(PathBuf::from("./thalweg-data")),
+        }
+    }
+}
+
+/// A store that this build can open.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum StoreUrl {
+    /// In this process, gone when it ends.
+    Memory,
+    /// The embedded store in a directory.
+    File(PathBuf),
+}
+
+/// What `thalweg import` was asked to do.
+#[derive(Debug, Args)]
+pub(crate) struct ImportArguments {
+    /// Files of NDJSON, a JSON array, or CSV with a header; `-` is standard input.
+    #[arg(required = true, value_name = "FILE")]
+    pub(crate) files: Vec<PathBuf>,
+    /// The collection to put the documents into.
+    #[arg(long, value_name = "NAME", value_parser = not_empty)]
+    pub(crate) collection: String,
+    /// The field that holds a document's id, nested ones with dots; without it `id`, or a new id.
+    #[arg(long, value_name = "PATH", value_parser = not_empty)]
+    pub(crate) id_field: Option<String>,
+    /// Put in nothing of a file that has a faulty document, and do not go on to the next file.
+    #[arg(long)]
+    pub(crate) atomic: bool,
+    /// How to print the report.
+    #[arg(long, value_enum, default_value = "text")]
+    pub(crate) format: ReportFormat,
+    #[command(flatten)]
+    pub(crate) server: ServerArguments,
+}
+
+/// How a report is printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ReportFormat {
+    /// Lines for people.
+    Text,
+    /// One JSON object for programs.
+    Json,
+}
+
+/// What `thalweg export` was asked to do.
+#[derive(Debug, Args)]
+pub(crate) struct ExportArguments {
+    /// A collection to export, may be repeated; without it every collection.
+    #[arg(long = "collection", value_name = "NAME", value_parser = not_empty)]
+    pub(crate) collections: Vec<String>,
+    /// A file for one collection, `-` for standard output; a directory for more than one, which
+    /// then holds a file NAME.ndjson for each.
+    #[arg(long, value_name = "FILE|DIR")]
+    pub(crate) out: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) server: ServerArguments,
+}
+
+/// What `thalweg schema` was asked to do.
+#[derive(Debug, Args)]
+pub(crate) struct SchemaArguments {
+    #[command(subcommand)]
+    pub(crate) command: SchemaCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum SchemaCommand {
+    /// Print the API schema as GraphQL SDL.
+    #[command(after_help = SCHEMA_PRINT_EXAMPLES)]
+    Print(ServerArguments),
+}
+
+/// Which running server to talk to.
+#[derive(Debug, Args)]
+pub(crate) struct ServerArguments {
+    /// The server to talk to.
+    #[arg(
+        long = "server",
+        value_name = "URL",
+        default_value = "http://127.0.0.1:4000"
+    )]
+    pub(crate) url: ServerUrl,
+}
+
+impl Arguments {
+    /// Refuses what only a combination of options shows to be wrong.
+    pub(crate) fn checked(self) -> Result<Self, clap::Error> {
+        match &self.command {
+            Command::Export(export) if export.out.is_none() && export.collections.len() != 1 => {
+                Err(wrong_usage(
+                    "export",
+                    "more than one collection needs --out DIR; standard output takes exactly one --collection",
+                ))
+            }
+            Command::Serve(serve) if !serve.listen.ip().is_loopback() && !serve.allow_anonymous => {
+                Err(wrong_usage(
+                    "serve",
+                    "there is no login yet, so an address that others can reach would let everybody \
+                     read and write; listen on a loopback address behind a proxy that authenticates, \
+                     or add --allow-anonymous",
+                ))
+            }
+            Command::Import(import)
+                if import
+                    .files
+                    .iter()
+                    .filter(|file| file.as_os_str() == "-")
+                    .count()
+                    > 1 =>
+            {
+                Err(wrong_usage(
+                    "import",
+                    "standard input (-) can be read only once",
+                ))
+            }
+            _ => Ok(self),
+        }
+    }
+}
+
+/// The same shape of message, usage line included, that clap gives for its own checks.
+fn wrong_usage(subcommand: &str, message: &str) -> clap::Error {
+    let mut root = Arguments::command();
+    root.build();
+    match root.find_subcommand_mut(subcommand) {
+        Some(command) => command.error(ErrorKind::ArgumentConflict, message),
+        None => root.error(ErrorKind::ArgumentConflict, message),
+    }
+}
+
+fn not_empty(text: &str) -> Result<String, String> {
+    if text.is_empty() {
+        return Err("it must not be empty".to_owned());
+    }
+    Ok(text.to_owned())
+}
+
+/// `IP:PORT` or `localhost:PORT`; other names would need a lookup, and may mean several addresses.
+fn address(text: &str) -> Result<SocketAddr, String> {
+    if let Some(port) = text.strip_prefix("localhost:") {
+        let port = port
+            .parse()
+            .map_err(|_| format!("`{port}` is not a port"))?;
+        return Ok(SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port));
+    }
+    text.parse()
+        .map_err(|_| "expected IP:PORT, such as 127.0.0.1:4000 or [::1]:4000".to_owned())
+}
+
+fn loopback_address(text: &str) -> Result<SocketAddr, String> {
+    let address = address(text)?;
+    if !address.ip().is_loopback() {
+        return Err(format!(
+            "`dev` has no login, so it listens on loopback only and {} is not; use `thalweg serve`",
+            address.ip(),
+        ));
+    }
+    Ok(address)
+}
+
+fn store_url(text: &str) -> Result<StoreUrl, String> {
+    match text.split_once(':') {
+        Some(("memory", "")) => Ok(StoreUrl::Memory),
+        Some(("memory", _)) => Err("`memory:` takes nothing after the colon".to_owned()),
+        Some(("file", "")) => Err("`file:` needs a path, such as file:./thalweg-data".to_owned()),
+        Some(("file", path)) => Ok(StoreUrl::File(PathBuf::from(path))),
+        Some((scheme @ ("postgres" | "postgresql" | "tikv"), _)) => Err(format!(
+            "the {scheme} store is not in this build; it has memory: and file:PATH",
+        )),
+        _ => Err("unknown kind of store; there are memory: and file:PATH".to_owned()),
+    }
+}
+
+/// Accepts the names that exist, so that help and error messages list them.
+fn example_parser() -> impl TypedValueParser<Value = &'static Example> {
+    let names = thalweg_examples::all()
+        .iter()
+        .map(|example| PossibleValue::new(example.name).help(example.about));
+    PossibleValuesParser::new(names)
+        .try_map(|name| thalweg_examples::find(&name).ok_or("there is no such example"))
+}
+
+const FIRST_STEPS: &str = "\
+First steps:
+  thalweg dev --example movies             load example data, serve it, print the URL
+  thalweg import cities.csv --collection cities
+                                           add data of your own; its types appear at once
+
+Exit codes: 0 done, 1 failed, 2 wrong usage.";
+
+const DEV_EXAMPLES: &str = "\
+Examples:
+  thalweg dev
+  thalweg dev --example movies --listen 127.0.0.1:0
+
+When the server is ready, one line with its URL is printed. Ctrl-C stops it.";
+
+const SERVE_EXAMPLES: &str = "\
+Examples:
+  thalweg serve --data /var/lib/thalweg
+  thalweg serve --store memory: --listen 127.0.0.1:8080";
+
+const IMPORT_EXAMPLES: &str = "\
+Examples:
+  thalweg import movies.json --collection movies
+  thalweg import *.ndjson --collection events --id-field meta.eventId
+  zcat big.csv.gz | thalweg import - --collection people --atomic
+
+A document whose id is already there replaces the old one. A faulty line is reported as FILE:LINE,
+the rest goes in, and the exit code is 1. Each file is one request, so --atomic holds for each file.
+The kind of file is known by its extension (.ndjson, .jsonl, .json, .csv) or by how it begins.";
+
+const EXPORT_EXAMPLES: &str = "\
+Examples:
+  thalweg export --collection movies > movies.ndjson
+  thalweg export --collection movies --collection people --out ./dump
+  thalweg export --out ./dump              every collection
+
+A file appears under its name only when it is complete.";
+
+const SCHEMA_PRINT_EXAMPLES: &str = "\
+Example:
+  thalweg schema print > schema.graphql";
+
+#[cfg(test)]
+mod tests;

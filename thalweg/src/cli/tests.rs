@@ -1,0 +1,105 @@
+//! What the command line accepts, and how it refuses the rest.
+
+use super::*;
+
+fn parse(line: &str) -> Result<Command, String> {
+    Arguments::try_parse_from(line.split(' '))
+        .and_then(Arguments::checked)
+        .map(|arguments| arguments.command)
+        .map_err(|error| error.to_string())
+}
+
+#[track_caller]
+fn refused(line: &str, because: &str) {
+    let message = parse(line).expect_err("should be wrong usage");
+    assert!(message.contains(because), "{line}: {message}");
+}
+
+#[test]
+fn definitions_are_consistent() {
+    Arguments::command().debug_assert();
+}
+
+#[test]
+fn dev_listens_on_loopback_only() {
+    for (text, expected) in [
+        ("127.0.0.1:0", "127.0.0.1:0"),
+        ("127.8.9.1:80", "127.8.9.1:80"),
+        ("[::1]:4000", "[::1]:4000"),
+        ("localhost:4001", "127.0.0.1:4001"),
+    ] {
+        match parse(&format!("thalweg dev --listen {text}")) {
+            Ok(Command::Dev(dev)) => assert_eq!(dev.listen.to_string(), expected),
+            other => panic!("{text}: {other:?}"),
+        }
+    }
+    refused("thalweg dev --listen 0.0.0.0:4000", "loopback only");
+    refused("thalweg dev --listen [::]:4000", "loopback only");
+    refused("thalweg dev --listen example.org:80", "expected IP:PORT");
+    refused("thalweg dev --listen localhost:x", "`x` is not a port");
+    assert!(parse("thalweg serve --listen 0.0.0.0:4000").is_ok());
+}
+
+#[test]
+fn an_unknown_example_lists_those_that_exist() {
+    let message = parse("thalweg dev --example moves").expect_err("no such example");
+    for example in thalweg_examples::all() {
+        assert!(message.contains(example.name), "{message}");
+    }
+    match parse("thalweg dev --example airports") {
+        Ok(Command::Dev(dev)) => assert_eq!(dev.example.map(|it| it.name), Some("airports")),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_store_is_named_by_url_or_directory() {
+    for (options, expected) in [
+        ("", StoreUrl::File("./thalweg-data".into())),
+        (" --data d", StoreUrl::File("d".into())),
+        (" --store file:a:b", StoreUrl::File("a:b".into())),
+        (" --store memory:", StoreUrl::Memory),
+    ] {
+        match parse(&format!("thalweg serve{options}")) {
+            Ok(Command::Serve(serve)) => assert_eq!(serve.store(), expected, "{options}"),
+            other => panic!("{options}: {other:?}"),
+        }
+    }
+    refused(
+        "thalweg serve --store postgres://db/x",
+        "postgres store is not in this build",
+    );
+    refused(
+        "thalweg serve --store tikv://pd:2379",
+        "tikv store is not in this build",
+    );
+    refused("thalweg serve --store data", "unknown kind of store");
+    refused("thalweg serve --store file:", "needs a path");
+    refused("thalweg serve --store memory:x", "nothing after the colon");
+    refused(
+        "thalweg serve --data d --store memory:",
+        "cannot be used with",
+    );
+}
+
+#[test]
+fn import_needs_files_and_a_collection() {
+    refused("thalweg import", "<FILE>");
+    refused("thalweg import a.json", "--collection");
+    refused("thalweg import a.json --collection ", "must not be empty");
+    refused("thalweg import - - --collection a", "only once");
+    refused("thalweg import a.json --collection a --format xml", "text");
+    refused(
+        "thalweg import a.json --collection a --server https://db",
+        "https",
+    );
+}
+
+#[test]
+fn export_to_standard_output_takes_one_collection() {
+    refused("thalweg export", "--out DIR");
+    refused("thalweg export --collection a --collection b", "--out DIR");
+    assert!(parse("thalweg export --collection a").is_ok());
+    assert!(parse("thalweg export --collection a --collection b --out dump").is_ok());
+    assert!(parse("thalweg export --out dump").is_ok());
+}

@@ -1,0 +1,74 @@
+//! The `thalweg` binary: one command line for the server and for the tools that talk to one.
+//!
+//! `dev` and `serve` run a server in this process (`server`); every other subcommand is a client of
+//! a running one and reaches it over HTTP only (`client`). Nothing here knows how documents are
+//! stored or typed.
+//!
+//! Exit codes: 0 done, 1 failed, 2 wrong usage. What a program would read goes to standard output,
+//! everything else to standard error.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use clap::error::ErrorKind;
+
+use crate::cli::{Arguments, Command, SchemaCommand};
+
+mod cli;
+mod client;
+mod export;
+mod import;
+mod progress;
+mod schema;
+mod server;
+mod service;
+#[cfg(test)]
+mod test_server;
+
+/// What a subcommand that ran to its end has to say about it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    /// Everything was done.
+    Done,
+    /// Some of the work failed, and the user has already been told what.
+    Failed,
+}
+
+const FAILED: u8 = 1;
+
+fn main() -> ExitCode {
+    let arguments = match Arguments::try_parse().and_then(Arguments::checked) {
+        Ok(arguments) => arguments,
+        Err(error) => return report_usage(&error),
+    };
+    match run(arguments.command) {
+        Ok(Outcome::Done) => ExitCode::SUCCESS,
+        Ok(Outcome::Failed) => ExitCode::from(FAILED),
+        Err(error) => {
+            eprintln!("thalweg: {error:#}");
+            ExitCode::from(FAILED)
+        }
+    }
+}
+
+fn run(command: Command) -> anyhow::Result<Outcome> {
+    match command {
+        Command::Dev(arguments) => server::dev(&arguments).map(|()| Outcome::Done),
+        Command::Serve(arguments) => server::serve(&arguments).map(|()| Outcome::Done),
+        Command::Import(arguments) => import::run(&arguments),
+        Command::Export(arguments) => export::run(&arguments).map(|()| Outcome::Done),
+        Command::Schema(arguments) => match arguments.command {
+            SchemaCommand::Print(arguments) => schema::print(&arguments).map(|()| Outcome::Done),
+        },
+    }
+}
+
+/// `--help` and `--version` arrive as errors too; they are answers, and their exit code is 0.
+fn report_usage(error: &clap::Error) -> ExitCode {
+    // A closed standard error leaves nobody to tell.
+    let _ = error.print();
+    match error.kind() {
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => ExitCode::SUCCESS,
+        _ => ExitCode::from(2),
+    }
+}

@@ -1,0 +1,191 @@
+//! `thalweg dev` and `thalweg serve`: a server in this process. The only place that names a backend.
+
+use std::future::Future;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::{Context, anyhow, bail};
+use thalweg_engine::{CollectionRef, Engine, EngineOptions, Intent};
+use thalweg_examples::{Example, ExampleCollection, NpmFile, cache_directory};
+use thalweg_gateway::{Drained, Gateway, GatewayOptions};
+use thalweg_model::{Document, Value};
+use thalweg_resolvers::Limits;
+use thalweg_storage::{Backend, EmbeddedBackend, EmbeddedOptions, MemoryBackend};
+use tokio::net::TcpListener;
+use tokio::runtime::Runtime;
+
+use crate::cli::{DevArguments, ServeArguments, StoreUrl};
+use crate::service::Service;
+
+/// How many distinct live queries a server keeps.
+const LIVE_QUERIES_MAX: usize = 1_000_000;
+/// Documents of an example in one transaction.
+const EXAMPLE_BATCH: usize = 1_000;
+
+/// Runs a development server until it is told to stop.
+pub(crate) fn dev(arguments: &DevArguments) -> anyhow::Result<()> {
+    let engine = open(&StoreUrl::File(arguments.data.clone()))?;
+    let runtime = runtime()?;
+    if let Some(example) = arguments.example {
+        runtime.block_on(load(&engine, example))?;
+    }
+    let limits = Limits {
+        auto_create: true,
+        ..Limits::default()
+    };
+    run(
+        &runtime,
+        &engine,
+        arguments.listen,
+        limits,
+        GatewayOptions::default(),
+    )
+}
+
+/// Runs a server until it is told to stop.
+pub(crate) fn serve(arguments: &ServeArguments) -> anyhow::Result<()> {
+    let engine = open(&arguments.store())?;
+    let limits = Limits {
+        auto_create: arguments.auto_create,
+        ..Limits::default()
+    };
+    let options = GatewayOptions {
+        origins: arguments.origins(),
+        ..GatewayOptions::default()
+    };
+    run(&runtime()?, &engine, arguments.listen, limits, options)
+}
+
+fn runtime() -> anyhow::Result<Runtime> {
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .context("the runtime could not be started")
+}
+
+fn open(store: &StoreUrl) -> anyhow::Result<Engine> {
+    let backend: Arc<dyn Backend> = match store {
+        StoreUrl::Memory => Arc::new(MemoryBackend::new()),
+        StoreUrl::File(path) => Arc::new(open_embedded(path)?),
+    };
+    Ok(Engine::open(backend, EngineOptions::default())?)
+}
+
+fn open_embedded(path: &Path) -> anyhow::Result<EmbeddedBackend> {
+    EmbeddedBackend::open(path, EmbeddedOptions::default())
+        .with_context(|| format!("cannot open the store in {}", path.display()))
+}
+
+fn run(
+    runtime: &Runtime,
+    engine: &Engine,
+    listen: SocketAddr,
+    limits: Limits,
+    options: GatewayOptions,
+) -> anyhow::Result<()> {
+    let service = Service::start(engine.clone(), limits, LIVE_QUERIES_MAX)?;
+    let drained = runtime.block_on(async {
+        let listener = TcpListener::bind(listen)
+            .await
+            .with_context(|| format!("cannot listen on {listen}"))?;
+        let address = listener.local_addr()?;
+        let shutdown = shutdown_signal()?;
+        // The one line that `dev` prints, once connections are accepted.
+        println!("Thalweg is ready at http://{address}/");
+        anyhow::Ok(
+            Gateway::new(service, options)
+                .serve(listener, shutdown)
+                .await,
+        )
+    })?;
+    engine.close();
+    match drained {
+        Drained::Completely => Ok(()),
+        Drained::CutOff(open) => bail!("{open} connections did not end in time and were cut off"),
+    }
+}
+
+/// Resolves with the first SIGTERM or SIGINT. A second one ends the process at once.
+fn shutdown_signal() -> anyhow::Result<impl Future<Output = ()>> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut terminate = signal(SignalKind::terminate()).context("cannot wait for SIGTERM")?;
+    let mut interrupt = signal(SignalKind::interrupt()).context("cannot wait for SIGINT")?;
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        tokio::spawn(async move {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+            std::process::exit(1);
+        });
+    })
+}
+
+/// Loads the collections of an example that are not there yet or are empty.
+async fn load(engine: &Engine, example: &Example) -> anyhow::Result<()> {
+    for collection in example.collections {
+        let found = engine
+            .catalog()
+            .by_name(collection.name)
+            .map(|found| found.id);
+        let count = match found {
+            Some(id) => engine.snapshot()?.document_count(id)?,
+            None => 0,
+        };
+        if count == 0 {
+            load_collection(engine, collection)
+                .await
+                .with_context(|| format!("cannot load the example {:?}", example.name))?;
+        }
+    }
+    Ok(())
+}
+
+async fn load_collection(engine: &Engine, collection: &ExampleCollection) -> anyhow::Result<()> {
+    let announce = |file: &NpmFile| eprintln!("{}", file.announcement());
+    let json = collection
+        .load(&cache_directory(), announce)
+        .map_err(|error| anyhow!("{:#}\n{}", anyhow!(error), nothing_to_fetch()))?;
+    let list = Value::parse(&json).context("the example is not JSON")?;
+    let documents: Vec<Document> = list
+        .as_ref()
+        .items()
+        .map(|item| Document::from_value(item.to_value()))
+        .collect::<Result<_, _>>()
+        .context("the example has something that is no object")?;
+    for batch in documents.chunks(EXAMPLE_BATCH) {
+        let batch: Arc<[Document]> = batch.into();
+        let name: Arc<str> = collection.name.into();
+        engine
+            .transact(move |transaction| {
+                for document in batch.iter() {
+                    transaction.write(Intent::Put {
+                        collection: CollectionRef::Name {
+                            name: Arc::clone(&name),
+                            create: true,
+                        },
+                        id: None,
+                        document: document.clone(),
+                    })?;
+                }
+                Ok(())
+            })
+            .await?;
+    }
+    Ok(())
+}
+
+/// What somebody can do whose example cannot be fetched.
+fn nothing_to_fetch() -> String {
+    let names: Vec<String> = thalweg_examples::all()
+        .iter()
+        .filter(|example| example.is_embedded())
+        .map(|example| format!("`thalweg dev --example {}`", example.name))
+        .collect();
+    format!("There is nothing to fetch for {}.", names.join(" or "))
+}

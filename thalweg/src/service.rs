@@ -1,0 +1,278 @@
+//! The database as the gateway sees it: resolvers, live queries, imports and exports over one engine.
+
+mod export;
+mod import;
+
+use std::pin::Pin;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures_util::{Stream, stream};
+use serde_json::value::RawValue;
+use thalweg_engine::{Catalog, DependencySet, Engine, EngineError, Snapshot};
+use thalweg_gateway::{
+    Api, ApiError, GraphqlRequest, GraphqlResponse, ImportOptions, LiveEvent, LiveItem,
+    OperationKind,
+};
+use thalweg_model::{CommitTs, ErrorCode, Value};
+use thalweg_resolvers::{Failure, Limits, Operation, OperationKey, Request, Resolvers};
+use thalweg_subscriptions::{Evaluation, Item, LiveQueries, Runner, SubscribeError, Subscription};
+
+pub(crate) use import::Import;
+
+/// Documents that a collection may have for a list of it to be run where the request arrived; above, a scan could
+/// hold up the other requests of the thread, so it is run on a thread of its own.
+const INLINE_DOCUMENTS_MAX: u64 = 2_000;
+
+/// Implements [`Api`] over an engine.
+pub(crate) struct Service {
+    engine: Engine,
+    resolvers: Resolvers,
+    live: LiveQueries<ResolverRunner>,
+    auto_create: bool,
+}
+
+impl Service {
+    /// Starts to serve an engine. `live_queries_max` bounds how many distinct live queries there may be.
+    pub(crate) fn start(
+        engine: Engine,
+        limits: Limits,
+        live_queries_max: usize,
+    ) -> Result<Self, EngineError> {
+        let auto_create = limits.auto_create;
+        let resolvers = Resolvers::new(engine.clone(), limits);
+        let runner = ResolverRunner {
+            resolvers: resolvers.clone(),
+        };
+        let live = LiveQueries::start(engine.clone(), runner, live_queries_max)?;
+        Ok(Service {
+            engine,
+            resolvers,
+            live,
+            auto_create,
+        })
+    }
+
+    async fn query(&self, operation: Operation) -> GraphqlResponse {
+        let snapshot = match self.engine.snapshot() {
+            Ok(snapshot) => snapshot,
+            Err(error) => return unavailable(&error),
+        };
+        let evaluation = if is_short(&operation, &snapshot) {
+            self.resolvers.run_once(&operation, &snapshot)
+        } else {
+            let resolvers = self.resolvers.clone();
+            let run = move || resolvers.run_once(&operation, &snapshot);
+            match tokio::task::spawn_blocking(run).await {
+                Ok(evaluation) => evaluation,
+                Err(_) => {
+                    let message =
+                        "the query failed in a way that it should not; nothing was changed";
+                    return GraphqlResponse::request_error(ErrorCode::Internal, message);
+                }
+            }
+        };
+        response(&evaluation)
+    }
+}
+
+/// Whether an operation certainly touches few documents.
+fn is_short(operation: &Operation, snapshot: &Snapshot) -> bool {
+    operation.scanned_collections().all(|collection| {
+        snapshot
+            .document_count(collection)
+            .is_ok_and(|count| count <= INLINE_DOCUMENTS_MAX)
+    })
+}
+
+fn response(evaluation: &thalweg_resolvers::Evaluation) -> GraphqlResponse {
+    GraphqlResponse {
+        body: evaluation.body().clone(),
+        has_data: true,
+        failure: None,
+    }
+}
+
+fn refused(failure: &Failure) -> GraphqlResponse {
+    GraphqlResponse {
+        body: failure.body(),
+        has_data: false,
+        failure: Some(failure.code()),
+    }
+}
+
+fn unavailable(error: &EngineError) -> GraphqlResponse {
+    GraphqlResponse::request_error(error.code(), &error.to_string())
+}
+
+/// What a JSON object that the gateway passed on says, or why it cannot be read.
+fn object(name: &str, json: Option<&RawValue>) -> Result<Option<Value>, GraphqlResponse> {
+    match json {
+        None => Ok(None),
+        Some(json) => Request::object_from_json(name, json.get().as_bytes())
+            .map_err(|failure| refused(&failure)),
+    }
+}
+
+impl Api for Service {
+    type Operation = ServiceOperation;
+    type Events = Pin<Box<dyn Stream<Item = LiveItem> + Send>>;
+    type Import = Import;
+    type Export = Pin<Box<dyn Stream<Item = Result<Bytes, ApiError>> + Send>>;
+
+    fn prepare(&self, request: GraphqlRequest) -> Result<ServiceOperation, GraphqlResponse> {
+        let request = Request {
+            query: request.query,
+            operation_name: request.operation_name,
+            variables: object("variables", request.variables.as_deref())?,
+            extensions: object("extensions", request.extensions.as_deref())?,
+        };
+        let operation = self
+            .resolvers
+            .prepare(&request)
+            .map_err(|failure| refused(&failure))?;
+        Ok(ServiceOperation {
+            operation,
+            resume_from: resume_from(&request)?,
+        })
+    }
+
+    fn kind(&self, operation: &ServiceOperation) -> OperationKind {
+        match operation.operation.kind() {
+            thalweg_resolvers::OperationKind::Query => OperationKind::Query,
+            thalweg_resolvers::OperationKind::Mutation => OperationKind::Mutation,
+            thalweg_resolvers::OperationKind::Subscription => OperationKind::Subscription,
+        }
+    }
+
+    fn is_live(&self, operation: &ServiceOperation) -> bool {
+        operation.operation.is_live()
+    }
+
+    async fn execute(&self, operation: ServiceOperation) -> GraphqlResponse {
+        let operation = operation.operation;
+        match operation.kind() {
+            thalweg_resolvers::OperationKind::Mutation => {
+                response(&self.resolvers.mutate(&operation).await)
+            }
+            _ => self.query(operation).await,
+        }
+    }
+
+    async fn subscribe(
+        &self,
+        operation: ServiceOperation,
+        resume_from: Option<CommitTs>,
+    ) -> Result<Self::Events, GraphqlResponse> {
+        let resume_from = resume_from.or(operation.resume_from);
+        match self.live.subscribe(operation.operation, resume_from).await {
+            Ok(subscription) => Ok(Box::pin(events(subscription))),
+            Err(SubscribeError::Engine(error)) => Err(unavailable(&error)),
+            Err(error @ SubscribeError::TooMany { .. }) => Err(GraphqlResponse::request_error(
+                ErrorCode::LimitExceeded,
+                &error.to_string(),
+            )),
+            Err(error @ SubscribeError::Closed) => Err(GraphqlResponse::request_error(
+                ErrorCode::Unavailable,
+                &error.to_string(),
+            )),
+        }
+    }
+
+    fn sdl(&self) -> Arc<str> {
+        // An SDL that cannot be made is a defect, which a reader of the SDL should see rather than an old one.
+        self.resolvers.sdl().unwrap_or_else(|failure| {
+            let errors = failure
+                .errors()
+                .iter()
+                .map(|error| format!("# {}\n", error.message));
+            errors.collect::<String>().into()
+        })
+    }
+
+    fn ready(&self) -> Result<(), String> {
+        self.engine.ready().map_err(|error| error.to_string())
+    }
+
+    fn import(&self, collection: &str, options: ImportOptions) -> Result<Import, ApiError> {
+        Import::begin(self.engine.clone(), collection, options, self.auto_create)
+    }
+
+    async fn export(&self, collection: &str, meta: bool) -> Result<Self::Export, ApiError> {
+        Ok(Box::pin(export::export(
+            self.engine.clone(),
+            collection,
+            meta,
+        )?))
+    }
+}
+
+/// An operation, and from where its client wants to resume.
+pub(crate) struct ServiceOperation {
+    operation: Operation,
+    resume_from: Option<CommitTs>,
+}
+
+/// `extensions.thalweg.resumeFrom`.
+fn resume_from(request: &Request) -> Result<Option<CommitTs>, GraphqlResponse> {
+    let extensions = request.extensions.as_ref().map(Value::as_ref);
+    let Some(wanted) = extensions
+        .and_then(|all| all.get("thalweg"))
+        .and_then(|ours| ours.get("resumeFrom"))
+    else {
+        return Ok(None);
+    };
+    let ts = wanted.as_str().and_then(|text| text.parse().ok());
+    ts.map(Some).ok_or_else(|| {
+        GraphqlResponse::request_error(
+            ErrorCode::BadRequest,
+            "extensions.thalweg.resumeFrom must be the commitTs of an event, as a string",
+        )
+    })
+}
+
+fn events(subscription: Subscription<ResolverRunner>) -> impl Stream<Item = LiveItem> {
+    stream::unfold(subscription, |mut subscription| async move {
+        let item = match subscription.next().await? {
+            Item::Event(event) => LiveItem::Event(LiveEvent {
+                commit_ts: event.commit_ts,
+                body: event.body,
+            }),
+            Item::Ended(errors) => LiveItem::Ended(errors),
+        };
+        Some((item, subscription))
+    })
+}
+
+/// Runs live queries with the resolvers.
+pub(crate) struct ResolverRunner {
+    resolvers: Resolvers,
+}
+
+impl Runner for ResolverRunner {
+    type Query = Operation;
+    type Key = OperationKey;
+
+    fn key(&self, query: &Operation) -> OperationKey {
+        query.key().clone()
+    }
+
+    fn run(&self, query: &Operation, snapshot: &Snapshot) -> Evaluation {
+        let evaluation = self.resolvers.run(query, snapshot);
+        Evaluation {
+            body: evaluation.body().clone(),
+            result_bytes: evaluation.result().len(),
+            dependencies: dependencies(&evaluation),
+        }
+    }
+
+    fn revalidate(&self, query: &Operation, catalog: &Arc<Catalog>) -> Result<Operation, Bytes> {
+        self.resolvers
+            .revalidate(query, catalog)
+            .map_err(|failure| failure.errors_json())
+    }
+}
+
+fn dependencies(evaluation: &thalweg_resolvers::Evaluation) -> DependencySet {
+    evaluation.dependencies().clone()
+}

@@ -1,0 +1,60 @@
+//! `cargo xtask bench`: the benchmarks of `bench/`, against the release binary.
+//!
+//! They are a workspace of their own, so that what Thalweg is compared with stays out of its lock file; this builds both
+//! and runs them. What they measure, and what came out, is in `docs/benchmarks.md`.
+
+use anyhow::{Result, bail};
+use clap::{Args, ValueEnum};
+
+use crate::{tools, workspace};
+
+#[derive(Args)]
+pub(crate) struct Options {
+    /// Which benchmarks; all of them when none is named.
+    #[arg(value_enum, value_name = "NAME")]
+    names: Vec<Name>,
+    /// Much smaller, to see that everything works; the figures mean little.
+    #[arg(long)]
+    quick: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Name {
+    /// Import of a file of 100 MB, beside the store alone.
+    Import,
+    /// Requests per second over HTTP, beside a bare axum handler.
+    Http,
+    /// 1,000 documents of 10 fields, beside serde_json and async-graphql.
+    GraphqlExecution,
+    /// Latency from a write to its live query, alone and among 10,000 others.
+    Live,
+}
+
+/// Builds what is needed and runs the benchmarks.
+pub(crate) fn run(options: &Options) -> Result<()> {
+    let chosen = |name: Name| options.names.is_empty() || options.names.contains(&name);
+    if chosen(Name::Http) && tools::find("wrk").is_none() {
+        bail!("`http` needs wrk; Debian has it: apt-get install wrk");
+    }
+    let binary = workspace::build_release()?;
+    let target = workspace::target_directory()?;
+    let mut build = workspace::cargo(&["build", "--release", "--locked"]);
+    build
+        .args(["--manifest-path", "bench/Cargo.toml", "--target-dir"])
+        .arg(&target);
+    tools::run(&mut build)?;
+    let bench = format!("release/thalweg-bench{}", std::env::consts::EXE_SUFFIX);
+    let mut bench = tools::command(target.join(bench), &["run", "--binary"], workspace::root());
+    bench.arg(&binary);
+    if options.quick {
+        bench.arg("--quick");
+    }
+    for name in Name::value_variants() {
+        if let Some(value) = name.to_possible_value()
+            && options.names.contains(name)
+        {
+            bench.arg(value.get_name());
+        }
+    }
+    tools::run(&mut bench)
+}

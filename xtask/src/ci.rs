@@ -1,0 +1,225 @@
+//! `cargo xtask ci`: all checks, the quick ones first.
+//!
+//! A step that fails ends the run, and the steps after it count as skipped; `--keep-going` runs all
+//! that do not need a failed one. The last line counts single tests where a step runs tests, and one
+//! for every other step.
+
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+use clap::{Args, ValueEnum};
+
+use crate::{crash, e2e, fetch, tidy, tools, workspace};
+
+use self::tally::Tally;
+
+mod tally;
+
+const CRASH_CYCLES: u32 = 5;
+
+#[derive(Args)]
+pub(crate) struct Options {
+    /// Run only these steps, in their usual order.
+    #[arg(long, value_enum, value_name = "STEP")]
+    only: Vec<Step>,
+    /// Do not end at the first step that fails.
+    #[arg(long)]
+    keep_going: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Step {
+    /// rustfmt
+    Format,
+    /// The rules of this repository
+    Tidy,
+    /// clippy, without warnings
+    Lint,
+    /// Test data that is not shipped
+    Fetch,
+    /// Unit, property, golden and integration tests of all crates
+    Test,
+    /// Examples in the documentation
+    Doctest,
+    /// The embedded console is what its source gives
+    Console,
+    /// The release binary
+    Release,
+    /// Real clients and a real browser against the release binary
+    EndToEnd,
+    /// kill -9 under write load
+    Crash,
+}
+
+impl Step {
+    fn name(self) -> String {
+        self.to_possible_value()
+            .map(|value| value.get_name().to_owned())
+            .unwrap_or_default()
+    }
+
+    /// The step that must have passed before.
+    fn needs(self) -> Option<Step> {
+        match self {
+            Step::EndToEnd | Step::Crash => Some(Step::Release),
+            _ => None,
+        }
+    }
+
+    fn run(self, tally: &mut Tally) -> Result<()> {
+        let cargo = |arguments: &[&str]| workspace::cargo(arguments);
+        match self {
+            Step::Format => tools::run(&mut cargo(&[
+                "fmt", "--all", "--", "--check", "--color", "never",
+            ])),
+            Step::Tidy => tidy::run(),
+            Step::Lint => tools::run(&mut cargo(&[
+                "clippy",
+                "--workspace",
+                "--all-targets",
+                "--all-features",
+                "--locked",
+                "--",
+                "-D",
+                "warnings",
+            ])),
+            Step::Fetch => fetch::run(),
+            Step::Test => {
+                let mut command = cargo(&["test", "--workspace", "--all-features", "--locked"]);
+                command.args(["--no-fail-fast", "--lib", "--bins", "--tests"]);
+                // It has been fetched, so a test that finds none has looked in the wrong place.
+                command.env("THALWEG_REQUIRE_TEST_DATA", "1");
+                tools::run_watched(&mut command, |line| tally.see(line))
+            }
+            Step::Doctest => {
+                let mut command = cargo(&["test", "--workspace", "--all-features", "--locked"]);
+                command.args(["--no-fail-fast", "--doc"]);
+                tools::run_watched(&mut command, |line| tally.see(line))
+            }
+            Step::Console => {
+                let console = workspace::root().join("gateway/console");
+                tools::npm_ci(&console)?;
+                tools::run(&mut tools::command(
+                    "node",
+                    &["build.mjs", "--check"],
+                    &console,
+                ))
+            }
+            Step::Release => workspace::build_release().map(drop),
+            Step::EndToEnd => e2e::run(&workspace::release_binary()?, |line| tally.see(line)),
+            Step::Crash => {
+                println!(
+                    "{}",
+                    crash::crash(&workspace::release_binary()?, CRASH_CYCLES, None)?
+                );
+                Ok(())
+            }
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Verdict {
+    Passed,
+    Failed,
+    Skipped,
+}
+
+struct Row {
+    step: Step,
+    verdict: Verdict,
+    tally: Tally,
+    took: Duration,
+}
+
+/// Runs the steps, prints the table, and fails if any step did.
+pub(crate) fn run(options: &Options) -> Result<()> {
+    let mut rows: Vec<Row> = Vec::new();
+    for step in Step::value_variants().iter().copied() {
+        if !options.only.is_empty() && !options.only.contains(&step) {
+            continue;
+        }
+        let row = if must_skip(step, &rows, options.keep_going) {
+            Row {
+                step,
+                verdict: Verdict::Skipped,
+                tally: Tally::default(),
+                took: Duration::ZERO,
+            }
+        } else {
+            run_step(step)
+        };
+        rows.push(row);
+    }
+    print!("{}", table(&rows));
+    let failed: Vec<String> = rows
+        .iter()
+        .filter(|row| row.verdict == Verdict::Failed)
+        .map(|row| row.step.name())
+        .collect();
+    if !failed.is_empty() {
+        anyhow::bail!("failed: {}", failed.join(", "));
+    }
+    Ok(())
+}
+
+fn must_skip(step: Step, before: &[Row], keep_going: bool) -> bool {
+    let bad = |row: &Row| row.verdict != Verdict::Passed;
+    if !keep_going && before.iter().any(bad) {
+        return true;
+    }
+    before
+        .iter()
+        .any(|row| Some(row.step) == step.needs() && bad(row))
+}
+
+fn run_step(step: Step) -> Row {
+    println!("\n== {} ==", step.name());
+    let started = Instant::now();
+    let mut tally = Tally::default();
+    let verdict = match step.run(&mut tally) {
+        Ok(()) => Verdict::Passed,
+        Err(error) => {
+            println!("{}: {error:#}", step.name());
+            Verdict::Failed
+        }
+    };
+    tally.settle(verdict == Verdict::Passed);
+    Row {
+        step,
+        verdict,
+        tally,
+        took: started.elapsed(),
+    }
+}
+
+fn table(rows: &[Row]) -> String {
+    let mut text = format!(
+        "\n{:<12} {:<8} {:>8}  {:>16}\n",
+        "step", "result", "time", "tests"
+    );
+    let mut total = Tally::default();
+    for Row {
+        step,
+        verdict,
+        tally,
+        took,
+    } in rows
+    {
+        let (verdict, seconds) = (format!("{verdict:?}").to_lowercase(), took.as_secs_f64());
+        let tests = format!("{} of {}", tally.passed, tally.passed + tally.failed);
+        text.push_str(&format!(
+            "{:<12} {verdict:<8} {seconds:>7.1}s  {tests:>16}\n",
+            step.name(),
+        ));
+        total.add(*tally);
+    }
+    text.push_str(&format!(
+        "\n{} passed, {} failed\n",
+        total.passed, total.failed
+    ));
+    text
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,56 @@
+//! The end-to-end tests: a real server, real clients, a real browser.
+//!
+//! The tests are in `tests/e2e` and run under `node --test`. They find the server in `THALWEG_URL`,
+//! the binary (to start more, or to run its tools) in `THALWEG_BIN`, the browser in `CHROMIUM`.
+
+use std::path::Path;
+
+use anyhow::{Context, Result};
+
+use crate::server::Server;
+use crate::{tools, workspace};
+
+/// A test that takes longer hangs.
+const TEST_TIMEOUT: &str = "--test-timeout=120000";
+
+/// Starts a server with example data, runs the tests against it, stops it; `see` gets each line
+/// that the tests print.
+pub(crate) fn run(binary: &Path, see: impl FnMut(&str)) -> Result<()> {
+    let directory = workspace::root().join("tests/e2e");
+    tools::npm_ci(&directory)?;
+    let chromium = tools::chromium().context("no Chromium; run `cargo xtask setup`")?;
+    let files = test_files(&directory)?;
+
+    let scratch = tempfile::tempdir()?;
+    let (data, log) = (
+        scratch.path().join("data"),
+        scratch.path().join("server.log"),
+    );
+    let server = Server::start(binary, &data, &log, &["--example", "movies"])?;
+    let options = [
+        "--test",
+        "--test-concurrency=1",
+        "--test-reporter=spec",
+        TEST_TIMEOUT,
+    ];
+    let mut command = tools::command("node", &options, &directory);
+    command
+        .args(files)
+        .env("THALWEG_URL", server.url())
+        .env("THALWEG_BIN", binary)
+        .env("CHROMIUM", chromium);
+    tools::run_watched(&mut command, see).with_context(|| server.log_end())?;
+    server.stop()
+}
+
+fn test_files(directory: &Path) -> Result<Vec<String>> {
+    let mut files: Vec<String> = std::fs::read_dir(directory)?
+        .filter_map(|entry| Some(entry.ok()?.file_name().to_string_lossy().into_owned()))
+        .filter(|name| name.ends_with(".test.mjs"))
+        .collect();
+    files.sort();
+    if files.is_empty() {
+        anyhow::bail!("no *.test.mjs in {}", directory.display());
+    }
+    Ok(files)
+}
