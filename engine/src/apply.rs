@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use rustc_hash::{FxHashMap, FxHashSet};
 use thalweg_model::{CollectionId, CommitTs, Document, DocumentId};
-use thalweg_schema_infer::{CollectionSchema, NameRegistry, Shape};
+use thalweg_schema_infer::{CollectionSchema, NameRegistry};
 use thalweg_storage::Snapshot as Reader;
 use uuid::{ContextV7, Timestamp, Uuid};
 
@@ -66,9 +66,6 @@ pub(crate) struct Outcome {
     pub(crate) catalog_changed: bool,
     pub(crate) statistics: FxHashMap<CollectionId, Statistics>,
     pub(crate) next_collection: u32,
-    /// The names before the group renamed a collection, to go back to if its batch fails. Names that it only added
-    /// can stay.
-    pub(crate) names_before: Option<NameRegistry>,
 }
 
 impl Group {
@@ -90,12 +87,10 @@ impl Group {
         intents: Vec<Intent>,
         ts: CommitTs,
         rules: &Rules,
-        names: &mut NameRegistry,
     ) -> Result<Vec<Step>, TransactionError> {
         let mut draft = Draft {
             group: self,
             rules,
-            names,
             ts,
             images: FxHashMap::default(),
             written: Vec::new(),
@@ -183,6 +178,11 @@ impl Group {
         Ok(())
     }
 
+    /// Whether the group creates, renames or drops a collection.
+    pub(crate) fn changes_catalog(&self, state: &State) -> bool {
+        !Arc::ptr_eq(&self.catalog, &state.catalog)
+    }
+
     /// The image of a document after the transactions that are already in the group.
     fn image(&self, key: &DocumentKey) -> Result<Image, EngineError> {
         if let Some(image) = self.images.get(key) {
@@ -195,13 +195,16 @@ impl Group {
         Ok(record.map(|record| Arc::new(record.into_owned())))
     }
 
-    /// Counts what the group changed and derives the types that follow from it. Types need not be derived for each
+    /// Counts what the group changed and derives the types that follow from it, which may add names to the state:
+    /// they have to be taken back if the group's batch fails. Types need not be derived for each
     /// transaction: nobody can read between the transactions of one batch.
     pub(crate) fn finish(mut self, state: &mut State) -> Outcome {
-        let mut statistics = FxHashMap::default();
+        let mut statistics: FxHashMap<CollectionId, Statistics> = FxHashMap::default();
         for commit in &self.commits {
             for collection in &commit.emptied {
-                statistics.insert(*collection, Statistics::default());
+                let counted = statistics.entry(*collection);
+                let counted = counted.or_insert_with(|| state.counted(*collection));
+                *counted = counted.emptied(commit.ts);
             }
             for change in commit
                 .changes
@@ -223,14 +226,15 @@ impl Group {
                     .or_insert_with(|| state.counted(collection.id));
             }
         }
-        let mut names_before = None;
-        for (id, statistics) in &statistics {
+        // In the order in which the collections were created, so that the older one gets a name that two would have.
+        let mut counted: Vec<_> = statistics.iter().collect();
+        counted.sort_unstable_by_key(|(id, _)| **id);
+        for (id, statistics) in counted {
             let Some(collection) = self.catalog.by_id(*id) else {
                 continue;
             };
             let names = match state.catalog.by_id(*id) {
                 Some(known) if known.name != collection.name => {
-                    names_before.get_or_insert_with(|| state.names.clone());
                     state.names.rename_collection(&known.name, &collection.name)
                 }
                 _ => state.names.collection(&collection.name),
@@ -260,7 +264,6 @@ impl Group {
             catalog_changed,
             statistics,
             next_collection: self.next_collection,
-            names_before,
         }
     }
 }
@@ -286,8 +289,6 @@ impl From<EngineError> for ApplyError {
 struct Draft<'g> {
     group: &'g Group,
     rules: &'g Rules,
-    /// Names given to a transaction that is then refused stay given; they are not reused.
-    names: &'g mut NameRegistry,
     ts: CommitTs,
     images: FxHashMap<DocumentKey, Image>,
     /// The keys of `images` in the order of their first write.
@@ -331,12 +332,11 @@ impl Draft<'_> {
                 if_version,
             } => {
                 let key = (self.existing(collection)?, id);
-                match self.shown(&key)? {
+                let shown = self.shown(&key)?;
+                check_version(&shown, &key.1, if_version)?;
+                match shown {
                     None => Ok(self.nothing(&key)),
-                    Some(before) => {
-                        check_version(&before, &key.1, if_version)?;
-                        self.put(key, &document)
-                    }
+                    Some(_) => self.put(key, &document),
                 }
             }
             Intent::Patch {
@@ -347,11 +347,12 @@ impl Draft<'_> {
                 otherwise,
             } => {
                 let key = (self.existing(collection)?, id);
-                match (self.shown(&key)?, otherwise) {
+                let shown = self.shown(&key)?;
+                check_version(&shown, &key.1, if_version)?;
+                match (shown, otherwise) {
                     (None, None) => Ok(self.nothing(&key)),
                     (None, Some(document)) => self.put(key, &document),
                     (Some(before), _) => {
-                        check_version(&before, &key.1, if_version)?;
                         if let Some((first, second)) = patch.conflicts() {
                             return Err(IntentError::PatchConflict { first, second }.into());
                         }
@@ -375,8 +376,8 @@ impl Draft<'_> {
                 let key = (self.existing(collection)?, id);
                 match self.image(&key)? {
                     Some(before) if before.is_deleted() => {
-                        let document = before.to_document()?;
-                        self.put(key, &document)
+                        let after = self.marked(&before, None)?;
+                        Ok(self.write_step(key, None, after))
                     }
                     image => Ok(Step {
                         collection: Some(key.0),
@@ -489,7 +490,7 @@ impl Draft<'_> {
             (COLLECTIONS, StoredCollection::document_id(id)),
             &stored.to_document(),
         )?;
-        let schema = self.empty_schema(&stored.name);
+        let schema = catalog::placeholder_schema(&stored.name);
         self.catalog_mut().insert(Collection {
             id,
             schema,
@@ -525,17 +526,6 @@ impl Draft<'_> {
             changed: true,
             ..Step::default()
         })
-    }
-
-    /// The types of a collection of that name without documents; those of its documents follow when the group ends.
-    fn empty_schema(&mut self, name: &str) -> Arc<CollectionSchema> {
-        let names = self.names.collection(name);
-        Arc::new(CollectionSchema::derive(
-            &names,
-            &Shape::new(),
-            false,
-            self.names,
-        ))
     }
 
     fn empty(&mut self, collection: CollectionId) {
@@ -595,22 +585,19 @@ impl Draft<'_> {
             return Err(IntentError::DocumentTooLarge { bytes, bytes_max }.into());
         }
         let before = self.image(&key)?;
-        let collection = Some(key.0);
+        // One that is softly deleted is replaced by a new document, whose versions go on from its own.
         let shown = before.clone().filter(|record| !record.is_deleted());
         if let Some(same) = &shown
             && same.document().json() == document.json()
         {
             return Ok(Step {
-                collection,
+                collection: Some(key.0),
                 before: shown.clone(),
                 after: shown,
                 changed: false,
             });
         }
-        let created_at = shown
-            .as_ref()
-            .or(before.as_ref())
-            .map(|record| record.created_at());
+        let created_at = shown.as_ref().map(|record| record.created_at());
         let fields = SystemFields {
             id: key.1.clone(),
             commit_ts: self.ts,
@@ -619,13 +606,7 @@ impl Draft<'_> {
             deleted_at: None,
         };
         let after = Some(Arc::new(Record::new(&fields, document)));
-        self.write(key, after.clone());
-        Ok(Step {
-            collection,
-            before: shown,
-            after,
-            changed: true,
-        })
+        Ok(self.write_step(key, shown, after))
     }
 
     fn delete(
@@ -639,29 +620,30 @@ impl Draft<'_> {
         } else {
             self.shown(&key)?
         };
+        check_version(&image, &key.1, if_version)?;
         let Some(before) = image else {
             return Ok(self.nothing(&key));
         };
-        check_version(&before, &key.1, if_version)?;
-        let collection = Some(key.0);
-        let after = if permanent {
-            None
-        } else {
-            let fields = SystemFields {
-                commit_ts: self.ts,
-                version: self.next_version(&Some(Arc::clone(&before))),
-                deleted_at: Some(self.ts.as_micros()),
-                ..before.system_fields()?
-            };
-            Some(Arc::new(Record::new(&fields, &before.to_document()?)))
+        let after = match permanent {
+            true => None,
+            false => self.marked(&before, Some(self.ts.as_micros()))?,
         };
-        self.write(key, after.clone());
-        Ok(Step {
-            collection,
-            before: Some(before),
-            after,
-            changed: true,
-        })
+        Ok(self.write_step(key, Some(before), after))
+    }
+
+    /// The same document, softly deleted or not.
+    fn marked(
+        &self,
+        before: &Arc<Record<'static>>,
+        deleted_at: Option<u64>,
+    ) -> Result<Image, EngineError> {
+        let fields = SystemFields {
+            commit_ts: self.ts,
+            version: self.next_version(&Some(Arc::clone(before))),
+            deleted_at,
+            ..before.system_fields()?
+        };
+        Ok(Some(Arc::new(Record::new(&fields, &before.to_document()?))))
     }
 
     /// A commit makes one version of a document, however often it writes it.
@@ -673,6 +655,17 @@ impl Draft<'_> {
         }
     }
 
+    fn write_step(&mut self, key: DocumentKey, before: Image, after: Image) -> Step {
+        let collection = Some(key.0);
+        self.write(key, after.clone());
+        Step {
+            collection,
+            before,
+            after,
+            changed: true,
+        }
+    }
+
     fn write(&mut self, key: DocumentKey, image: Image) {
         if self.images.insert(key.clone(), image).is_none() {
             self.written.push(key);
@@ -680,16 +673,18 @@ impl Draft<'_> {
     }
 }
 
+/// Refuses a write to another version than the one that the caller named.
 fn check_version(
-    record: &Record<'_>,
+    image: &Image,
     id: &DocumentId,
     if_version: Option<u64>,
 ) -> Result<(), IntentError> {
+    let found = image.as_ref().map(|record| record.version());
     match if_version {
-        Some(expected) if expected != record.version() => Err(IntentError::VersionMismatch {
+        Some(expected) if found != Some(expected) => Err(IntentError::VersionMismatch {
             id: id.clone(),
             expected,
-            found: record.version(),
+            found,
         }),
         _ => Ok(()),
     }

@@ -10,7 +10,7 @@ use rustc_hash::FxHashMap;
 use thalweg_model::{
     CollectionId, CommitTs, Document, DocumentId, FieldPath, ValueRef, write_json_string,
 };
-use thalweg_schema_infer::CollectionSchema;
+use thalweg_schema_infer::{CollectionSchema, NameRegistry, Shape};
 
 use crate::error::{EngineError, IntentError};
 
@@ -57,6 +57,12 @@ impl Catalog {
         self.by_id.get(self.by_name.get(name)?)
     }
 
+    /// About what a catalog takes beside its collections, which it shares with others.
+    pub(crate) fn bytes(&self) -> usize {
+        const ENTRY_BYTES: usize = 96;
+        self.by_id.len() * ENTRY_BYTES
+    }
+
     pub(crate) fn insert(&mut self, collection: Collection) {
         if let Some(old) = self.by_id.get(&collection.id) {
             self.by_name.remove(&old.name);
@@ -71,6 +77,15 @@ impl Catalog {
             self.by_name.remove(&collection.name);
         }
     }
+}
+
+/// Types for a collection whose own are derived when the group ends. Their names are nobody's: those that are given
+/// for good are given only to a collection that comes to be.
+pub(crate) fn placeholder_schema(name: &str) -> Arc<CollectionSchema> {
+    let mut names = NameRegistry::new();
+    let own = names.collection(name);
+    let schema = CollectionSchema::derive(&own, &Shape::new(), false, &mut names);
+    Arc::new(schema)
 }
 
 /// Longest name of a collection, in bytes.

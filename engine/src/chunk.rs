@@ -62,9 +62,25 @@ pub(crate) fn put(owner: Vec<u8>, version: u64, value: &[u8], writes: &mut Vec<W
 
 /// Appends to `writes` what erases the chunks of one version of a value, if there are any.
 pub(crate) fn erase(owner: &[u8], version: u64, writes: &mut Vec<Write>) {
-    let from = keyspace::chunks(owner, version);
+    erase_prefix(keyspace::chunks(owner, version), writes);
+}
+
+/// Appends to `writes` what erases the chunks of every value whose owner begins with `owners`.
+pub(crate) fn erase_all(owners: &[u8], writes: &mut Vec<Write>) {
+    erase_prefix(keyspace::chunks_of_all(owners), writes);
+}
+
+fn erase_prefix(from: Vec<u8>, writes: &mut Vec<Write>) {
     let to = prefix_end(&from).expect("a chunk key does not consist of 0xff bytes");
     writes.push(Write::DeleteRange { from, to });
+}
+
+/// The length of the whole value behind a stored one, and whether it lies in chunks.
+pub(crate) fn length(stored: &[u8]) -> (usize, bool) {
+    match reference(stored) {
+        Some((length, _)) => (length, true),
+        None => (stored.len(), false),
+    }
 }
 
 /// The whole value behind a stored one. `owner` is asked for only where the value is long.

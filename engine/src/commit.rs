@@ -51,7 +51,9 @@ impl Change {
 impl Commit {
     fn bytes(&self) -> usize {
         let images = self.changes.iter().flat_map(Change::images);
+        let catalog = self.catalog.as_ref().map_or(0, |catalog| catalog.bytes());
         size_of::<Commit>()
+            + catalog
             + self.changes.len() * size_of::<Change>()
             + images.map(|image| image.stored().len()).sum::<usize>()
     }

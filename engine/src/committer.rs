@@ -7,24 +7,24 @@
 //! An execution that fails validation is given back to be run again; one that has lost too often comes back as code,
 //! and is run here, at the head of the line, where nothing can come before it (the *contention lane*).
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use parking_lot::RwLock;
-use rustc_hash::FxHashMap;
-use thalweg_model::CommitTs;
+use thalweg_model::{CommitTs, ErrorCode};
 use thalweg_storage::{Backend, Batch, CommitError, Head, Write};
-use tokio::sync::{broadcast, mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot};
 
 use crate::apply::{Group, Outcome, Rules, State};
 use crate::catalog::Catalog;
+use crate::chunk;
 use crate::clock::{self, Clock};
-use crate::commit::{Commit, RecentCommits};
 use crate::dependency::DependencySet;
-use crate::engine::EngineOptions;
+use crate::engine::{EngineOptions, load};
 use crate::error::{EngineError, TransactionError};
 use crate::intent::{Intent, Step};
 use crate::keyspace;
-use crate::log;
+use crate::log::{self, Trimmed};
+use crate::published::Published;
 use crate::snapshot::Snapshot;
 use crate::transaction::{Code, Erased, Transaction};
 
@@ -58,29 +58,7 @@ pub(crate) struct Ordered {
     pub(crate) steps: Vec<Step>,
 }
 
-/// What the committer tells everybody else.
-pub(crate) struct Published {
-    /// The catalog from each timestamp on, newest last; never empty. An entry is added before the batch that makes it
-    /// true is committed, so whoever sees the batch finds it.
-    pub(crate) catalogs: RwLock<Vec<(CommitTs, Arc<Catalog>)>>,
-    pub(crate) recent: RwLock<RecentCommits>,
-    pub(crate) commits: broadcast::Sender<Arc<Commit>>,
-    /// Set once when writing has become impossible until the store is opened again.
-    pub(crate) failure: RwLock<Option<EngineError>>,
-}
-
-impl Published {
-    /// The catalog of a state whose head is `ts`.
-    pub(crate) fn catalog_at(&self, ts: CommitTs) -> Arc<Catalog> {
-        let catalogs = self.catalogs.read();
-        let at = catalogs.partition_point(|(from, _)| *from <= ts);
-        Arc::clone(&catalogs[at.saturating_sub(1)].1)
-    }
-}
-
-/// How long a superseded catalog is kept for readers that opened the backend but have not looked it up yet.
-const CATALOG_GRACE_MICROS: u64 = 60_000_000;
-/// How many documents' old images are erased for each one that is written, at least.
+/// How many documents' old images are erased with each group, at least.
 const TRIM_PER_GROUP_MIN: usize = 256;
 
 pub(crate) struct Committer {
@@ -92,7 +70,7 @@ pub(crate) struct Committer {
     pub(crate) head: Head,
     /// The revision of the names that are stored.
     pub(crate) stored_names_revision: u64,
-    /// The oldest log entry, as far as known; `None` for an empty log.
+    /// No log entry is older, as far as known; `None` for an empty log.
     pub(crate) log_from: Option<CommitTs>,
     pub(crate) published: Arc<Published>,
 }
@@ -102,7 +80,15 @@ type ExecutionReply = oneshot::Sender<Result<Verdict, TransactionError>>;
 /// Somebody who waits for the group to be durable.
 struct Waiting {
     reply: ExecutionReply,
-    answer: Result<(CommitTs, Vec<Step>), TransactionError>,
+    answer: Answer,
+}
+
+enum Answer {
+    Committed(CommitTs, Vec<Step>),
+    /// What it conflicts with may be in the group, so running it again before that is durable would only conflict
+    /// again.
+    Conflict,
+    Refused(TransactionError),
 }
 
 /// A group with those who wait for it.
@@ -112,9 +98,23 @@ struct Open {
     waiting: Vec<Waiting>,
 }
 
+/// Tells everybody that nothing is committed any more if the committer's thread panics.
+struct FailOnPanic(Arc<Published>);
+
+impl Drop for FailOnPanic {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.fail(&EngineError::Thread {
+                reason: "it panicked".to_owned(),
+            });
+        }
+    }
+}
+
 impl Committer {
     /// Serves until every sender is gone.
     pub(crate) fn run(mut self, mut requests: mpsc::Receiver<Request>) {
+        let _guard = FailOnPanic(Arc::clone(&self.published));
         while let Some(first) = requests.blocking_recv() {
             let mut next = Some(first);
             let mut open: Option<Open> = None;
@@ -127,13 +127,7 @@ impl Committer {
                         intents,
                         reply,
                     } => {
-                        if let Some(error) = self.failure() {
-                            answer(reply, Err(error.into()));
-                        } else if let Err(error) =
-                            self.take(&mut open, read_ts, &dependencies, intents, reply)
-                        {
-                            tell_failure(&error, &self.published);
-                        }
+                        self.take(&mut open, read_ts, &dependencies, intents, reply);
                     }
                     Request::Lane { code, reply } => {
                         self.flush(open.take());
@@ -152,14 +146,14 @@ impl Committer {
         }
     }
 
-    fn failure(&self) -> Option<EngineError> {
-        self.published.failure.read().clone()
-    }
-
     fn open(&self) -> Result<Open, EngineError> {
+        if let Some(error) = self.published.failure() {
+            return Err(error);
+        }
         let reader = self.backend.snapshot()?;
         // Only the leader writes, so another head than its own last one is somebody else's.
         if reader.head() != Some(self.head) {
+            self.published.fail(&EngineError::Deposed);
             return Err(EngineError::Deposed);
         }
         Ok(Open {
@@ -177,35 +171,27 @@ impl Committer {
         dependencies: &DependencySet,
         intents: Vec<Intent>,
         reply: ExecutionReply,
-    ) -> Result<(), EngineError> {
-        let mut group = match open.take() {
-            Some(group) => group,
-            None => match self.open() {
-                Ok(group) => group,
-                Err(error) => {
-                    answer(reply, Err(error.clone().into()));
-                    return Err(error);
-                }
-            },
+    ) {
+        let mut group = match open.take().map_or_else(|| self.open(), Ok) {
+            Ok(group) => group,
+            Err(error) => return send(reply, Err(error.into())),
         };
-        if self.holds(&group, read_ts, dependencies) {
+        let answer = if self.holds(&group, read_ts, dependencies) {
             let ts = clock::next_commit_ts(&*self.clock, group.head_ts);
-            let applied = group
-                .group
-                .apply(intents, ts, &self.rules, &mut self.state.names);
-            if applied.is_ok() && group.group.commits.last().is_some_and(|last| last.ts == ts) {
-                group.head_ts = ts;
+            match group.group.apply(intents, ts, &self.rules) {
+                Ok(steps) => {
+                    if group.group.commits.last().is_some_and(|last| last.ts == ts) {
+                        group.head_ts = ts;
+                    }
+                    Answer::Committed(group.head_ts, steps)
+                }
+                Err(error) => Answer::Refused(error),
             }
-            let head_ts = group.head_ts;
-            group.waiting.push(Waiting {
-                reply,
-                answer: applied.map(|steps| (head_ts, steps)),
-            });
         } else {
-            answer(reply, Ok(Verdict::Conflict));
-        }
+            Answer::Conflict
+        };
+        group.waiting.push(Waiting { reply, answer });
         *open = Some(group);
-        Ok(())
     }
 
     /// Whether nothing that an execution depended on has changed since its snapshot.
@@ -213,11 +199,15 @@ impl Committer {
         if dependencies.is_empty() {
             return true;
         }
-        if open
-            .group
-            .commits
-            .iter()
-            .any(|commit| dependencies.touched_by(commit))
+        // Which types a group's documents lead to is known when it ends, so within a group a dependency on the catalog
+        // means which collections there are.
+        let catalog = dependencies.depends_on_catalog() && open.group.changes_catalog(&self.state);
+        if catalog
+            || open
+                .group
+                .commits
+                .iter()
+                .any(|commit| dependencies.touched_by(commit))
         {
             return false;
         }
@@ -229,28 +219,29 @@ impl Committer {
 
     /// Runs code on the newest state, which cannot change meanwhile, and commits what it wants to write.
     fn run_lane(&mut self, code: &Arc<Code>) -> Result<(Erased, Ordered), TransactionError> {
-        if let Some(error) = self.failure() {
-            return Err(error.into());
-        }
+        let mut open = Some(self.open()?);
+        let reader = self.backend.snapshot().map_err(EngineError::from)?;
         let catalog = Arc::clone(&self.state.catalog);
-        let snapshot = Snapshot::new(
-            self.backend.snapshot().map_err(EngineError::from)?,
-            self.head.commit_ts,
-            catalog,
-        );
+        let snapshot = Snapshot::new(reader, self.head.commit_ts, catalog);
         let mut transaction = Transaction::new(&snapshot, self.options.transaction_writes_max);
-        let value = code(&mut transaction)?;
+        // The code is the caller's; that it panics must not end everybody's transactions.
+        let value = catch_unwind(AssertUnwindSafe(|| code(&mut transaction))).map_err(|_| {
+            TransactionError::Refused {
+                code: ErrorCode::Internal,
+                message: "the transaction's code failed; nothing was written".to_owned(),
+                part: 0,
+            }
+        })??;
         let (_, intents) = transaction.into_parts();
         drop(snapshot);
         let (reply, outcome) = oneshot::channel();
-        let mut open = None;
         self.take(
             &mut open,
             self.head.commit_ts,
             &DependencySet::none(),
             intents,
             reply,
-        )?;
+        );
         self.flush(open);
         match outcome.blocking_recv() {
             Ok(Ok(Verdict::Committed(ordered))) => Ok((value, ordered)),
@@ -270,33 +261,34 @@ impl Committer {
         } else {
             self.commit(group)
         };
-        let catalog = Arc::clone(&self.state.catalog);
-        for Waiting { reply, answer: own } in waiting {
-            let told = match (&result, own) {
-                (Ok(()), Ok((commit_ts, steps))) => {
-                    let catalog = Arc::clone(&catalog);
+        for Waiting { reply, answer } in waiting {
+            let told = match (&result, answer) {
+                (_, Answer::Conflict) => Ok(Verdict::Conflict),
+                (Ok(()), Answer::Committed(commit_ts, steps)) => {
+                    let catalog = Arc::clone(&self.state.catalog);
                     Ok(Verdict::Committed(Ordered {
                         commit_ts,
                         catalog,
                         steps,
                     }))
                 }
-                (Ok(()), Err(error)) => Err(error),
+                (Ok(()), Answer::Refused(error)) => Err(error),
                 // What it was refused for may be something that did not come to be.
                 (Err(error), _) => Err(error.clone().into()),
             };
-            answer(reply, told);
+            send(reply, told);
         }
     }
 
     fn commit(&mut self, group: Group) -> Result<(), EngineError> {
         let mut writes = Vec::new();
-        let trimmed_to = self.trim(&group, &mut writes)?;
-        let outcome = group.finish(&mut self.state);
+        let trimmed = self.trim(&group, &mut writes)?;
+        let mut outcome = group.finish(&mut self.state);
         let last = outcome
             .commits
             .last()
             .expect("an empty group is not committed");
+        let first_ts = outcome.commits.first().map(|commit| commit.ts);
         let head = Head {
             commit_ts: last.ts,
             batch: self.head.batch + 1,
@@ -305,55 +297,45 @@ impl Committer {
         for commit in &outcome.commits {
             log::write_commit(commit, &mut writes);
         }
-        log::write_statistics(&outcome.statistics, &mut writes);
+        log::write_statistics(&mut outcome.statistics, &mut writes);
         let names_revision = self.state.names.revision();
         if names_revision != self.stored_names_revision {
-            let names = self.state.names.encode();
-            let mut value = vec![crate::chunk::WHOLE];
-            value.extend_from_slice(&names);
-            crate::chunk::erase(&keyspace::names(), 0, &mut writes);
-            crate::chunk::put(keyspace::names(), 0, &value, &mut writes);
+            let mut value = vec![chunk::WHOLE];
+            value.extend_from_slice(&self.state.names.encode());
+            chunk::erase(&keyspace::names(), 0, &mut writes);
+            chunk::put(keyspace::names(), 0, &value, &mut writes);
+        }
+        if outcome.catalog_changed {
+            self.published.announce(&outcome.catalog);
         }
         let batch = Batch {
             expected: Some(self.head),
             head,
             writes,
         };
-        let announced = self.announce(&outcome);
-        match self.backend.commit(&batch) {
-            Ok(()) => {
-                self.head = head;
-                self.stored_names_revision = names_revision;
-                if let Some(ts) = trimmed_to {
-                    self.log_from = Some(ts.next());
-                } else if self.log_from.is_none() {
-                    self.log_from = outcome.commits.first().map(|commit| commit.ts);
-                }
-                self.publish(outcome);
-                Ok(())
-            }
-            Err(error) => {
-                if announced {
-                    self.published.catalogs.write().pop();
-                }
-                if let Some(names) = outcome.names_before {
-                    self.state.names = names;
-                }
-                Err(self.failed(error))
-            }
+        if let Err(error) = self.backend.commit(&batch) {
+            return Err(self.failed(error, &outcome.catalog));
         }
+        self.head = head;
+        self.stored_names_revision = names_revision;
+        // A log that cannot be trimmed past some entry is left as it is.
+        self.log_from = match trimmed {
+            Trimmed { is_stuck: true, .. } => Some(CommitTs::MAX),
+            Trimmed {
+                up_to: Some(ts), ..
+            } => Some(ts.next()),
+            Trimmed { .. } => self.log_from.or(first_ts),
+        };
+        self.publish(outcome);
+        Ok(())
     }
 
     /// Erases what has fallen out of the recovery window, a little with each group.
-    fn trim(
-        &self,
-        group: &Group,
-        writes: &mut Vec<Write>,
-    ) -> Result<Option<CommitTs>, EngineError> {
+    fn trim(&self, group: &Group, writes: &mut Vec<Write>) -> Result<Trimmed, EngineError> {
         let window = u64::try_from(self.options.recovery_window.as_micros()).unwrap_or(u64::MAX);
         let horizon = CommitTs::from_micros(self.clock.now_micros().saturating_sub(window));
         if self.log_from.is_none_or(|from| from >= horizon) {
-            return Ok(None);
+            return Ok(Trimmed::default());
         }
         let written: usize = group
             .commits
@@ -362,7 +344,7 @@ impl Committer {
             .sum();
         let changes_max = TRIM_PER_GROUP_MIN.max(written * 2);
         let trimmed = log::trim(&*group.reader, horizon, changes_max, writes)?;
-        if let Some(ts) = trimmed {
+        if let Some(ts) = trimmed.up_to {
             let value = ts.as_micros().to_be_bytes().to_vec();
             writes.push(Write::Put {
                 key: keyspace::trimmed(),
@@ -372,76 +354,50 @@ impl Committer {
         Ok(trimmed)
     }
 
-    /// Makes a new catalog findable before the state that it belongs to is. Returns whether there is one.
-    fn announce(&self, outcome: &Outcome) -> bool {
-        if !outcome.catalog_changed {
-            return false;
-        }
-        let version = outcome.catalog.version;
-        let mut catalogs = self.published.catalogs.write();
-        let outdated =
-            CommitTs::from_micros(version.as_micros().saturating_sub(CATALOG_GRACE_MICROS));
-        let current = catalogs.partition_point(|(from, _)| *from < outdated);
-        catalogs.drain(..current.saturating_sub(1));
-        catalogs.push((version, Arc::clone(&outcome.catalog)));
-        true
-    }
-
     fn publish(&mut self, outcome: Outcome) {
         self.state.catalog = outcome.catalog;
         self.state.next_collection = outcome.next_collection;
-        for (collection, statistics) in outcome.statistics {
-            self.state.statistics.insert(collection, statistics);
-        }
-        let commits: Vec<_> = outcome.commits.into_iter().map(Arc::new).collect();
-        {
-            let mut recent = self.published.recent.write();
-            for commit in &commits {
-                recent.push(Arc::clone(commit));
-            }
-        }
-        for commit in commits {
-            // Without anybody who follows, there is nobody to tell.
-            let _ = self.published.commits.send(commit);
-        }
+        self.state.statistics.extend(outcome.statistics);
+        self.published.publish(outcome.commits);
     }
 
-    fn failed(&self, error: CommitError) -> EngineError {
-        match error {
-            CommitError::NotCommitted(error) => error.into(),
-            CommitError::Fenced { .. } => {
-                tell_failure(&EngineError::Deposed, &self.published);
-                EngineError::Deposed
-            }
-            CommitError::Indeterminate(error) => {
-                let error = EngineError::Indeterminate {
-                    reason: error.to_string(),
+    /// What a failed batch means: that it is not there, that somebody else writes, or that nobody knows.
+    fn failed(&mut self, error: CommitError, announced: &Arc<Catalog>) -> EngineError {
+        let error = match error {
+            CommitError::NotCommitted(error) => {
+                self.published.take_back(announced);
+                return match self.reload() {
+                    Ok(()) => error.into(),
+                    Err(error) => {
+                        self.published.fail(&error);
+                        error
+                    }
                 };
-                tell_failure(&error, &self.published);
-                error
             }
-        }
+            CommitError::Fenced { .. } => EngineError::Deposed,
+            CommitError::Indeterminate(error) => EngineError::Indeterminate {
+                reason: error.to_string(),
+            },
+        };
+        self.published.fail(&error);
+        error
+    }
+
+    /// Goes back to what is stored: deriving types may have given names that were not committed.
+    fn reload(&mut self) -> Result<(), EngineError> {
+        let reader = self.backend.snapshot()?;
+        let catalog = Arc::clone(&self.state.catalog);
+        // The catalog stays the published one; the stored state is the one that it was made of.
+        self.state = State {
+            catalog,
+            ..load(&*reader, self.head)?
+        };
+        self.stored_names_revision = 0;
+        Ok(())
     }
 }
 
-/// Remembers an error after which nothing more can be written; others pass.
-fn tell_failure(error: &EngineError, published: &Published) {
-    if matches!(
-        error,
-        EngineError::Deposed | EngineError::Indeterminate { .. }
-    ) {
-        published
-            .failure
-            .write()
-            .get_or_insert_with(|| error.clone());
-    }
-}
-
-fn answer(reply: ExecutionReply, result: Result<Verdict, TransactionError>) {
+fn send(reply: ExecutionReply, result: Result<Verdict, TransactionError>) {
     // A requester that has gone away no longer needs its answer.
     let _ = reply.send(result);
 }
-
-/// Statistics of all collections, for [`State`].
-pub(crate) type AllStatistics =
-    FxHashMap<thalweg_model::CollectionId, crate::statistics::Statistics>;

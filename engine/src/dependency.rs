@@ -82,6 +82,22 @@ impl Range {
 }
 
 impl Dependency {
+    /// All of a collection: every change of it touches this.
+    fn whole(collection: CollectionId) -> Self {
+        let range = Range {
+            filter: Arc::new(Predicate::True),
+            deleted: Deleted::Include,
+            order: Arc::from([]),
+            from: Bound::Unbounded,
+            to: Bound::Unbounded,
+        };
+        Dependency {
+            collection,
+            scope: Scope::Range(range),
+            mask: FieldMask::all(),
+        }
+    }
+
     /// Whether a change of a document of this collection touches it.
     pub fn touched_by(&self, change: &Change) -> bool {
         match &self.scope {
@@ -105,6 +121,8 @@ impl Dependency {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct DependencySet {
     reads: Vec<Dependency>,
+    /// Whether the reads are whole collections, each once and in order, because there were too many.
+    coarse: bool,
     /// The catalog: which collections there are, and their types.
     catalog: bool,
     /// How many documents the collections have.
@@ -114,6 +132,9 @@ pub struct DependencySet {
 }
 
 impl DependencySet {
+    /// Past this many reads the set stands for all of the collections that were read, which is always safe.
+    const READS_MAX: usize = 1000;
+
     /// Depends on nothing.
     pub fn none() -> Self {
         DependencySet::default()
@@ -121,7 +142,26 @@ impl DependencySet {
 
     /// Adds a read.
     pub fn read(&mut self, dependency: Dependency) {
+        if self.coarse {
+            self.read_whole(dependency.collection);
+            return;
+        }
         self.reads.push(dependency);
+        if self.reads.len() > Self::READS_MAX {
+            self.coarse = true;
+            for read in std::mem::take(&mut self.reads) {
+                self.read_whole(read.collection);
+            }
+        }
+    }
+
+    fn read_whole(&mut self, collection: CollectionId) {
+        let place = self
+            .reads
+            .binary_search_by_key(&collection, |read| read.collection);
+        if let Err(place) = place {
+            self.reads.insert(place, Dependency::whole(collection));
+        }
     }
 
     /// Adds the catalog.
@@ -141,7 +181,9 @@ impl DependencySet {
 
     /// Adds all that another set depends on.
     pub fn merge(&mut self, other: DependencySet) {
-        self.reads.extend(other.reads);
+        for read in other.reads {
+            self.read(read);
+        }
         self.catalog |= other.catalog;
         self.counts |= other.counts;
         self.shapes |= other.shapes;
@@ -160,6 +202,11 @@ impl DependencySet {
     /// Whether it depends on more than documents: the catalog, the counts or the shapes.
     pub fn depends_on_system(&self) -> bool {
         self.catalog || self.counts || self.shapes
+    }
+
+    /// Whether it depends on which collections there are.
+    pub(crate) fn depends_on_catalog(&self) -> bool {
+        self.catalog
     }
 
     /// Whether the commit changes the catalog, counts or shapes that it depends on.

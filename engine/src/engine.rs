@@ -5,11 +5,12 @@ use std::ops::{Bound, ControlFlow};
 use std::sync::Arc;
 use std::time::Duration;
 
-use parking_lot::{Mutex, RwLock};
+use parking_lot::Mutex;
+use rustc_hash::FxHashMap;
 use thalweg_model::{CollectionId, CommitTs, prefix_end};
 use thalweg_schema_infer::{CollectionSchema, NameRegistry};
 use thalweg_storage::{Backend, Batch, CommitError, Direction, Head, Snapshot as Reader, Usage};
-use tokio::sync::{broadcast, mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 use uuid::ContextV7;
 
 use crate::apply::{Rules, State};
@@ -17,14 +18,16 @@ use crate::catalog::{COLLECTIONS, Catalog, Collection, FIRST_USER_COLLECTION, St
 use crate::chunk;
 use crate::clock::{Clock, SystemClock};
 use crate::commit::{Commit, RecentCommits};
-use crate::committer::{AllStatistics, Committer, Ordered, Published, Request, Verdict};
+use crate::committer::{Committer, Ordered, Request, Verdict};
 use crate::error::{EngineError, TransactionError};
 use crate::history::{self, HistoricalPage};
 use crate::intent::Intent;
 use crate::keyspace;
 use crate::log;
+use crate::published::Published;
 use crate::record::Record;
 use crate::snapshot::{Snapshot, read_statistics};
+use crate::statistics;
 use crate::transaction::{Code, Committed, Erased, Transaction};
 
 /// What can be set of an engine.
@@ -44,8 +47,6 @@ pub struct EngineOptions {
     pub recent_commits_bytes_max: usize,
     /// How long the log and earlier images are kept.
     pub recovery_window: Duration,
-    /// How many commits a follower may lag behind before it is told only that it has missed some.
-    pub followers_lag_max: usize,
 }
 
 impl Default for EngineOptions {
@@ -58,7 +59,6 @@ impl Default for EngineOptions {
             document_bytes_max: 16 << 20,
             recent_commits_bytes_max: 64 << 20,
             recovery_window: Duration::from_secs(600),
-            followers_lag_max: 4096,
         }
     }
 }
@@ -98,15 +98,12 @@ impl Engine {
         let state = load(&*reader, head)?;
         let log_from = log::oldest(&*reader)?;
         drop(reader);
-        let published = Arc::new(Published {
-            catalogs: RwLock::new(vec![(CommitTs::ZERO, Arc::clone(&state.catalog))]),
-            recent: RwLock::new(RecentCommits::new(
-                head.commit_ts,
-                options.recent_commits_bytes_max,
-            )),
-            commits: broadcast::Sender::new(options.followers_lag_max),
-            failure: RwLock::new(None),
-        });
+        let recent = RecentCommits::new(head.commit_ts, options.recent_commits_bytes_max);
+        let published = Arc::new(Published::new(
+            head.commit_ts,
+            Arc::clone(&state.catalog),
+            recent,
+        ));
         let committer = Committer {
             backend: Arc::clone(&backend),
             clock,
@@ -141,22 +138,24 @@ impl Engine {
 
     /// The newest state: it includes every commit that was acknowledged before the call.
     pub fn snapshot(&self) -> Result<Snapshot, EngineError> {
-        let reader = self.shared.backend.snapshot()?;
-        let ts = reader.head().map_or(CommitTs::ZERO, |head| head.commit_ts);
-        Ok(Snapshot::new(
-            reader,
-            ts,
-            self.shared.published.catalog_at(ts),
-        ))
+        loop {
+            let reader = self.shared.backend.snapshot()?;
+            let ts = reader.head().map_or(CommitTs::ZERO, |head| head.commit_ts);
+            // A thread that slept between these two lines for many changes of the catalog looks again.
+            if let Some(catalog) = self.shared.published.catalog_at(ts) {
+                return Ok(Snapshot::new(reader, ts, catalog));
+            }
+        }
     }
 
-    /// The newest catalog.
+    /// The catalog of the newest published commit.
     pub fn catalog(&self) -> Arc<Catalog> {
-        self.shared.published.catalog_at(CommitTs::MAX)
+        self.shared.published.newest_catalog()
     }
 
     /// Runs a transaction until it is committed. The code may run several times, so it must have no effect but
-    /// through the [`Transaction`].
+    /// through the [`Transaction`]. It runs where this is called, so it should be short; see
+    /// [`Engine::transact_blocking`].
     ///
     /// Returns after the commit is durable. An error means that nothing was written, unless its class is
     /// `Indeterminate`.
@@ -164,10 +163,26 @@ impl Engine {
         &self,
         code: impl Fn(&mut Transaction<'_>) -> Result<T, TransactionError> + Send + Sync + 'static,
     ) -> Result<Committed<T>, TransactionError> {
+        self.transact_on(Place::Caller, code).await
+    }
+
+    /// The same for code that may read a lot: it runs on one of the runtime's threads for blocking work.
+    pub async fn transact_blocking<T: Send + 'static>(
+        &self,
+        code: impl Fn(&mut Transaction<'_>) -> Result<T, TransactionError> + Send + Sync + 'static,
+    ) -> Result<Committed<T>, TransactionError> {
+        self.transact_on(Place::BlockingThread, code).await
+    }
+
+    async fn transact_on<T: Send + 'static>(
+        &self,
+        place: Place,
+        code: impl Fn(&mut Transaction<'_>) -> Result<T, TransactionError> + Send + Sync + 'static,
+    ) -> Result<Committed<T>, TransactionError> {
         let code = move |transaction: &mut Transaction<'_>| {
             code(transaction).map(|value| Box::new(value) as Erased)
         };
-        let (value, ordered) = self.transact_erased(Arc::new(code)).await?;
+        let (value, ordered) = self.transact_erased(place, Arc::new(code)).await?;
         let value = (value as Box<dyn Any>)
             .downcast::<T>()
             .expect("the code returned a T");
@@ -181,17 +196,19 @@ impl Engine {
 
     async fn transact_erased(
         &self,
+        place: Place,
         code: Arc<Code>,
     ) -> Result<(Erased, Ordered), TransactionError> {
         for _ in 0..self.shared.options.optimistic_attempts_max {
-            let execution = self.execute(&code)?;
-            if execution.request.is_empty() {
-                let Execution {
-                    value,
-                    read_ts,
-                    catalog,
-                    ..
-                } = execution;
+            let execution = self.execute(place, &code).await?;
+            let Execution {
+                value,
+                read_ts,
+                catalog,
+                dependencies,
+                intents,
+            } = execution;
+            if intents.is_empty() {
                 return Ok((
                     value,
                     Ordered {
@@ -202,13 +219,6 @@ impl Engine {
                 ));
             }
             let (reply, verdict) = oneshot::channel();
-            let Execution {
-                value,
-                read_ts,
-                dependencies,
-                request: intents,
-                ..
-            } = execution;
             self.send(Request::Execution {
                 read_ts,
                 dependencies,
@@ -226,18 +236,34 @@ impl Engine {
         outcome.await.map_err(|_| EngineError::Closed)?
     }
 
-    fn execute(&self, code: &Arc<Code>) -> Result<Execution, TransactionError> {
+    async fn execute(&self, place: Place, code: &Arc<Code>) -> Result<Execution, TransactionError> {
+        match place {
+            Place::Caller => self.execute_here(code),
+            Place::BlockingThread => {
+                let (engine, code) = (self.clone(), Arc::clone(code));
+                match tokio::task::spawn_blocking(move || engine.execute_here(&code)).await {
+                    Ok(execution) => execution,
+                    Err(error) => match error.try_into_panic() {
+                        Ok(panic) => std::panic::resume_unwind(panic),
+                        Err(_) => Err(EngineError::Closed.into()),
+                    },
+                }
+            }
+        }
+    }
+
+    fn execute_here(&self, code: &Arc<Code>) -> Result<Execution, TransactionError> {
         let snapshot = self.snapshot()?;
         let mut transaction =
             Transaction::new(&snapshot, self.shared.options.transaction_writes_max);
         let value = code(&mut transaction)?;
-        let (dependencies, request) = transaction.into_parts();
+        let (dependencies, intents) = transaction.into_parts();
         Ok(Execution {
             value,
             read_ts: snapshot.ts(),
             catalog: Arc::clone(snapshot.catalog()),
             dependencies,
-            request,
+            intents,
         })
     }
 
@@ -251,9 +277,10 @@ impl Engine {
         sender.send(request).await.map_err(|_| EngineError::Closed)
     }
 
-    /// Follows the commits from now on, in order.
-    pub fn commits(&self) -> broadcast::Receiver<Arc<Commit>> {
-        self.shared.published.commits.subscribe()
+    /// The timestamp of the newest published commit, to wait for the next one; [`Engine::recent_commits`] has the
+    /// commits themselves.
+    pub fn head(&self) -> watch::Receiver<CommitTs> {
+        self.shared.published.head()
     }
 
     /// The commits after `ts`, oldest first; `None` where some are no longer in memory.
@@ -263,7 +290,8 @@ impl Engine {
     }
 
     /// Reads a collection as it was at `at`, in order of the ids, from after `after` on. Works for as long as the
-    /// recovery window keeps earlier images; looks at `images_max` current images at a time.
+    /// recovery window keeps earlier images, and until the collection is emptied at once; looks at about `images_max`
+    /// current and as many earlier images at a time.
     pub fn historical_page(
         &self,
         collection: CollectionId,
@@ -271,23 +299,12 @@ impl Engine {
         after: Option<&str>,
         images_max: usize,
     ) -> Result<HistoricalPage, EngineError> {
-        let emptied = |commits: &[Arc<Commit>]| {
-            commits
-                .iter()
-                .any(|commit| commit.emptied.contains(&collection))
-        };
-        if self
-            .recent_commits(at)
-            .is_none_or(|commits| emptied(&commits))
-        {
-            return Err(EngineError::HistoryGone);
-        }
         history::page(&self.snapshot()?, collection, at, after, images_max)
     }
 
     /// Whether the engine can read and write, and if not, why.
     pub fn ready(&self) -> Result<(), EngineError> {
-        if let Some(error) = self.shared.published.failure.read().clone() {
+        if let Some(error) = self.shared.published.failure() {
             return Err(error);
         }
         self.snapshot().map(drop)
@@ -314,7 +331,14 @@ struct Execution {
     read_ts: CommitTs,
     catalog: Arc<Catalog>,
     dependencies: crate::dependency::DependencySet,
-    request: Vec<Intent>,
+    intents: Vec<Intent>,
+}
+
+/// Where a transaction's code runs.
+#[derive(Clone, Copy)]
+enum Place {
+    Caller,
+    BlockingThread,
 }
 
 /// Commits a head of a higher epoch, so that no batch of a former writer can land any more.
@@ -347,12 +371,14 @@ fn take_over(backend: &dyn Backend) -> Result<Head, EngineError> {
     }
 }
 
-fn load(reader: &dyn Reader, head: Head) -> Result<State, EngineError> {
+/// The state that a committer starts from.
+pub(crate) fn load(reader: &dyn Reader, head: Head) -> Result<State, EngineError> {
     let mut names = load_names(reader)?;
     let mut catalog = Catalog::default();
     catalog.version = head.commit_ts;
-    let mut statistics = AllStatistics::default();
-    let mut next_collection = FIRST_USER_COLLECTION;
+    let mut statistics = FxHashMap::default();
+    let last_collection = statistics::last_collection(reader)?.map_or(0, |last| last.0);
+    let next_collection = FIRST_USER_COLLECTION.max(last_collection.saturating_add(1));
     for stored in load_collections(reader)? {
         let counted = read_statistics(reader, stored.id)?;
         let collection_names = names.collection(&stored.name);
@@ -369,7 +395,6 @@ fn load(reader: &dyn Reader, head: Head) -> Result<State, EngineError> {
             created_at: stored.created_at,
         });
         statistics.insert(stored.id, counted);
-        next_collection = next_collection.max(stored.id.0 + 1);
     }
     Ok(State {
         catalog: Arc::new(catalog),

@@ -96,14 +96,14 @@ pub enum IntentError {
         id: DocumentId,
     },
     /// `ifVersion` named another version than the current one.
-    #[error("document {id:?} is at version {found}, not {expected}")]
+    #[error("{}", version_mismatch(id, *expected, *found))]
     VersionMismatch {
         /// The id.
         id: DocumentId,
         /// The version that the caller named.
         expected: u64,
-        /// The current version.
-        found: u64,
+        /// The current version; `None` where there is no such document, or it is softly deleted.
+        found: Option<u64>,
     },
     /// There is no such collection.
     #[error("there is no collection {name:?}")]
@@ -150,6 +150,13 @@ pub enum IntentError {
         /// The other: the same, or above or below it.
         second: FieldPath,
     },
+}
+
+fn version_mismatch(id: &DocumentId, expected: u64, found: Option<u64>) -> String {
+    match found {
+        Some(found) => format!("document {id:?} is at version {found}, not {expected}"),
+        None => format!("document {id:?} is not there, so it is not at version {expected}"),
+    }
 }
 
 impl IntentError {

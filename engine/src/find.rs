@@ -69,7 +69,10 @@ pub struct Find {
 impl Find {
     /// Whether it may look at every document of the collection, rather than at those of the page alone.
     pub fn may_scan(&self) -> bool {
-        *self.filter != Predicate::True
+        /// So few rows to pass over cost about what a page does.
+        const OFFSET_MAX: usize = 1000;
+        self.offset > OFFSET_MAX
+            || *self.filter != Predicate::True
             || !self.order.is_empty()
             || self.deleted != Deleted::Exclude
     }
@@ -98,7 +101,6 @@ pub(crate) fn find<'s>(snapshot: &'s Snapshot, find: &Find) -> Result<Found<'s>,
         find_ordered(snapshot, find)?
     };
     let total = find.count_total.then(|| counted.unwrap_or(page.matching));
-    page.rows.drain(..find.offset.min(page.rows.len()));
     let more = page.rows.len() > find.limit;
     let position = |row: &Record<'s>| Position::of(row, &find.order);
     let edge = more.then(|| Edge {
@@ -130,8 +132,7 @@ pub(crate) fn find<'s>(snapshot: &'s Snapshot, find: &Find) -> Result<Found<'s>,
     })
 }
 
-/// The rows of a page (with those to pass over and one more) in the direction that they were taken, and how many
-/// documents satisfy the filter, if all were looked at.
+/// The rows of a page and one more, in the direction that they were taken, and how many documents satisfy the filter, if all were looked at.
 struct Page<'s> {
     rows: Vec<Record<'s>>,
     matching: u64,
@@ -148,8 +149,9 @@ fn count_from_statistics(snapshot: &Snapshot, find: &Find) -> Result<Option<u64>
     Ok(None)
 }
 
+/// How many rows tell both the page and whether there are documents beyond it.
 fn wanted(find: &Find) -> usize {
-    find.offset.saturating_add(find.limit).saturating_add(1)
+    find.limit.saturating_add(1)
 }
 
 /// In id order, which is the order of the keys: stops at the end of the page unless everything has to be counted.
@@ -188,12 +190,15 @@ fn find_by_id<'s>(
         matching: 0,
     };
     let wanted = wanted(find);
+    let mut passed_over = 0;
     snapshot.scan_documents(find.collection, from, to, direction, &mut |key, record| {
         if find.deleted.admits(&record) && find.filter.matches(&record) {
             page.matching += 1;
             let within = after.as_ref().is_none_or(|after| key > after.as_slice())
                 && before.as_ref().is_none_or(|before| key < before.as_slice());
-            if within && page.rows.len() < wanted {
+            if within && passed_over < find.offset {
+                passed_over += 1;
+            } else if within && page.rows.len() < wanted {
                 page.rows.push(record);
             }
         }
@@ -243,7 +248,7 @@ fn find_ordered<'s>(snapshot: &'s Snapshot, find: &Find) -> Result<Page<'s>, Eng
     let end = prefix_end(&prefix).expect("a document key does not consist of 0xff bytes");
     let mut best: BinaryHeap<Candidate<'s>> = BinaryHeap::new();
     let mut matching = 0;
-    let wanted = wanted(find);
+    let wanted = wanted(find).saturating_add(find.offset);
     let mut position = Vec::new();
     let outside = |position: &[u8]| {
         find.after
@@ -294,6 +299,7 @@ fn find_ordered<'s>(snapshot: &'s Snapshot, find: &Find) -> Result<Page<'s>, Eng
     let rows = best
         .into_sorted_vec()
         .into_iter()
+        .skip(find.offset)
         .map(|candidate| candidate.record)
         .collect();
     Ok(Page { rows, matching })

@@ -51,8 +51,8 @@ pub(crate) fn trimmed(reader: &dyn Reader) -> Result<CommitTs, EngineError> {
     }
 }
 
-/// Reads on from `after` (exclusive) as of `at`. Looks at `images_max` current images at most, and at the earlier
-/// ones of the same range of ids.
+/// Reads on from `after` (exclusive) as of `at`. Looks at about `images_max` current images at most, and at as many
+/// earlier ones, except that it looks at all earlier images of a document or at none.
 pub(crate) fn page(
     snapshot: &Snapshot,
     collection: CollectionId,
@@ -60,46 +60,53 @@ pub(crate) fn page(
     after: Option<&str>,
     images_max: usize,
 ) -> Result<HistoricalPage, EngineError> {
-    if at < trimmed(snapshot.reader())? {
+    let reader = snapshot.reader();
+    if at < trimmed(reader)? || at < snapshot.emptied_ts(collection)? {
         return Err(EngineError::HistoryGone);
     }
-    let mut rows = BTreeMap::new();
-    let last = current_images(snapshot, collection, at, after, images_max, &mut rows)?;
-    earlier_images(
-        snapshot.reader(),
-        collection,
-        at,
-        after,
-        last.as_deref(),
-        &mut rows,
-    )?;
+    let images_max = images_max.max(1);
+    let mut rows = Rows::new();
+    let part = Part { collection, after };
+    let current_last = current_images(snapshot, part, at, images_max, &mut rows)?;
+    let up_to = current_last.as_deref();
+    let earlier_last = earlier_images(reader, part, up_to, at, images_max, &mut rows)?;
+    if let Some(last) = &earlier_last {
+        // The earlier images of what follows have not been looked at.
+        rows.retain(|id, _| id <= last);
+    }
     Ok(HistoricalPage {
         rows: rows.into_values().collect(),
-        next: last,
+        next: earlier_last.or(current_last),
     })
 }
 
 type Rows = BTreeMap<String, Record<'static>>;
 
+/// The documents of a collection from an id on, exclusive.
+#[derive(Clone, Copy)]
+struct Part<'a> {
+    collection: CollectionId,
+    after: Option<&'a str>,
+}
+
 /// Returns the last id that was looked at, or `None` where the end was reached.
 fn current_images(
     snapshot: &Snapshot,
-    collection: CollectionId,
+    part: Part<'_>,
     at: CommitTs,
-    after: Option<&str>,
     images_max: usize,
     rows: &mut Rows,
 ) -> Result<Option<String>, EngineError> {
-    let prefix = keyspace::documents(collection);
+    let prefix = keyspace::documents(part.collection);
     let end = prefix_end(&prefix).expect("a document key does not consist of 0xff bytes");
-    let after = after.map(|id| keyspace::document(collection, id));
+    let after = part.after.map(|id| keyspace::document(part.collection, id));
     let from = after
         .as_ref()
         .map_or(Bound::Included(&prefix), Bound::Excluded);
     let mut seen = 0;
     let mut last = None;
     snapshot.scan_documents(
-        collection,
+        part.collection,
         from,
         Bound::Excluded(&end),
         Direction::Forward,
@@ -121,64 +128,75 @@ fn current_images(
     Ok(last)
 }
 
+/// Looks at documents up to `up_to`. Returns the last id that was looked at, or `None` where all were.
 fn earlier_images(
     reader: &dyn Reader,
-    collection: CollectionId,
-    at: CommitTs,
-    after: Option<&str>,
+    part: Part<'_>,
     up_to: Option<&str>,
+    at: CommitTs,
+    images_max: usize,
     rows: &mut Rows,
-) -> Result<(), EngineError> {
+) -> Result<Option<String>, EngineError> {
     let end_of = |prefix: Vec<u8>| {
         prefix_end(&prefix).expect("a history key does not consist of 0xff bytes")
     };
-    let from = match after {
-        Some(id) => end_of(keyspace::histories_of(collection, id)),
-        None => keyspace::histories(collection),
+    let from = match part.after {
+        Some(id) => end_of(keyspace::histories_of(part.collection, id)),
+        None => keyspace::histories(part.collection),
     };
     let to = end_of(match up_to {
-        Some(id) => keyspace::histories_of(collection, id),
-        None => keyspace::histories(collection),
+        Some(id) => keyspace::histories_of(part.collection, id),
+        None => keyspace::histories(part.collection),
     });
+    let mut seen = 0;
+    let mut document = String::new();
+    let mut last = None;
     let mut failure = None;
+    let mut look = |key: &[u8], value: &[u8]| -> Result<ControlFlow<()>, EngineError> {
+        let (_, id, written) = keyspace::parse_history(key)?;
+        if id != document {
+            if seen >= images_max {
+                last = Some(std::mem::take(&mut document));
+                return Ok(ControlFlow::Break(()));
+            }
+            document = id;
+        }
+        seen += 1;
+        let owner = || keyspace::document(part.collection, &document);
+        if let Some(record) = spanning(reader, value, written, at, owner)? {
+            rows.insert(document.clone(), record);
+        }
+        Ok(ControlFlow::Continue(()))
+    };
     reader.scan(
         Bound::Included(&from),
         Bound::Excluded(&to),
         Direction::Forward,
-        &mut |key, value| match spanning(reader, key, &value, at) {
-            Ok(Some(record)) => {
-                rows.insert(record.id().to_owned(), record);
-                ControlFlow::Continue(())
-            }
-            Ok(None) => ControlFlow::Continue(()),
-            Err(error) => {
+        &mut |key, value| {
+            look(key, &value).unwrap_or_else(|error| {
                 failure = Some(error);
                 ControlFlow::Break(())
-            }
+            })
         },
     )?;
-    failure.map_or(Ok(()), Err)
+    failure.map_or(Ok(last), Err)
 }
 
-/// The image of a history entry, if it held at `at`.
+/// The image of a history entry that was written at `written`, if it held at `at`.
 fn spanning(
     reader: &dyn Reader,
-    key: &[u8],
     value: &[u8],
+    written: CommitTs,
     at: CommitTs,
+    owner: impl FnOnce() -> Vec<u8>,
 ) -> Result<Option<Record<'static>>, EngineError> {
     let corrupt = EngineError::Corrupt {
         what: "earlier image",
     };
     let (until, stored) = value.split_first_chunk::<8>().ok_or(corrupt)?;
-    if at.as_micros() >= u64::from_be_bytes(*until) {
+    if at.as_micros() >= u64::from_be_bytes(*until) || written > at {
         return Ok(None);
     }
-    let (collection, id, written) = keyspace::parse_history(key)?;
-    if written > at {
-        return Ok(None);
-    }
-    let owner = || keyspace::document(collection, &id);
     let whole = chunk::resolve(reader, Cow::Borrowed(stored), owner)?;
     Ok(Some(Record::from_stored(Cow::Owned(whole.into_owned()))?))
 }

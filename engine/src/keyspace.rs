@@ -86,12 +86,23 @@ pub(crate) fn parse_history(key: &[u8]) -> Result<(CollectionId, String, CommitT
 /// The prefix of the chunks of one version of the long value that was put under `owner`; a chunk's number (u32,
 /// big-endian) follows it.
 pub(crate) fn chunks(owner: &[u8], version: u64) -> Vec<u8> {
-    let mut key = start(Keyspace::Chunk);
-    // Its length first, so that no owner's chunks lie among those of a longer one.
-    key.u32(u32::try_from(owner.len()).expect("a key has at most 480 bytes"));
-    key.raw(owner);
-    key.u64(version);
-    key.finish()
+    let mut key = chunks_of_all(owner);
+    // Ends the owner, so that its chunks do not lie among those of a longer one.
+    key.extend_from_slice(&[0x00, 0x01]);
+    key.extend_from_slice(&version.to_be_bytes());
+    key
+}
+
+/// The prefix of the chunks of all owners that begin with `owners`.
+pub(crate) fn chunks_of_all(owners: &[u8]) -> Vec<u8> {
+    let mut key = start(Keyspace::Chunk).finish();
+    for byte in owners {
+        key.push(*byte);
+        if *byte == 0x00 {
+            key.push(0xff);
+        }
+    }
+    key
 }
 
 /// The prefix of the whole log.
@@ -106,11 +117,29 @@ pub(crate) fn log(ts: CommitTs) -> Vec<u8> {
     key.finish()
 }
 
+/// The prefix of the statistics of all collections.
+pub(crate) fn all_statistics() -> Vec<u8> {
+    start(Keyspace::Statistics).finish()
+}
+
 /// The counted shape and the document counts of a collection.
 pub(crate) fn statistics(collection: CollectionId) -> Vec<u8> {
     let mut key = start(Keyspace::Statistics);
     key.u32(collection.0);
     key.finish()
+}
+
+/// The collection whose statistics lie under a key.
+pub(crate) fn parse_statistics(key: &[u8]) -> Result<CollectionId, EngineError> {
+    let mut reader = KeyReader::new(key);
+    let mut read = || {
+        reader.u32()?;
+        reader.u8()?;
+        reader.u32().map(CollectionId)
+    };
+    read().ok_or(EngineError::Corrupt {
+        what: "statistics key",
+    })
 }
 
 /// The registry of GraphQL names.
@@ -125,4 +154,31 @@ pub(crate) fn trimmed() -> Vec<u8> {
     let mut key = start(Keyspace::Meta);
     key.string("trimmed");
     key.finish()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn chunks_of_one_owner_are_not_among_those_of_another() {
+        let owners = ["x", "x\0", "x\0\u{1}", "x\0\u{1}\0\0\0\0\0\0\0\0", "xy"];
+        let key = |id| chunks(&document(CollectionId(16), id), 0);
+        for one in owners {
+            for other in owners.into_iter().filter(|other| *other != one) {
+                assert!(!key(other).starts_with(&key(one)), "{one:?} {other:?}");
+            }
+            let collection = chunks_of_all(&documents(CollectionId(16)));
+            assert!(key(one).starts_with(&collection));
+        }
+        let other = chunks(&document(CollectionId(17), "x"), 0);
+        assert!(!other.starts_with(&chunks_of_all(&documents(CollectionId(16)))));
+    }
+
+    #[test]
+    fn the_longest_chunk_key_fits() {
+        let id = "\0".repeat(thalweg_model::DocumentId::BYTES_MAX);
+        let prefix = chunks(&document(CollectionId(u32::MAX), &id), u64::MAX);
+        assert!(prefix.len() + 4 <= thalweg_storage::KEY_BYTES_MAX);
+    }
 }

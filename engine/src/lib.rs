@@ -30,6 +30,7 @@ mod keyspace;
 mod log;
 mod order;
 mod predicate;
+mod published;
 mod record;
 mod snapshot;
 mod statistics;

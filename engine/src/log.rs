@@ -3,11 +3,10 @@
 //! A log entry says which documents a commit wrote. Their images it has by reference: the image after is the current
 //! one or in the history under the commit's timestamp, the image before is in the history under its own.
 
-use std::collections::hash_map::Entry;
 use std::ops::{Bound, ControlFlow};
 
-use rustc_hash::FxHashMap;
-use thalweg_model::{CollectionId, CommitTs, prefix_end};
+use rustc_hash::{FxHashMap, FxHashSet};
+use thalweg_model::{CollectionId, CommitTs, DocumentId, prefix_end};
 use thalweg_storage::{Direction, Snapshot as Reader, Write};
 
 use crate::chunk;
@@ -25,10 +24,10 @@ const BEFORE_IS_LONG: u8 = 4;
 /// Appends all that one commit writes, its log entry included.
 pub(crate) fn write_commit(commit: &Commit, writes: &mut Vec<Write>) {
     for collection in &commit.emptied {
-        for prefix in [
-            keyspace::documents(*collection),
-            keyspace::histories(*collection),
-        ] {
+        let documents = keyspace::documents(*collection);
+        // Those of earlier images too: their owner is the document.
+        chunk::erase_all(&documents, writes);
+        for prefix in [documents, keyspace::histories(*collection)] {
             let to = prefix_end(&prefix).expect("a key does not consist of 0xff bytes");
             writes.push(Write::DeleteRange { from: prefix, to });
         }
@@ -52,13 +51,17 @@ fn write_change(change: &Change, ts: CommitTs, writes: &mut Vec<Write>) {
 
 /// Appends what stores the counts of the collections that a group changed.
 pub(crate) fn write_statistics(
-    statistics: &FxHashMap<CollectionId, Statistics>,
+    statistics: &mut FxHashMap<CollectionId, Statistics>,
     writes: &mut Vec<Write>,
 ) {
     for (collection, statistics) in statistics {
         let key = keyspace::statistics(*collection);
-        chunk::erase(&key, 0, writes);
-        chunk::put(key, 0, &statistics.encode(), writes);
+        let encoded = statistics.encode();
+        if statistics.is_long {
+            chunk::erase(&key, 0, writes);
+        }
+        statistics.is_long = chunk::is_long(encoded.len());
+        chunk::put(key, 0, &encoded, writes);
     }
 }
 
@@ -101,7 +104,7 @@ fn length(count: usize) -> [u8; 4] {
 /// One document of a log entry.
 struct LoggedChange {
     collection: CollectionId,
-    id: String,
+    id: DocumentId,
     flags: u8,
     before_ts: CommitTs,
 }
@@ -119,7 +122,7 @@ fn decode_changes(bytes: &[u8]) -> Option<Vec<LoggedChange>> {
         rest = tail;
         changes.push(LoggedChange {
             collection: CollectionId(u32::from_be_bytes(*collection)),
-            id: std::str::from_utf8(id).ok()?.to_owned(),
+            id: DocumentId::new(std::str::from_utf8(id).ok()?).ok()?,
             flags: *flags,
             before_ts: CommitTs::from_micros(u64::from_be_bytes(*before_ts)),
         });
@@ -131,87 +134,119 @@ fn decode_changes(bytes: &[u8]) -> Option<Vec<LoggedChange>> {
 pub(crate) fn oldest(reader: &dyn Reader) -> Result<Option<CommitTs>, EngineError> {
     let mut oldest = None;
     visit(reader, &mut |ts, _| {
-        oldest = Some(ts);
+        oldest = Some(ts.ok_or(EngineError::Corrupt { what: "log key" }));
         ControlFlow::Break(())
     })?;
-    Ok(oldest)
+    oldest.transpose()
 }
 
+/// How far the log was trimmed.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Trimmed {
+    /// The last entry that was erased.
+    pub(crate) up_to: Option<CommitTs>,
+    /// Whether a corrupt entry came next. Which images it refers to is unknown, so the log cannot be trimmed past it.
+    pub(crate) is_stuck: bool,
+}
+
+/// About what a change takes in a log entry.
+const CHANGE_BYTES: usize = 32;
+
 /// Appends what erases the log entries before `horizon`, and the images that only they refer to; at most about
-/// `changes_max` documents at a time, but at least one entry. Returns up to where the log is trimmed then.
+/// `changes_max` documents at a time, but at least one entry.
 pub(crate) fn trim(
     reader: &dyn Reader,
     horizon: CommitTs,
     changes_max: usize,
     writes: &mut Vec<Write>,
-) -> Result<Option<CommitTs>, EngineError> {
+) -> Result<Trimmed, EngineError> {
+    let bytes_max = changes_max.saturating_mul(CHANGE_BYTES);
+    let mut trimmed = Trimmed::default();
     let mut entries = Vec::new();
     let mut bytes = 0;
     visit(reader, &mut |ts, stored| {
-        // An entry's bytes bound its changes from above, so enough entries are collected without decoding them.
-        if ts >= horizon || bytes > changes_max * size_of::<LoggedChange>() {
+        // An entry's length tells about how many changes it has, so enough are collected without decoding them.
+        let (length, _) = chunk::length(stored);
+        let Some(ts) = ts else {
+            trimmed.is_stuck = true;
+            return ControlFlow::Break(());
+        };
+        if ts >= horizon || (bytes > 0 && bytes + length > bytes_max) {
             return ControlFlow::Break(());
         }
-        bytes += stored.len();
+        bytes += length;
         entries.push((ts, stored.to_vec()));
         ControlFlow::Continue(())
     })?;
-    let mut erased = FxHashMap::default();
+    let mut erased = FxHashSet::default();
     for (ts, stored) in &entries {
-        let key = keyspace::log(*ts);
-        let entry = chunk::resolve(reader, stored.as_slice().into(), || key.clone())?;
-        let corrupt = EngineError::Corrupt { what: "log entry" };
-        for change in decode_changes(&entry).ok_or(corrupt)? {
+        let Some(changes) = read_changes(reader, *ts, stored)? else {
+            trimmed.is_stuck = true;
+            break;
+        };
+        for change in changes {
             if change.flags & BEFORE != 0 {
                 erase_image(&change, &mut erased, writes);
             }
         }
-        chunk::erase(&key, 0, writes);
-        writes.push(Write::Delete { key });
+        let (_, is_long) = chunk::length(stored);
+        if is_long {
+            chunk::erase(&keyspace::log(*ts), 0, writes);
+        }
+        trimmed.up_to = Some(*ts);
     }
-    Ok(entries.last().map(|(ts, _)| *ts))
+    if let Some(last) = trimmed.up_to {
+        writes.push(Write::DeleteRange {
+            from: keyspace::logs(),
+            to: keyspace::log(last.next()),
+        });
+    }
+    Ok(trimmed)
 }
 
-fn erase_image(
-    change: &LoggedChange,
-    erased: &mut FxHashMap<Vec<u8>, ()>,
-    writes: &mut Vec<Write>,
-) {
-    let key = keyspace::history(change.collection, &change.id, change.before_ts);
-    if let Entry::Vacant(vacant) = erased.entry(key) {
-        writes.push(Write::Delete {
-            key: vacant.key().clone(),
-        });
-        vacant.insert(());
+/// The changes of a stored log entry; `None` of a corrupt one.
+fn read_changes(
+    reader: &dyn Reader,
+    ts: CommitTs,
+    stored: &[u8],
+) -> Result<Option<Vec<LoggedChange>>, EngineError> {
+    match chunk::resolve(reader, stored.into(), || keyspace::log(ts)) {
+        Ok(entry) => Ok(decode_changes(&entry)),
+        Err(EngineError::Corrupt { .. }) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+fn erase_image(change: &LoggedChange, erased: &mut FxHashSet<Vec<u8>>, writes: &mut Vec<Write>) {
+    let key = keyspace::history(change.collection, change.id.as_str(), change.before_ts);
+    if erased.insert(key.clone()) {
+        writes.push(Write::Delete { key });
         if change.flags & BEFORE_IS_LONG != 0 {
-            let owner = keyspace::document(change.collection, &change.id);
+            let owner = keyspace::document(change.collection, change.id.as_str());
             chunk::erase(&owner, change.before_ts.as_micros(), writes);
         }
     }
 }
 
-fn visit(
-    reader: &dyn Reader,
-    visit: &mut dyn FnMut(CommitTs, &[u8]) -> ControlFlow<()>,
-) -> Result<(), EngineError> {
+/// Is shown an entry: its commit, unless its key is corrupt, and its stored bytes.
+type Visitor<'v> = dyn FnMut(Option<CommitTs>, &[u8]) -> ControlFlow<()> + 'v;
+
+/// Visits the entries in order.
+fn visit(reader: &dyn Reader, visit: &mut Visitor<'_>) -> Result<(), EngineError> {
     let prefix = keyspace::logs();
     let end = prefix_end(&prefix).expect("a log key does not consist of 0xff bytes");
-    let mut corrupt = false;
     reader.scan(
         Bound::Included(&prefix),
         Bound::Excluded(&end),
         Direction::Forward,
-        &mut |key, stored| match key[prefix.len()..].try_into() {
-            Ok(ts) => visit(CommitTs::from_micros(u64::from_be_bytes(ts)), &stored),
-            Err(_) => {
-                corrupt = true;
-                ControlFlow::Break(())
-            }
+        &mut |key, stored| {
+            let ts = key.get(prefix.len()..).and_then(|ts| ts.try_into().ok());
+            let ts = ts.map(|ts| CommitTs::from_micros(u64::from_be_bytes(ts)));
+            visit(ts, &stored)
         },
     )?;
-    if corrupt {
-        Err(EngineError::Corrupt { what: "log key" })
-    } else {
-        Ok(())
-    }
+    Ok(())
 }
+
+#[cfg(test)]
+mod tests;

@@ -98,6 +98,22 @@ impl Snapshot {
         }
     }
 
+    /// The number of documents that a scan of a collection visits: the softly deleted ones included.
+    pub fn stored_count(&self, collection: CollectionId) -> Result<u64, EngineError> {
+        match stored_statistics(&*self.reader, collection)? {
+            Some(bytes) => Statistics::decode_stored(&bytes),
+            None => Ok(0),
+        }
+    }
+
+    /// The commit that last emptied a collection at once; zero where none did.
+    pub(crate) fn emptied_ts(&self, collection: CollectionId) -> Result<CommitTs, EngineError> {
+        match stored_statistics(&*self.reader, collection)? {
+            Some(bytes) => Statistics::decode_emptied_ts(&bytes),
+            None => Ok(CommitTs::ZERO),
+        }
+    }
+
     /// Visits the current images between two document keys. A corrupt one ends the scan with an error.
     pub(crate) fn scan_documents<'s>(
         &'s self,

@@ -1,13 +1,16 @@
 //! What is counted of a collection in the commit that changes it: its documents and their shape.
 
+use std::ops::{Bound, ControlFlow};
 use std::sync::Arc;
 
-use thalweg_model::{DocumentId, ValueRef};
+use thalweg_model::{CollectionId, CommitTs, DocumentId, ValueRef, prefix_end};
 use thalweg_schema_infer::Shape;
+use thalweg_storage::{Direction, Snapshot as Reader};
 
 use crate::chunk;
 use crate::commit::Change;
 use crate::error::EngineError;
+use crate::keyspace;
 use crate::record::Record;
 
 /// The counts of a collection at a timestamp.
@@ -19,6 +22,10 @@ pub struct Statistics {
     pub deleted: u64,
     /// Documents whose stored member `id` is not their id, so that it has to be published as a field of its own.
     pub(crate) foreign_ids: u64,
+    /// The commit that last emptied the collection at once, which leaves no history of what was there before.
+    pub(crate) emptied_ts: CommitTs,
+    /// Whether the stored statistics lie in chunks, which then have to be erased with them.
+    pub(crate) is_long: bool,
     /// The shape of all documents, the softly deleted ones included, since they can be read.
     pub shape: Shape,
 }
@@ -47,40 +54,85 @@ impl Statistics {
         }
     }
 
-    /// The counts in front, so that they are read without the shape.
+    /// What they are once the commit at `ts` has emptied the collection.
+    pub(crate) fn emptied(&self, ts: CommitTs) -> Statistics {
+        Statistics {
+            emptied_ts: ts,
+            is_long: self.is_long,
+            ..Statistics::default()
+        }
+    }
+
+    /// The numbers in front, so that they are read without the shape.
     pub(crate) fn encode(&self) -> Vec<u8> {
         let mut bytes = vec![chunk::WHOLE];
-        for count in [self.documents, self.deleted, self.foreign_ids] {
-            bytes.extend_from_slice(&count.to_be_bytes());
+        let emptied_ts = self.emptied_ts.as_micros();
+        for number in [self.documents, self.deleted, self.foreign_ids, emptied_ts] {
+            bytes.extend_from_slice(&number.to_be_bytes());
         }
         bytes.extend_from_slice(&self.shape.encode());
         bytes
     }
 
     pub(crate) fn decode(bytes: &[u8]) -> Result<Statistics, EngineError> {
-        let corrupt = || EngineError::Corrupt {
-            what: "collection statistics",
-        };
-        let shape = bytes.get(25..).ok_or_else(corrupt)?;
+        let shape = bytes.get(SHAPE_AT..).ok_or_else(corrupt)?;
         Ok(Statistics {
-            documents: count_at(bytes, 0).ok_or_else(corrupt)?,
-            deleted: count_at(bytes, 1).ok_or_else(corrupt)?,
-            foreign_ids: count_at(bytes, 2).ok_or_else(corrupt)?,
+            documents: number_at(bytes, 0)?,
+            deleted: number_at(bytes, 1)?,
+            foreign_ids: number_at(bytes, 2)?,
+            emptied_ts: Self::decode_emptied_ts(bytes)?,
+            is_long: chunk::is_long(bytes.len()),
             shape: Shape::decode(shape).map_err(|_| corrupt())?,
         })
     }
 
     /// Only the number of documents, from encoded statistics.
     pub(crate) fn decode_documents(bytes: &[u8]) -> Result<u64, EngineError> {
-        count_at(bytes, 0).ok_or(EngineError::Corrupt {
-            what: "collection statistics",
-        })
+        number_at(bytes, 0)
+    }
+
+    /// Only the number of documents with the softly deleted ones, from encoded statistics.
+    pub(crate) fn decode_stored(bytes: &[u8]) -> Result<u64, EngineError> {
+        Ok(number_at(bytes, 0)?.saturating_add(number_at(bytes, 1)?))
+    }
+
+    /// Only the commit that last emptied the collection, from encoded statistics.
+    pub(crate) fn decode_emptied_ts(bytes: &[u8]) -> Result<CommitTs, EngineError> {
+        number_at(bytes, 3).map(CommitTs::from_micros)
     }
 }
 
-fn count_at(bytes: &[u8], index: usize) -> Option<u64> {
+/// Where the shape begins in encoded statistics: after the first byte and four numbers.
+const SHAPE_AT: usize = 1 + 4 * 8;
+
+fn number_at(bytes: &[u8], index: usize) -> Result<u64, EngineError> {
     let at = 1 + index * 8;
-    Some(u64::from_be_bytes(bytes.get(at..at + 8)?.try_into().ok()?))
+    let number = bytes.get(at..at + 8).and_then(|it| it.try_into().ok());
+    number.map(u64::from_be_bytes).ok_or_else(corrupt)
+}
+
+fn corrupt() -> EngineError {
+    EngineError::Corrupt {
+        what: "collection statistics",
+    }
+}
+
+/// The highest number that a collection ever had. The statistics of a dropped one stay, so that its number is not
+/// given to another.
+pub(crate) fn last_collection(reader: &dyn Reader) -> Result<Option<CollectionId>, EngineError> {
+    let prefix = keyspace::all_statistics();
+    let end = prefix_end(&prefix).expect("a statistics key does not consist of 0xff bytes");
+    let mut last = None;
+    reader.scan(
+        Bound::Included(&prefix),
+        Bound::Excluded(&end),
+        Direction::Backward,
+        &mut |key, _| {
+            last = Some(keyspace::parse_statistics(key));
+            ControlFlow::Break(())
+        },
+    )?;
+    last.transpose()
 }
 
 fn has_foreign_id(document: ValueRef<'_>, id: &str) -> bool {

@@ -32,6 +32,8 @@ pub struct Limits {
     pub page_default: usize,
     /// The largest `first` or `last`.
     pub page_max: usize,
+    /// The largest `offset`: rows to pass over have to be looked at one by one.
+    pub offset_max: usize,
     /// How many documents one bulk mutation may change or delete.
     pub bulk_writes_max: usize,
     /// How many errors one response carries at most.
@@ -56,6 +58,7 @@ impl Default for Limits {
             variables_max: 1_000,
             page_default: 100,
             page_max: 1_000,
+            offset_max: 100_000,
             bulk_writes_max: 50_000,
             errors_max: 50,
             response_bytes_max: 64 << 20,

@@ -44,7 +44,15 @@ impl Resolvers {
             let (prepared, starts) = (Arc::clone(&prepared), Arc::clone(&starts));
             move |transaction: &mut Transaction<'_>| write_all(&prepared, &starts, transaction)
         };
-        match self.engine().transact(code).await {
+        let is_bulk =
+            |bound: &Bound| matches!(bound, Bound::Write(write) if write.reads_a_collection());
+        // A bulk mutation may look at every document, which must not hold up the thread's other requests.
+        let committed = if prepared.bound.iter().any(is_bulk) {
+            self.engine().transact_blocking(code).await
+        } else {
+            self.engine().transact(code).await
+        };
+        match committed {
             Ok(committed) => self.render_mutation(&prepared, &committed, &dropped),
             Err(error) => self.refuse_mutation(&prepared, &starts.lock(), &error),
         }

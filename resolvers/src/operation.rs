@@ -59,7 +59,8 @@ impl Operation {
         self.inner.schema.version()
     }
 
-    /// The collections of which it may look at every document, because a list of it is filtered, ordered, or counted.
+    /// The collections of which it may look at every document, because a list of it is filtered, ordered, counted, or
+    /// begins far from where it is read from.
     pub fn scanned_collections(&self) -> impl Iterator<Item = CollectionId> {
         self.inner.bound.iter().filter_map(|bound| match bound {
             Bound::List(list) if list.find.may_scan() => Some(list.find.collection),

@@ -35,7 +35,7 @@ impl Page {
     ) -> Result<Page, Refusal> {
         let first = count(arguments, "first", limits.page_max)?;
         let last = count(arguments, "last", limits.page_max)?;
-        let offset = count(arguments, "offset", usize::MAX)?;
+        let offset = count(arguments, "offset", limits.offset_max)?;
         if first.is_some() && last.is_some() {
             return Err(Refusal::bad_request(
                 "first and last cannot be combined: say first to page forward, last to page backward",

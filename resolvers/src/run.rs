@@ -20,12 +20,25 @@ impl Resolvers {
     ///
     /// A mutation is refused; it goes through [`Resolvers::mutate`].
     pub fn run(&self, operation: &Operation, snapshot: &Snapshot) -> Evaluation {
-        self.evaluate(operation, snapshot, None)
+        self.evaluate(operation, snapshot, None).0
+    }
+
+    /// The same for a live query: that the store cannot be read is no result to show, but a reason to try again.
+    pub fn run_live(
+        &self,
+        operation: &Operation,
+        snapshot: &Snapshot,
+    ) -> Result<Evaluation, EngineError> {
+        match self.evaluate(operation, snapshot, None) {
+            (evaluation, None) => Ok(evaluation),
+            (_, Some(error)) => Err(error),
+        }
     }
 
     /// The same for a transport that cannot stream: a `@live` query is answered once and says so in its extensions.
     pub fn run_once(&self, operation: &Operation, snapshot: &Snapshot) -> Evaluation {
         self.evaluate(operation, snapshot, operation.is_live().then_some(false))
+            .0
     }
 
     fn evaluate(
@@ -33,13 +46,14 @@ impl Resolvers {
         operation: &Operation,
         snapshot: &Snapshot,
         live: Option<bool>,
-    ) -> Evaluation {
+    ) -> (Evaluation, Option<EngineError>) {
         let prepared = &*operation.inner;
         let mut renderer = Renderer::new(prepared.plan.slots, self.limits());
         let mut run = Run {
             prepared,
             snapshot,
             dependencies: DependencySet::none(),
+            store_error: None,
         };
         if operation.kind() == OperationKind::Mutation {
             let path = prepared.plan.roots.first().map(|root| &root.target);
@@ -57,7 +71,15 @@ impl Resolvers {
                 },
             );
         }
-        renderer.finish(Some(snapshot.ts()), live, run.dependencies)
+        let Run {
+            dependencies,
+            store_error,
+            ..
+        } = run;
+        (
+            renderer.finish(Some(snapshot.ts()), live, dependencies),
+            store_error,
+        )
     }
 }
 
@@ -65,6 +87,8 @@ struct Run<'r> {
     prepared: &'r Prepared,
     snapshot: &'r Snapshot,
     dependencies: DependencySet,
+    /// The last time that the store could not be read.
+    store_error: Option<EngineError>,
 }
 
 impl Run<'_> {
@@ -92,6 +116,7 @@ impl Run<'_> {
                         code: error.code(),
                         message: error.to_string(),
                     };
+                    self.store_error = Some(error);
                     Err(renderer.refuse_root(&refusal, &root.target))
                 })
             }

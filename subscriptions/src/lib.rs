@@ -16,5 +16,5 @@ mod registry;
 mod runner;
 mod worker;
 
-pub use live::{Event, Item, LiveQueries, SubscribeError, Subscription};
+pub use live::{Event, Item, LiveLimits, LiveQueries, SubscribeError, Subscription};
 pub use runner::{Evaluation, Runner};

@@ -19,12 +19,14 @@ pub(crate) enum Newest {
 }
 
 /// One live query, shared by its subscribers.
-pub(crate) struct Live<R: Runner> {
-    pub(crate) query: Arc<R::Query>,
+struct Live<R: Runner> {
+    query: Arc<R::Query>,
     key: R::Key,
     newest: watch::Sender<Newest>,
     /// The start of the newest body that is the result.
     result_bytes: usize,
+    /// The state that it was last evaluated at, whether or not the result had changed.
+    evaluated_ts: CommitTs,
     subscribers: usize,
 }
 
@@ -34,10 +36,12 @@ pub(crate) struct Registry<R: Runner> {
     live: FxHashMap<LiveId, Live<R>>,
     pub(crate) index: DependencyIndex,
     next_id: u64,
-    /// The newest commit that has been matched against the index.
+    /// Every commit up to this has been matched against the index.
     pub(crate) matched_ts: CommitTs,
-    /// Live queries that must be run again although no commit to come says so.
+    /// Live queries that are not known to be up to date with `matched_ts` and must be run again.
     pub(crate) stale: FxHashSet<LiveId>,
+    /// The length of all newest bodies.
+    pub(crate) body_bytes: usize,
 }
 
 impl<R: Runner> Registry<R> {
@@ -49,6 +53,7 @@ impl<R: Runner> Registry<R> {
             next_id: 0,
             matched_ts,
             stale: FxHashSet::default(),
+            body_bytes: 0,
         }
     }
 
@@ -64,6 +69,19 @@ impl<R: Runner> Registry<R> {
         Some((id, live.newest.subscribe()))
     }
 
+    /// The same, unless it has to be run again first.
+    pub(crate) fn join_current(
+        &mut self,
+        key: &R::Key,
+    ) -> Option<(LiveId, watch::Receiver<Newest>)> {
+        let id = self.ids.get(key)?;
+        if self.stale.contains(id) {
+            None
+        } else {
+            self.join(key)
+        }
+    }
+
     /// Registers a live query with its first result.
     pub(crate) fn insert(
         &mut self,
@@ -75,6 +93,7 @@ impl<R: Runner> Registry<R> {
         let id = LiveId(self.next_id);
         self.next_id += 1;
         let result_bytes = evaluation.result().len();
+        self.body_bytes += evaluation.body.len();
         let event = Event {
             commit_ts: ts,
             body: evaluation.body,
@@ -82,16 +101,15 @@ impl<R: Runner> Registry<R> {
         let (newest, receiver) = watch::channel(Newest::Event(event));
         self.index.set(id, Arc::new(evaluation.dependencies));
         self.ids.insert(key.clone(), id);
-        self.live.insert(
-            id,
-            Live {
-                query,
-                key,
-                newest,
-                result_bytes,
-                subscribers: 1,
-            },
-        );
+        let live = Live {
+            query,
+            key,
+            newest,
+            result_bytes,
+            evaluated_ts: ts,
+            subscribers: 1,
+        };
+        self.live.insert(id, live);
         (id, receiver)
     }
 
@@ -108,10 +126,18 @@ impl<R: Runner> Registry<R> {
 
     fn remove(&mut self, id: LiveId) -> Option<Live<R>> {
         let live = self.live.remove(&id)?;
-        self.ids.remove(&live.key);
+        self.forget_key(&live.key, id);
         self.index.remove(id);
         self.stale.remove(&id);
+        self.body_bytes -= body_bytes(&live.newest.borrow());
         Some(live)
+    }
+
+    /// Two queries can come to have one key when the types change; the key then names one of them.
+    fn forget_key(&mut self, key: &R::Key, id: LiveId) {
+        if self.ids.get(key) == Some(&id) {
+            self.ids.remove(key);
+        }
     }
 
     pub(crate) fn queries(&self) -> Vec<(LiveId, Arc<R::Query>)> {
@@ -133,8 +159,7 @@ impl<R: Runner> Registry<R> {
         live.query = Arc::new(query);
         if live.key != key {
             let old = std::mem::replace(&mut live.key, key.clone());
-            self.ids.remove(&old);
-            // Another one of that key may have come first; both are kept up to date then.
+            self.forget_key(&old, id);
             self.ids.entry(key).or_insert(id);
         }
     }
@@ -146,11 +171,19 @@ impl<R: Runner> Registry<R> {
         }
     }
 
-    /// Notes a new evaluation, and tells the subscribers if the result has changed.
+    /// Notes a new evaluation, and tells the subscribers if the result has changed. One that is older than what is
+    /// there is dropped.
     pub(crate) fn update(&mut self, id: LiveId, ts: CommitTs, evaluation: Evaluation) {
         let Some(live) = self.live.get_mut(&id) else {
             return;
         };
+        if ts >= self.matched_ts {
+            self.stale.remove(&id);
+        }
+        if ts < live.evaluated_ts {
+            return;
+        }
+        live.evaluated_ts = ts;
         let result_bytes = evaluation.result().len();
         let unchanged = match &*live.newest.borrow() {
             Newest::Event(old) => old.body[..live.result_bytes] == *evaluation.result(),
@@ -158,12 +191,21 @@ impl<R: Runner> Registry<R> {
         };
         if !unchanged {
             live.result_bytes = result_bytes;
+            self.body_bytes += evaluation.body.len();
             let event = Event {
                 commit_ts: ts,
                 body: evaluation.body,
             };
-            live.newest.send_replace(Newest::Event(event));
+            let old = live.newest.send_replace(Newest::Event(event));
+            self.body_bytes -= body_bytes(&old);
         }
         self.index.set(id, Arc::new(evaluation.dependencies));
+    }
+}
+
+fn body_bytes(newest: &Newest) -> usize {
+    match newest {
+        Newest::Event(event) => event.body.len(),
+        Newest::Ended(_) => 0,
     }
 }

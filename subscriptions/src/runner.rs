@@ -4,7 +4,7 @@ use std::hash::Hash;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use thalweg_engine::{Catalog, DependencySet, Snapshot};
+use thalweg_engine::{Catalog, DependencySet, EngineError, Snapshot};
 
 /// Runs queries for this crate.
 pub trait Runner: Send + Sync + 'static {
@@ -16,12 +16,16 @@ pub trait Runner: Send + Sync + 'static {
     /// The query's identity.
     fn key(&self, query: &Self::Query) -> Self::Key;
 
-    /// Runs the query on a snapshot.
-    fn run(&self, query: &Self::Query, snapshot: &Snapshot) -> Evaluation;
+    /// Runs the query on a snapshot. What is wrong with the query is part of its result; an error means that the
+    /// store could not be read, and the query will be run again.
+    fn run(&self, query: &Self::Query, snapshot: &Snapshot) -> Result<Evaluation, EngineError>;
 
-    /// The query in terms of a newer catalog; or, where it is no longer valid, the errors that end it.
+    /// The query in terms of another catalog; or, where it is not valid there, the errors that end it.
     fn revalidate(&self, query: &Self::Query, catalog: &Arc<Catalog>)
     -> Result<Self::Query, Bytes>;
+
+    /// The errors that end a query whose code panicked.
+    fn broken(&self) -> Bytes;
 }
 
 /// The result of a query at a timestamp.

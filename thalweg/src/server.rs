@@ -12,16 +12,12 @@ use thalweg_gateway::{Drained, Gateway, GatewayOptions};
 use thalweg_model::{Document, Value};
 use thalweg_resolvers::Limits;
 use thalweg_storage::{Backend, EmbeddedBackend, EmbeddedOptions, MemoryBackend};
+use thalweg_subscriptions::LiveLimits;
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 
 use crate::cli::{DevArguments, ServeArguments, StoreUrl};
 use crate::service::Service;
-
-/// How many distinct live queries a server keeps.
-const LIVE_QUERIES_MAX: usize = 1_000_000;
-/// Documents of an example in one transaction.
-const EXAMPLE_BATCH: usize = 1_000;
 
 /// Runs a development server until it is told to stop.
 pub(crate) fn dev(arguments: &DevArguments) -> anyhow::Result<()> {
@@ -84,7 +80,7 @@ fn run(
     limits: Limits,
     options: GatewayOptions,
 ) -> anyhow::Result<()> {
-    let service = Service::start(engine.clone(), limits, LIVE_QUERIES_MAX)?;
+    let service = Service::start(engine.clone(), limits, LiveLimits::default())?;
     let drained = runtime.block_on(async {
         let listener = TcpListener::bind(listen)
             .await
@@ -158,25 +154,23 @@ async fn load_collection(engine: &Engine, collection: &ExampleCollection) -> any
         .map(|item| Document::from_value(item.to_value()))
         .collect::<Result<_, _>>()
         .context("the example has something that is no object")?;
-    for batch in documents.chunks(EXAMPLE_BATCH) {
-        let batch: Arc<[Document]> = batch.into();
-        let name: Arc<str> = collection.name.into();
-        engine
-            .transact(move |transaction| {
-                for document in batch.iter() {
-                    transaction.write(Intent::Put {
-                        collection: CollectionRef::Name {
-                            name: Arc::clone(&name),
-                            create: true,
-                        },
-                        id: None,
-                        document: document.clone(),
-                    })?;
-                }
-                Ok(())
-            })
-            .await?;
-    }
+    let name: Arc<str> = collection.name.into();
+    // One transaction, so that a start that is interrupted leaves nothing half loaded.
+    engine
+        .transact(move |transaction| {
+            for document in &documents {
+                transaction.write(Intent::Put {
+                    collection: CollectionRef::Name {
+                        name: Arc::clone(&name),
+                        create: true,
+                    },
+                    id: None,
+                    document: document.clone(),
+                })?;
+            }
+            Ok(())
+        })
+        .await?;
     Ok(())
 }
 

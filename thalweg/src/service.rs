@@ -9,14 +9,16 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures_util::{Stream, stream};
 use serde_json::value::RawValue;
-use thalweg_engine::{Catalog, DependencySet, Engine, EngineError, Snapshot};
+use thalweg_engine::{Catalog, Engine, EngineError, Snapshot};
 use thalweg_gateway::{
     Api, ApiError, GraphqlRequest, GraphqlResponse, ImportOptions, LiveEvent, LiveItem,
     OperationKind,
 };
 use thalweg_model::{CommitTs, ErrorCode, Value};
 use thalweg_resolvers::{Failure, Limits, Operation, OperationKey, Request, Resolvers};
-use thalweg_subscriptions::{Evaluation, Item, LiveQueries, Runner, SubscribeError, Subscription};
+use thalweg_subscriptions::{
+    Evaluation, Item, LiveLimits, LiveQueries, Runner, SubscribeError, Subscription,
+};
 
 pub(crate) use import::Import;
 
@@ -33,18 +35,18 @@ pub(crate) struct Service {
 }
 
 impl Service {
-    /// Starts to serve an engine. `live_queries_max` bounds how many distinct live queries there may be.
+    /// Starts to serve an engine.
     pub(crate) fn start(
         engine: Engine,
         limits: Limits,
-        live_queries_max: usize,
+        live_limits: LiveLimits,
     ) -> Result<Self, EngineError> {
         let auto_create = limits.auto_create;
         let resolvers = Resolvers::new(engine.clone(), limits);
         let runner = ResolverRunner {
             resolvers: resolvers.clone(),
         };
-        let live = LiveQueries::start(engine.clone(), runner, live_queries_max)?;
+        let live = LiveQueries::start(engine.clone(), runner, live_limits)?;
         Ok(Service {
             engine,
             resolvers,
@@ -80,7 +82,7 @@ impl Service {
 fn is_short(operation: &Operation, snapshot: &Snapshot) -> bool {
     operation.scanned_collections().all(|collection| {
         snapshot
-            .document_count(collection)
+            .stored_count(collection)
             .is_ok_and(|count| count <= INLINE_DOCUMENTS_MAX)
     })
 }
@@ -103,6 +105,29 @@ fn refused(failure: &Failure) -> GraphqlResponse {
 
 fn unavailable(error: &EngineError) -> GraphqlResponse {
     GraphqlResponse::request_error(error.code(), &error.to_string())
+}
+
+fn not_subscribed(error: &SubscribeError) -> GraphqlResponse {
+    let code = match error {
+        SubscribeError::Engine(error) => return unavailable(error),
+        SubscribeError::Invalid(errors) => {
+            let mut body = b"{\"errors\":".to_vec();
+            body.extend_from_slice(errors);
+            body.push(b'}');
+            let failure = Some(ErrorCode::SchemaChanged);
+            return GraphqlResponse {
+                body: body.into(),
+                has_data: false,
+                failure,
+            };
+        }
+        SubscribeError::TooMany { .. } | SubscribeError::TooLarge { .. } => {
+            ErrorCode::LimitExceeded
+        }
+        SubscribeError::Broken => ErrorCode::Internal,
+        SubscribeError::Closed => ErrorCode::Unavailable,
+    };
+    GraphqlResponse::request_error(code, &error.to_string())
 }
 
 /// What a JSON object that the gateway passed on says, or why it cannot be read.
@@ -167,15 +192,7 @@ impl Api for Service {
         let resume_from = resume_from.or(operation.resume_from);
         match self.live.subscribe(operation.operation, resume_from).await {
             Ok(subscription) => Ok(Box::pin(events(subscription))),
-            Err(SubscribeError::Engine(error)) => Err(unavailable(&error)),
-            Err(error @ SubscribeError::TooMany { .. }) => Err(GraphqlResponse::request_error(
-                ErrorCode::LimitExceeded,
-                &error.to_string(),
-            )),
-            Err(error @ SubscribeError::Closed) => Err(GraphqlResponse::request_error(
-                ErrorCode::Unavailable,
-                &error.to_string(),
-            )),
+            Err(error) => Err(not_subscribed(&error)),
         }
     }
 
@@ -257,13 +274,15 @@ impl Runner for ResolverRunner {
         query.key().clone()
     }
 
-    fn run(&self, query: &Operation, snapshot: &Snapshot) -> Evaluation {
-        let evaluation = self.resolvers.run(query, snapshot);
-        Evaluation {
-            body: evaluation.body().clone(),
-            result_bytes: evaluation.result().len(),
-            dependencies: dependencies(&evaluation),
-        }
+    fn run(&self, query: &Operation, snapshot: &Snapshot) -> Result<Evaluation, EngineError> {
+        let evaluation = self.resolvers.run_live(query, snapshot)?;
+        let result_bytes = evaluation.result().len();
+        let (body, dependencies) = evaluation.into_parts();
+        Ok(Evaluation {
+            body,
+            result_bytes,
+            dependencies,
+        })
     }
 
     fn revalidate(&self, query: &Operation, catalog: &Arc<Catalog>) -> Result<Operation, Bytes> {
@@ -271,8 +290,8 @@ impl Runner for ResolverRunner {
             .revalidate(query, catalog)
             .map_err(|failure| failure.errors_json())
     }
-}
 
-fn dependencies(evaluation: &thalweg_resolvers::Evaluation) -> DependencySet {
-    evaluation.dependencies().clone()
+    fn broken(&self) -> Bytes {
+        Failure::new(ErrorCode::Internal, SubscribeError::Broken.to_string()).errors_json()
+    }
 }

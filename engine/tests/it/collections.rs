@@ -1,7 +1,11 @@
 //! Collections come, go, and get their types from what is in them.
 
-use thalweg_engine::{CollectionRef, Engine, Intent};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use thalweg_engine::{CollectionRef, Engine, EngineOptions, Intent};
 use thalweg_model::ErrorCode;
+use thalweg_storage::{Backend, Batch, CommitError, MemoryBackend, Snapshot, StorageError, Usage};
 
 use crate::fixture::{collection, commit, create, document, engine, id, patch, set};
 
@@ -175,4 +179,73 @@ async fn truncating_and_filling_in_one_transaction() {
     assert_eq!(snapshot.get(a, "1").unwrap().unwrap().version(), 1);
     assert!(snapshot.get(a, "3").unwrap().is_none());
     assert_eq!(field_names(&engine, "a"), ["new"]);
+}
+
+#[tokio::test]
+async fn a_refused_transaction_takes_no_names() {
+    let engine = engine();
+    let twice = create("US Films", r#"{"id":1}"#);
+    commit(&engine, vec![twice.clone(), twice])
+        .await
+        .unwrap_err();
+    commit(&engine, vec![create("us_films", r#"{"id":1}"#)])
+        .await
+        .unwrap();
+    assert_eq!(type_name(&engine, "us_films"), "UsFilm");
+    // In one transaction the collection that came first has the plain name.
+    let both = [create("big-films", "{}"), create("big_films", "{}")];
+    commit(&engine, both.to_vec()).await.unwrap();
+    assert_eq!(type_name(&engine, "big-films"), "BigFilm");
+    assert_ne!(type_name(&engine, "big_films"), "BigFilm");
+}
+
+#[tokio::test]
+async fn a_failed_batch_takes_no_names() {
+    let backend = Arc::new(FailsOnDemand::default());
+    let engine = Engine::open(backend.clone(), EngineOptions::default()).unwrap();
+    backend.fails.store(true, Ordering::SeqCst);
+    commit(&engine, vec![create("US Films", r#"{"id":1}"#)])
+        .await
+        .unwrap_err();
+    backend.fails.store(false, Ordering::SeqCst);
+    commit(&engine, vec![create("us_films", r#"{"id":1}"#)])
+        .await
+        .unwrap();
+    assert_eq!(type_name(&engine, "us_films"), "UsFilm");
+}
+
+fn type_name(engine: &Engine, collection: &str) -> String {
+    let catalog = engine.catalog();
+    let schema = &catalog.by_name(collection).unwrap().schema;
+    schema.names.type_name.clone()
+}
+
+#[derive(Default)]
+struct FailsOnDemand {
+    inner: MemoryBackend,
+    fails: AtomicBool,
+}
+
+impl Backend for FailsOnDemand {
+    fn name(&self) -> &'static str {
+        self.inner.name()
+    }
+
+    fn snapshot(&self) -> Result<Box<dyn Snapshot>, StorageError> {
+        self.inner.snapshot()
+    }
+
+    fn commit(&self, batch: &Batch) -> Result<(), CommitError> {
+        if self.fails.load(Ordering::SeqCst) {
+            let reason = "on demand".to_owned();
+            return Err(CommitError::NotCommitted(StorageError::Unavailable {
+                reason,
+            }));
+        }
+        self.inner.commit(batch)
+    }
+
+    fn usage(&self) -> Result<Usage, StorageError> {
+        self.inner.usage()
+    }
 }

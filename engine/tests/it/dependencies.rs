@@ -3,7 +3,10 @@
 use std::sync::Arc;
 
 use proptest::prelude::*;
-use thalweg_engine::{Commit, Engine, FieldMask, FieldRef, Find, Found, Intent, Predicate, Test};
+use thalweg_engine::{
+    Commit, Dependency, DependencySet, Engine, FieldMask, FieldRef, Find, Found, Intent, Predicate,
+    Scope, Test,
+};
 use thalweg_model::CollectionId;
 
 use crate::fixture::{collection, commit, create, engine, find_all, patch, path, set, value};
@@ -55,7 +58,31 @@ fn check(documents: &[String], page: &Page, write: Intent) {
             .iter()
             .any(|commit| found.dependencies.touched_by(commit));
         assert!(touched, "the result changed, but no dependency was touched");
+        let coarse = with_many_reads(found.dependencies);
+        let touched = commits(&engine, &before)
+            .iter()
+            .any(|commit| coarse.touched_by(commit));
+        assert!(touched, "a coarse dependency was not touched");
     }
+}
+
+/// The set with so many other reads that it has become coarse.
+fn with_many_reads(dependencies: DependencySet) -> DependencySet {
+    let others = CollectionId(99);
+    let mut set = DependencySet::none();
+    for n in 0..999 {
+        set.read(Dependency {
+            collection: others,
+            scope: Scope::Document(crate::fixture::id(&n.to_string())),
+            mask: FieldMask::none(),
+        });
+    }
+    assert_eq!(set.reads().len(), 999);
+    set.merge(dependencies.clone());
+    set.merge(dependencies);
+    assert_eq!(set.reads().len(), 2, "one for each collection");
+    assert!(set.reads().is_sorted_by_key(|read| read.collection));
+    set
 }
 
 fn commits(engine: &Engine, since: &thalweg_engine::Snapshot) -> Vec<Arc<Commit>> {
@@ -146,4 +173,21 @@ async fn what_cannot_matter_touches_nothing() {
             "{write:?}"
         );
     }
+}
+
+#[tokio::test]
+async fn a_coarse_set_sees_softly_deleted_documents() {
+    let (engine, a) = world().await;
+    let delete = |permanent| Intent::Delete {
+        collection: a,
+        id: crate::fixture::id("r1"),
+        permanent,
+        if_version: None,
+    };
+    commit(&engine, vec![delete(false)]).await.unwrap();
+    let since = engine.snapshot().unwrap();
+    let read = since.find(&above_five(a)).unwrap().dependencies;
+    let coarse = with_many_reads(read);
+    commit(&engine, vec![delete(true)]).await.unwrap();
+    assert!(coarse.touched_by(&commits(&engine, &since)[0]));
 }

@@ -139,6 +139,81 @@ async fn if_version_must_match() {
 }
 
 #[tokio::test]
+async fn if_version_of_what_is_not_there_does_not_match() {
+    let engine = engine();
+    commit(&engine, vec![create("a", r#"{"id":"deleted"}"#)])
+        .await
+        .unwrap();
+    let a = collection(&engine, "a");
+    let delete = |of: &str, permanent, if_version| Intent::Delete {
+        collection: a,
+        id: id(of),
+        permanent,
+        if_version,
+    };
+    commit(&engine, vec![delete("deleted", false, None)])
+        .await
+        .unwrap();
+    let patch = |of: &str, otherwise: Option<&str>| Intent::Patch {
+        collection: a,
+        id: id(of),
+        patch: thalweg_model::Patch {
+            operations: vec![set("n", "1")],
+        },
+        if_version: Some(1),
+        otherwise: otherwise.map(document),
+    };
+    let replace = |of: &str| Intent::Replace {
+        collection: a,
+        id: id(of),
+        document: document("{}"),
+        if_version: Some(1),
+    };
+    for of in ["absent", "deleted"] {
+        for intent in [
+            delete(of, false, Some(1)),
+            patch(of, None),
+            patch(of, Some("{}")),
+            replace(of),
+        ] {
+            let error = commit(&engine, vec![intent]).await.unwrap_err();
+            assert_eq!(error.code(), ErrorCode::VersionMismatch);
+            let message = format!("document {of:?} is not there, so it is not at version 1");
+            assert_eq!(error.to_string(), message);
+        }
+    }
+    let gone = commit(&engine, vec![delete("absent", true, Some(1))]).await;
+    assert_eq!(gone.unwrap_err().code(), ErrorCode::VersionMismatch);
+    // For good one deletes what is softly deleted, so its version counts.
+    let done = commit(&engine, vec![delete("deleted", true, Some(2))]).await;
+    assert!(done.unwrap().steps[0].changed);
+}
+
+#[tokio::test]
+async fn what_is_created_over_a_deleted_document_is_new() {
+    let engine = engine();
+    let first = commit(&engine, vec![create("a", r#"{"id":"x","n":1}"#)])
+        .await
+        .unwrap();
+    let a = collection(&engine, "a");
+    let delete = Intent::Delete {
+        collection: a,
+        id: id("x"),
+        permanent: false,
+        if_version: None,
+    };
+    commit(&engine, vec![delete]).await.unwrap();
+    let again = commit(&engine, vec![create("a", r#"{"id":"x","n":1}"#)])
+        .await
+        .unwrap();
+    assert!(again.steps[0].before.is_none());
+    let created = again.steps[0].after.as_ref().unwrap();
+    assert_eq!(created.version(), 3);
+    assert_eq!(created.created_at(), again.commit_ts.as_micros());
+    assert!(created.created_at() > first.commit_ts.as_micros());
+}
+
+#[tokio::test]
 async fn soft_deletion_hides_and_can_be_taken_back() {
     let engine = engine();
     commit(&engine, vec![create("a", r#"{"id":"x","n":1}"#)])

@@ -100,3 +100,15 @@ proptest! {
         check(&documents, &page);
     }
 }
+
+#[test]
+fn a_find_that_passes_over_many_documents_is_a_scan() {
+    let find = find_all(thalweg_model::CollectionId(16));
+    assert!(!find.may_scan());
+    let offset = |offset| thalweg_engine::Find {
+        offset,
+        ..find.clone()
+    };
+    assert!(!offset(1000).may_scan());
+    assert!(offset(1001).may_scan());
+}

@@ -1,16 +1,38 @@
 //! A small world: an engine on the memory backend, and short ways to write and read.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use thalweg_engine::{
-    CollectionRef, Committed, Deleted, Engine, EngineOptions, FieldMask, Find, Intent, OrderKey,
-    Predicate, Snapshot, TransactionError,
+    Clock, CollectionRef, Committed, Deleted, Engine, EngineOptions, FieldMask, Find, Intent,
+    OrderKey, Predicate, Snapshot, TransactionError,
 };
 use thalweg_model::{CollectionId, Document, DocumentId, FieldPath, Patch, PatchOperation, Value};
 use thalweg_storage::MemoryBackend;
 
 pub(crate) fn engine() -> Engine {
     Engine::open(Arc::new(MemoryBackend::new()), EngineOptions::default()).unwrap()
+}
+
+/// A clock that stands still until it is moved.
+pub(crate) struct SetClock(AtomicU64);
+
+impl SetClock {
+    pub(crate) fn new(micros: u64) -> SetClock {
+        SetClock(AtomicU64::new(micros))
+    }
+
+    pub(crate) fn advance(&self, by: Duration) {
+        let micros = u64::try_from(by.as_micros()).unwrap();
+        self.0.fetch_add(micros, Ordering::SeqCst);
+    }
+}
+
+impl Clock for SetClock {
+    fn now_micros(&self) -> u64 {
+        self.0.load(Ordering::SeqCst)
+    }
 }
 
 pub(crate) fn document(json: &str) -> Document {

@@ -2,15 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use proptest::prelude::*;
-use thalweg_engine::{Clock, Engine, EngineError, EngineOptions, Intent};
+use thalweg_engine::{Engine, EngineError, EngineOptions, Intent};
 use thalweg_model::{CollectionId, CommitTs};
 use thalweg_storage::MemoryBackend;
 
-use crate::fixture::{collection, commit, create, engine, patch, set};
+use crate::fixture::{SetClock, collection, commit, create, engine, id, patch, set};
 use crate::world;
 
 fn read_at(
@@ -25,6 +24,7 @@ fn read_at(
         let page = engine
             .historical_page(a, at, after.as_deref(), step)
             .unwrap();
+        assert!(page.rows.len() <= step.saturating_mul(2), "a step is small");
         for row in page.rows {
             let json = String::from_utf8_lossy(row.document().json()).into_owned();
             let shown = format!("{} {json} {:?}", row.version(), row.deleted_at());
@@ -68,17 +68,9 @@ proptest! {
     }
 }
 
-struct SetClock(AtomicU64);
-
-impl Clock for SetClock {
-    fn now_micros(&self) -> u64 {
-        self.0.load(Ordering::SeqCst)
-    }
-}
-
 #[tokio::test]
 async fn the_window_moves_on() {
-    let clock = Arc::new(SetClock(AtomicU64::new(1_000_000_000)));
+    let clock = Arc::new(SetClock::new(1_000_000_000));
     let options = EngineOptions {
         recovery_window: Duration::from_secs(10),
         ..EngineOptions::default()
@@ -97,7 +89,7 @@ async fn the_window_moves_on() {
     }
     let before = read_at(&engine, a, early, 10);
     assert_eq!(before["x"], r#"1 {"id":"x","n":0} None"#);
-    clock.0.fetch_add(11_000_000, Ordering::SeqCst);
+    clock.advance(Duration::from_secs(11));
     commit(&engine, vec![patch(a, "x", vec![set("n", "99")])])
         .await
         .unwrap();
@@ -129,4 +121,67 @@ async fn a_truncated_past_is_gone_rather_than_wrong() {
     .unwrap();
     let gone = engine.historical_page(a, before, None, 10);
     assert!(matches!(gone, Err(EngineError::HistoryGone)));
+}
+
+#[tokio::test]
+async fn emptying_is_remembered_beyond_the_recent_commits_and_a_restart() {
+    let options = EngineOptions {
+        recent_commits_bytes_max: 10_000,
+        ..EngineOptions::default()
+    };
+    let backend = Arc::new(MemoryBackend::new());
+    let engine = Engine::open(backend.clone(), options.clone()).unwrap();
+    let documents = [create("a", r#"{"id":"x"}"#), create("b", r#"{"id":"y"}"#)];
+    commit(&engine, documents.to_vec()).await.unwrap();
+    let (a, b) = (collection(&engine, "a"), collection(&engine, "b"));
+    let before = engine.snapshot().unwrap().ts();
+    let truncate = Intent::TruncateCollection { name: "a".into() };
+    commit(&engine, vec![truncate]).await.unwrap();
+    let emptied = engine.snapshot().unwrap().ts();
+    let text = "x".repeat(9_000);
+    for n in 0..4 {
+        let json = format!(r#"{{"n":{n},"s":"{text}"}}"#);
+        let more = [create("a", &json), create("other", &json)];
+        commit(&engine, more.to_vec()).await.unwrap();
+    }
+    commit(&engine, vec![patch(b, "y", vec![set("n", "1")])])
+        .await
+        .unwrap();
+    assert!(engine.recent_commits(before).is_none());
+    let check = |engine: &Engine| {
+        let gone = engine.historical_page(a, before, None, 10);
+        assert!(matches!(gone, Err(EngineError::HistoryGone)), "{gone:?}");
+        assert!(read_at(engine, a, emptied, 10).is_empty());
+        assert_eq!(read_at(engine, b, before, 10)["y"], r#"1 {"id":"y"} None"#);
+    };
+    check(&engine);
+    engine.close();
+    check(&Engine::open(backend, options).unwrap());
+}
+
+#[tokio::test]
+async fn pages_stay_small_where_much_was_deleted() {
+    let engine = engine();
+    let name = |n: usize| format!("{n:06}");
+    let documents = (0..5000).map(|n| create("a", &format!(r#"{{"id":"{}"}}"#, name(n))));
+    commit(&engine, documents.collect()).await.unwrap();
+    let a = collection(&engine, "a");
+    // One with many earlier images among those with few.
+    for n in 0..100 {
+        let edit = patch(a, &name(2500), vec![set("n", &n.to_string())]);
+        commit(&engine, vec![edit]).await.unwrap();
+    }
+    let at = engine.snapshot().unwrap().ts();
+    let delete = |n| Intent::Delete {
+        collection: a,
+        id: id(&name(n)),
+        permanent: true,
+        if_version: None,
+    };
+    commit(&engine, (0..5000).map(delete).collect())
+        .await
+        .unwrap();
+    let rows = read_at(&engine, a, at, 10);
+    assert_eq!(rows.len(), 5000);
+    assert!(rows[&name(2500)].starts_with("101 "));
 }

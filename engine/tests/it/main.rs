@@ -9,6 +9,8 @@ mod collections;
 mod concurrency;
 mod dependencies;
 mod documents;
+mod erasing;
+mod faults;
 mod finds;
 mod fixture;
 mod history;

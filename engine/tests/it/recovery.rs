@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use thalweg_engine::{Engine, EngineError, EngineOptions, TransactionError};
+use thalweg_engine::{Engine, EngineError, EngineOptions, Intent, TransactionError};
 use thalweg_storage::{Backend, EmbeddedBackend, EmbeddedOptions, MemoryBackend};
 
 use crate::fixture::{collection, commit, create, json_of, patch, set};
@@ -50,6 +50,29 @@ async fn documents_types_and_numbers_survive() {
         "numbers are not reused"
     );
     assert!(engine.snapshot().unwrap().ts() > ts);
+}
+
+#[tokio::test]
+async fn the_number_of_a_dropped_collection_is_not_given_again() {
+    let backend = Arc::new(MemoryBackend::new());
+    let engine = open(backend.clone());
+    let documents = [create("a", "{}"), create("b", "{}")];
+    commit(&engine, documents.to_vec()).await.unwrap();
+    let dropped = collection(&engine, "b");
+    let drop = Intent::DropCollection { name: "b".into() };
+    commit(&engine, vec![drop]).await.unwrap();
+    engine.close();
+    let engine = open(backend.clone());
+    // One that comes and goes within one transaction has had a number as well.
+    let passing = [
+        Intent::CreateCollection { name: "c".into() },
+        Intent::DropCollection { name: "c".into() },
+    ];
+    commit(&engine, passing.to_vec()).await.unwrap();
+    engine.close();
+    let engine = open(backend);
+    commit(&engine, vec![create("d", "{}")]).await.unwrap();
+    assert_eq!(collection(&engine, "d").0, dropped.0 + 2);
 }
 
 #[tokio::test]

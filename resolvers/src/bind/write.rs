@@ -71,6 +71,13 @@ pub(crate) enum Write {
     },
 }
 
+impl Write {
+    /// Whether it finds the documents to write by a filter.
+    pub(crate) fn reads_a_collection(&self) -> bool {
+        matches!(self, Write::UpdateMany { .. } | Write::DeleteMany { .. })
+    }
+}
+
 pub(super) fn bind(
     action: &MutationAction,
     arguments: &Fields,

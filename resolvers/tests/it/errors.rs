@@ -115,6 +115,7 @@ fn arguments_that_cannot_be_meant() {
         ),
         ("films(last: 1, offset: 1)", "BAD_REQUEST", "offset"),
         ("films(first: 1001)", "LIMIT_EXCEEDED", "1000"),
+        ("films(offset: 100001)", "LIMIT_EXCEEDED", "100000"),
         ("films(after: \"x\")", "BAD_REQUEST", "not a cursor"),
         (
             "films(after: \"AQAAAAAA\")",

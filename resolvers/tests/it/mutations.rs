@@ -37,6 +37,12 @@ fn all_or_nothing() {
     );
     refused(
         &database,
+        "mutation { createFilm(input: {id: \"n\"}) { id } y: deleteFilm(id: \"nope\", ifVersion: 1) { id } }",
+        "VERSION_MISMATCH",
+        &json!(["y"]),
+    );
+    refused(
+        &database,
         "mutation { createFilm(input: {id: \"n\"}) { id } insertDocuments(collection: \"films\", documents: [{id: \"o\"}, {id: \"a\"}]) }",
         "UNIQUE_VIOLATION",
         &json!(["insertDocuments"]),

@@ -27,7 +27,7 @@ impl EmbeddedSnapshot {
         // Registered first, so that the age shown is never less than the true one.
         let registration = readers.register();
         let reader = tree.read()?;
-        let head = tree.head(&reader)?;
+        let head = tree.head_of_snapshot(&reader)?;
         Ok(Self {
             head,
             reader,

@@ -8,6 +8,7 @@ use std::sync::OnceLock;
 
 use heed::types::Bytes;
 use heed::{Database, MdbError, RoTxn, RwTxn, WithoutTls};
+use parking_lot::Mutex;
 
 use super::EmbeddedOptions;
 use super::directory::Directory;
@@ -30,6 +31,8 @@ pub(super) struct Tree {
     environment: Environment,
     /// The data file, opened beside LMDB's own handle: the kernel reports a failed write-back once to every handle.
     witness: File,
+    /// The head of the newest state that was read, by its transaction id: most snapshots are of one state.
+    newest_head: Mutex<Option<(usize, Option<Head>)>>,
     /// Why nothing more may be written. Set by the first failed sync or meta page, never cleared.
     sealed: OnceLock<String>,
     /// Last, so that it is unlocked after the environment has closed.
@@ -59,6 +62,7 @@ impl Tree {
             map,
             environment,
             witness,
+            newest_head: Mutex::new(None),
             sealed: OnceLock::new(),
             _directory: directory,
         })
@@ -72,8 +76,24 @@ impl Tree {
             .map_err(|error| failure("opening a snapshot", error))
     }
 
+    /// The head of the committed state that a read transaction sees. Its id names that state.
+    pub(super) fn head_of_snapshot(
+        &self,
+        transaction: &RoTxn<'_, WithoutTls>,
+    ) -> Result<Option<Head>, StorageError> {
+        let id = transaction.id();
+        if let Some((known, head)) = *self.newest_head.lock()
+            && known == id
+        {
+            return Ok(head);
+        }
+        let head = self.head(transaction)?;
+        *self.newest_head.lock() = Some((id, head));
+        Ok(head)
+    }
+
     /// The head of the state that a transaction sees.
-    pub(super) fn head(&self, transaction: &RoTxn) -> Result<Option<Head>, StorageError> {
+    fn head(&self, transaction: &RoTxn) -> Result<Option<Head>, StorageError> {
         let stored = self.map.get(transaction, HEAD_KEY).map_err(read_failure)?;
         stored.map(Head::decode).transpose()
     }

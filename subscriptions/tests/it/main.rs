@@ -8,20 +8,22 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
 use proptest::prelude::*;
 use thalweg_engine::{
-    Catalog, CollectionRef, Deleted, Engine, EngineOptions, FieldMask, FieldRef, Find, Intent,
-    OrderKey, Predicate, Snapshot, Test,
+    Catalog, CollectionRef, Deleted, Engine, EngineError, EngineOptions, FieldMask, FieldRef, Find,
+    Intent, OrderKey, Predicate, Snapshot, Test,
 };
 use thalweg_model::{
     CollectionId, CommitTs, Document, DocumentId, FieldPath, Patch, PatchOperation, Value,
 };
 use thalweg_storage::MemoryBackend;
-use thalweg_subscriptions::{Evaluation, Event, Item, LiveQueries, Runner, Subscription};
+use thalweg_subscriptions::{
+    Evaluation, Event, Item, LiveLimits, LiveQueries, Runner, SubscribeError, Subscription,
+};
 
 const A: CollectionId = CollectionId(16);
 
@@ -29,6 +31,7 @@ const A: CollectionId = CollectionId(16);
 #[derive(Default)]
 struct Titles {
     runs: Arc<AtomicUsize>,
+    store_fails: Arc<AtomicBool>,
 }
 
 struct Query {
@@ -44,9 +47,17 @@ impl Runner for Titles {
         query.name.clone()
     }
 
-    fn run(&self, query: &Arc<Query>, snapshot: &Snapshot) -> Evaluation {
+    fn run(&self, query: &Arc<Query>, snapshot: &Snapshot) -> Result<Evaluation, EngineError> {
         self.runs.fetch_add(1, Ordering::SeqCst);
-        let found = snapshot.find(&query.find).unwrap();
+        if query.name == "panics" && self.runs.load(Ordering::SeqCst) > 1 {
+            panic!("as the test wants it");
+        }
+        if self.store_fails.load(Ordering::SeqCst) {
+            return Err(EngineError::Corrupt {
+                what: "store, says the test",
+            });
+        }
+        let found = snapshot.find(&query.find)?;
         let mut body = found
             .rows
             .iter()
@@ -61,11 +72,11 @@ impl Runner for Titles {
             .join(",");
         let result_bytes = body.len();
         body.push_str(&format!(" at {}", snapshot.ts()));
-        Evaluation {
+        Ok(Evaluation {
             body: body.into(),
             result_bytes,
             dependencies: found.dependencies,
-        }
+        })
     }
 
     fn revalidate(&self, query: &Arc<Query>, catalog: &Arc<Catalog>) -> Result<Arc<Query>, Bytes> {
@@ -73,6 +84,10 @@ impl Runner for Titles {
             Some(_) => Ok(Arc::clone(query)),
             None => Err(Bytes::from_static(b"SCHEMA_CHANGED")),
         }
+    }
+
+    fn broken(&self) -> Bytes {
+        Bytes::from_static(b"BROKEN")
     }
 }
 
@@ -157,6 +172,7 @@ struct World {
     engine: Engine,
     live: LiveQueries<Titles>,
     runs: Arc<AtomicUsize>,
+    store_fails: Arc<AtomicBool>,
 }
 
 async fn world() -> World {
@@ -168,9 +184,14 @@ async fn world() -> World {
     )
     .await;
     let titles = Titles::default();
-    let runs = Arc::clone(&titles.runs);
-    let live = LiveQueries::start(engine.clone(), titles, 1000).unwrap();
-    World { engine, live, runs }
+    let (runs, store_fails) = (Arc::clone(&titles.runs), Arc::clone(&titles.store_fails));
+    let live = LiveQueries::start(engine.clone(), titles, LiveLimits::default()).unwrap();
+    World {
+        engine,
+        live,
+        runs,
+        store_fails,
+    }
 }
 
 fn result(event: &Event) -> String {
@@ -323,7 +344,12 @@ async fn emptying_a_collection_wakes_everybody() {
 #[tokio::test]
 async fn there_is_a_limit() {
     let engine = Engine::open(Arc::new(MemoryBackend::new()), EngineOptions::default()).unwrap();
-    let live = LiveQueries::start(engine, Titles::default(), 1).unwrap();
+    commit(&engine, put("1", "{}")).await;
+    let limits = LiveLimits {
+        queries_max: 1,
+        ..LiveLimits::default()
+    };
+    let live = LiveQueries::start(engine, Titles::default(), limits).unwrap();
     let first = live.subscribe(all(), None).await.unwrap();
     let shared = live.subscribe(all(), None).await.unwrap();
     let error = live
@@ -335,6 +361,113 @@ async fn there_is_a_limit() {
         "there are 1 live queries already, as many as are allowed"
     );
     drop((first, shared));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn results_are_bounded_in_memory() {
+    let engine = Engine::open(Arc::new(MemoryBackend::new()), EngineOptions::default()).unwrap();
+    commit(&engine, put("1", r#"{"title":"quite a long title","n":1}"#)).await;
+    let limits = LiveLimits {
+        results_bytes_max: 50,
+        ..LiveLimits::default()
+    };
+    let live = LiveQueries::start(engine, Titles::default(), limits).unwrap();
+    let first = live.subscribe(all(), None).await.unwrap();
+    let second = query("by n", equal("n", 1), "", 1);
+    let error = live.subscribe(Arc::clone(&second), None).await.unwrap_err();
+    assert!(matches!(error, SubscribeError::TooLarge { .. }), "{error}");
+    drop(first);
+    live.subscribe(second, None).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_store_that_cannot_be_read_delays_but_loses_nothing() {
+    let world = world().await;
+    let mut subscription = world.live.subscribe(all(), None).await.unwrap();
+    event(&mut subscription).await;
+    world.store_fails.store(true, Ordering::SeqCst);
+    commit(&world.engine, set("1", "title", "\"late\"")).await;
+    tokio::time::sleep(Duration::from_millis(250)).await;
+    let refused = world
+        .live
+        .subscribe(query("new", equal("k", 1), "", 1), None)
+        .await;
+    assert!(
+        matches!(refused, Err(SubscribeError::Engine(_))),
+        "{refused:?}"
+    );
+    world.store_fails.store(false, Ordering::SeqCst);
+    assert_eq!(
+        result(&event(&mut subscription).await),
+        r#"1="late",2="two""#
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_query_that_panics_ends_alone() {
+    let world = world().await;
+    let mut good = world.live.subscribe(all(), None).await.unwrap();
+    event(&mut good).await;
+    world.runs.store(0, Ordering::SeqCst);
+    let bad = query("panics", equal("k", 1), "", 10);
+    let mut bad = world.live.subscribe(bad, None).await.unwrap();
+    event(&mut bad).await;
+    commit(&world.engine, set("1", "title", "\"x\"")).await;
+    assert_eq!(result(&event(&mut good).await), r#"1="x",2="two""#);
+    assert!(matches!(bad.next().await, Some(Item::Ended(errors)) if *errors == *b"BROKEN"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_new_collection_runs_nothing_again() {
+    let world = world().await;
+    let mut subscriptions = Vec::new();
+    for k in 0..20 {
+        let query = query(&format!("k{k}"), equal("k", k), "", 10);
+        subscriptions.push(world.live.subscribe(query, None).await.unwrap());
+    }
+    let runs = world.runs.load(Ordering::SeqCst);
+    commit(
+        &world.engine,
+        Intent::CreateCollection {
+            name: "other".into(),
+        },
+    )
+    .await;
+    settle(&world).await;
+    assert_eq!(
+        world.runs.load(Ordering::SeqCst),
+        runs + 1,
+        "only the one that settles"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_timestamp_that_has_not_been_yet_gets_a_snapshot() {
+    let world = world().await;
+    let future = CommitTs::from_micros(u64::MAX - 1);
+    let mut resumed = world.live.subscribe(all(), Some(future)).await.unwrap();
+    assert_eq!(result(&event(&mut resumed).await), r#"1="one",2="two""#);
+}
+
+/// Subscribing races with writes: whatever is committed while a query is registered reaches it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn nothing_is_lost_while_registering() {
+    let world = world().await;
+    let engine = world.engine.clone();
+    let writer = tokio::spawn(async move {
+        for n in 0..400 {
+            commit(&engine, set("1", "title", &format!("\"{n}\""))).await;
+        }
+    });
+    let mut subscriptions = Vec::new();
+    for n in 0..100 {
+        let query = query(&format!("all {n}"), Predicate::True, "", 100);
+        subscriptions.push(world.live.subscribe(query, None).await.unwrap());
+    }
+    writer.await.unwrap();
+    for subscription in &mut subscriptions {
+        while result(&event(subscription).await) != r#"1="399",2="two""# {}
+    }
 }
 
 /// Random live queries under random writes.
@@ -355,7 +488,7 @@ async fn check_exactness(writes: Vec<Intent>) {
     let mut note = |engine: &Engine| {
         let snapshot = engine.snapshot().unwrap();
         for (query, states) in queries.iter().zip(&mut states) {
-            let evaluation = reference.run(query, &snapshot);
+            let evaluation = reference.run(query, &snapshot).unwrap();
             let result = evaluation.body[..evaluation.result_bytes].to_vec();
             states.insert(snapshot.ts(), String::from_utf8(result).unwrap());
         }

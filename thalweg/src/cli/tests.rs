@@ -37,7 +37,8 @@ fn dev_listens_on_loopback_only() {
     refused("thalweg dev --listen [::]:4000", "loopback only");
     refused("thalweg dev --listen example.org:80", "expected IP:PORT");
     refused("thalweg dev --listen localhost:x", "`x` is not a port");
-    assert!(parse("thalweg serve --listen 0.0.0.0:4000").is_ok());
+    refused("thalweg serve --listen 0.0.0.0:4000", "--allow-anonymous");
+    assert!(parse("thalweg serve --listen 0.0.0.0:4000 --allow-anonymous").is_ok());
 }
 
 #[test]

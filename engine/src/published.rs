@@ -1,0 +1,96 @@
+//! What the committer tells everybody else: the newest commits, the catalogs, and whether writing goes on.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use parking_lot::RwLock;
+use thalweg_model::CommitTs;
+use tokio::sync::watch;
+
+use crate::catalog::Catalog;
+use crate::commit::{Commit, RecentCommits};
+use crate::error::EngineError;
+
+/// How many catalogs are kept for readers that have opened the backend but not looked theirs up yet. Who comes later
+/// than that opens the backend again.
+const CATALOGS_MAX: usize = 64;
+
+pub(crate) struct Published {
+    /// The catalog from each timestamp on, newest last; never empty. An entry is added before the batch that makes it
+    /// true is committed, so whoever sees the batch finds it.
+    catalogs: RwLock<VecDeque<(CommitTs, Arc<Catalog>)>>,
+    /// The catalog of the newest published commit.
+    newest: RwLock<Arc<Catalog>>,
+    pub(crate) recent: RwLock<RecentCommits>,
+    /// The newest published commit; it is in `recent` before it is here.
+    head: watch::Sender<CommitTs>,
+    /// Set once, when writing has become impossible until the store is opened again.
+    failure: RwLock<Option<EngineError>>,
+}
+
+impl Published {
+    pub(crate) fn new(head: CommitTs, catalog: Arc<Catalog>, recent: RecentCommits) -> Self {
+        Published {
+            catalogs: RwLock::new(VecDeque::from([(CommitTs::ZERO, Arc::clone(&catalog))])),
+            newest: RwLock::new(catalog),
+            recent: RwLock::new(recent),
+            head: watch::Sender::new(head),
+            failure: RwLock::new(None),
+        }
+    }
+
+    /// The catalog of a state whose head is `ts`; `None` where that is so old that it is no longer known.
+    pub(crate) fn catalog_at(&self, ts: CommitTs) -> Option<Arc<Catalog>> {
+        let catalogs = self.catalogs.read();
+        let at = catalogs.partition_point(|(from, _)| *from <= ts);
+        Some(Arc::clone(&catalogs.get(at.checked_sub(1)?)?.1))
+    }
+
+    pub(crate) fn newest_catalog(&self) -> Arc<Catalog> {
+        Arc::clone(&self.newest.read())
+    }
+
+    /// Makes a new catalog findable before the state that it belongs to is.
+    pub(crate) fn announce(&self, catalog: &Arc<Catalog>) {
+        let mut catalogs = self.catalogs.write();
+        catalogs.push_back((catalog.version, Arc::clone(catalog)));
+        if catalogs.len() > CATALOGS_MAX {
+            catalogs.pop_front();
+        }
+    }
+
+    /// Takes back an announcement: the state will not come to be.
+    pub(crate) fn take_back(&self, catalog: &Arc<Catalog>) {
+        self.catalogs
+            .write()
+            .retain(|(_, announced)| !Arc::ptr_eq(announced, catalog));
+    }
+
+    /// Publishes durable commits.
+    pub(crate) fn publish(&self, commits: Vec<Commit>) {
+        let Some(last) = commits.last() else { return };
+        let head = last.ts;
+        if let Some(catalog) = &last.catalog {
+            *self.newest.write() = Arc::clone(catalog);
+        }
+        let mut recent = self.recent.write();
+        for commit in commits {
+            recent.push(Arc::new(commit));
+        }
+        drop(recent);
+        self.head.send_replace(head);
+    }
+
+    pub(crate) fn head(&self) -> watch::Receiver<CommitTs> {
+        self.head.subscribe()
+    }
+
+    pub(crate) fn failure(&self) -> Option<EngineError> {
+        self.failure.read().clone()
+    }
+
+    /// Notes that nothing more can be written, and why. The first reason stays.
+    pub(crate) fn fail(&self, error: &EngineError) {
+        self.failure.write().get_or_insert_with(|| error.clone());
+    }
+}
