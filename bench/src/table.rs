@@ -13,7 +13,7 @@ impl Table {
     }
 
     pub(crate) fn row<const COLUMNS: usize>(&mut self, cells: [String; COLUMNS]) {
-        self.rows.push(cells.to_vec());
+        self.rows.push(cells.into());
     }
 
     /// Prints it below a heading.
@@ -85,9 +85,13 @@ fn grouped(value: f64) -> String {
     }
 }
 
-/// A share of one, in percent.
+/// A share of one, in percent; with digits after the point only where it is small.
 pub(crate) fn percent(share: f64) -> String {
-    format!("{:.0} %", share * 100.0)
+    let percent = share * 100.0;
+    match percent {
+        ..1.0 => format!("{percent:.2} %"),
+        _ => format!("{percent:.0} %"),
+    }
 }
 
 #[cfg(test)]
@@ -108,6 +112,12 @@ mod tests {
         ] {
             assert_eq!(number(value), text);
         }
+    }
+
+    #[test]
+    fn small_shares_are_not_nothing() {
+        assert_eq!(percent(0.426), "43 %");
+        assert_eq!(percent(0.000_56), "0.06 %");
     }
 
     #[test]
