@@ -314,7 +314,8 @@ impl Committer {
             writes,
         };
         if let Err(error) = self.backend.commit(&batch) {
-            return Err(self.failed(error, &outcome.catalog));
+            let announced = outcome.catalog_changed.then_some(&outcome.catalog);
+            return Err(self.failed(error, announced));
         }
         self.head = head;
         self.stored_names_revision = names_revision;
@@ -362,10 +363,16 @@ impl Committer {
     }
 
     /// What a failed batch means: that it is not there, that somebody else writes, or that nobody knows.
-    fn failed(&mut self, error: CommitError, announced: &Arc<Catalog>) -> EngineError {
+    fn failed(
+        &mut self,
+        error: CommitError,
+        announced: Option<&Arc<Catalog>>,
+    ) -> EngineError {
         let error = match error {
             CommitError::NotCommitted(error) => {
-                self.published.take_back(announced);
+                if let Some(catalog) = announced {
+                    self.published.take_back(catalog);
+                }
                 return match self.reload() {
                     Ok(()) => error.into(),
                     Err(error) => {

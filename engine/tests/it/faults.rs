@@ -235,6 +235,24 @@ async fn a_refused_batch_changes_nothing_and_writing_goes_on() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_refused_batch_without_new_types_leaves_the_catalog() {
+    let backend = Faulty::new();
+    let engine = open(&backend);
+    commit(&engine, vec![create("a", r#"{"id":"x","n":0}"#)])
+        .await
+        .unwrap();
+    let a = collection(&engine, "a");
+    let version = engine.snapshot().unwrap().catalog().version;
+    backend.set(Fate::Refuse);
+    for n in 1..4 {
+        let write = patch(a, "x", vec![set("n", &n.to_string())]);
+        commit(&engine, vec![write]).await.unwrap_err();
+        assert_eq!(engine.snapshot().unwrap().catalog().version, version);
+    }
+    assert_eq!(engine.catalog().version, version);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_unknown_outcome_stops_writing_until_the_store_is_opened_again() {
     let backend = Faulty::new();
     let engine = open(&backend);
