@@ -363,11 +363,7 @@ impl Committer {
     }
 
     /// What a failed batch means: that it is not there, that somebody else writes, or that nobody knows.
-    fn failed(
-        &mut self,
-        error: CommitError,
-        announced: Option<&Arc<Catalog>>,
-    ) -> EngineError {
+    fn failed(&mut self, error: CommitError, announced: Option<&Arc<Catalog>>) -> EngineError {
         let error = match error {
             CommitError::NotCommitted(error) => {
                 if let Some(catalog) = announced {

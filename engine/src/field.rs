@@ -1,6 +1,7 @@
 //! Fields of documents as queries name them, and sets of them.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use thalweg_model::{FieldPath, Value, ValueRef, encode_value};
 
@@ -97,7 +98,8 @@ pub fn write_field_key(record: &Record<'_>, field: &FieldRef, out: &mut Vec<u8>)
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub struct FieldMask {
     everything: bool,
-    fields: BTreeSet<FieldRef>,
+    /// Shared, since the mask of a plan is part of the dependencies of each of its runs.
+    fields: Arc<BTreeSet<FieldRef>>,
 }
 
 impl FieldMask {
@@ -113,7 +115,7 @@ impl FieldMask {
     pub fn all() -> Self {
         FieldMask {
             everything: true,
-            fields: BTreeSet::new(),
+            fields: Arc::default(),
         }
     }
 
@@ -122,7 +124,7 @@ impl FieldMask {
         if self.everything {
             return;
         }
-        self.fields.insert(field);
+        Arc::make_mut(&mut self.fields).insert(field);
         if self.fields.len() > Self::FIELDS_MAX {
             *self = FieldMask::all();
         }
@@ -133,7 +135,7 @@ impl FieldMask {
         if other.everything {
             *self = FieldMask::all();
         }
-        for field in &other.fields {
+        for field in other.fields.iter() {
             self.add(field.clone());
         }
     }

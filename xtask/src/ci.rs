@@ -43,6 +43,8 @@ enum Step {
     Doctest,
     /// The embedded console is what its source gives
     Console,
+    /// The benchmarks, a workspace of their own, compile without warnings
+    Bench,
     /// The release binary
     Release,
     /// Real clients and a real browser against the release binary
@@ -103,7 +105,20 @@ impl Step {
                     "node",
                     &["build.mjs", "--check"],
                     &console,
-                ))
+                ))?;
+                tools::run(&mut tools::command("npm", &["test"], &console))
+            }
+            Step::Bench => {
+                let manifest = ["--manifest-path", "bench/Cargo.toml"];
+                let mut format = cargo(&["fmt"]);
+                format
+                    .args(manifest)
+                    .args(["--", "--check", "--color", "never"]);
+                tools::run(&mut format)?;
+                let mut lint = cargo(&["clippy"]);
+                lint.args(manifest)
+                    .args(["--all-targets", "--locked", "--", "-D", "warnings"]);
+                tools::run(&mut lint)
             }
             Step::Release => workspace::build_release().map(drop),
             Step::EndToEnd => e2e::run(&workspace::release_binary()?, |line| tally.see(line)),
