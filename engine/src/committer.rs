@@ -14,13 +14,14 @@ use thalweg_model::{CommitTs, ErrorCode};
 use thalweg_storage::{Backend, Batch, CommitError, Head, Write};
 use tokio::sync::{mpsc, oneshot};
 
-use crate::apply::{Group, Outcome, Rules, State};
 use crate::catalog::Catalog;
 use crate::chunk;
 use crate::clock::{self, Clock};
 use crate::dependency::DependencySet;
+use crate::draft::Rules;
 use crate::engine::{EngineOptions, load};
 use crate::error::{EngineError, TransactionError};
+use crate::group::{Group, Outcome, State};
 use crate::intent::{Intent, Step};
 use crate::keyspace;
 use crate::log::{self, Trimmed};

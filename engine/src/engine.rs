@@ -13,13 +13,14 @@ use thalweg_storage::{Backend, Batch, CommitError, Direction, Head, Snapshot as 
 use tokio::sync::{mpsc, oneshot, watch};
 use uuid::ContextV7;
 
-use crate::apply::{Rules, State};
 use crate::catalog::{COLLECTIONS, Catalog, Collection, FIRST_USER_COLLECTION, StoredCollection};
 use crate::chunk;
 use crate::clock::{Clock, SystemClock};
 use crate::commit::{Commit, RecentCommits};
 use crate::committer::{Committer, Ordered, Request, Verdict};
+use crate::draft::Rules;
 use crate::error::{EngineError, TransactionError};
+use crate::group::State;
 use crate::history::{self, HistoricalPage};
 use crate::intent::Intent;
 use crate::keyspace;

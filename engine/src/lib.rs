@@ -13,17 +13,18 @@
 //!
 //! What is not here: GraphQL (`resolvers`), delivery to clients (`subscriptions`), bytes on a disk (`storage`).
 
-mod apply;
 mod catalog;
 mod chunk;
 mod clock;
 mod commit;
 mod committer;
 mod dependency;
+mod draft;
 mod engine;
 mod error;
 mod field;
 mod find;
+mod group;
 mod history;
 mod intent;
 mod keyspace;

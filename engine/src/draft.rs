@@ -1,274 +1,19 @@
-//! Applies intents in commit order to the then-current images, and makes of it what goes into one backend batch.
-//!
-//! A [`Group`] is the transactions that will be committed together. Each is applied whole or not at all: it works on
-//! a [`Draft`] that is merged into the group only when its last intent has succeeded. The group in turn is merged
-//! into the committer's [`State`] only when its batch is durable.
+//! One transaction while its intents are applied, in order, to the images as they are when its turn comes.
 
 use std::sync::Arc;
 
-use rustc_hash::{FxHashMap, FxHashSet};
+use rustc_hash::FxHashMap;
 use thalweg_model::{CollectionId, CommitTs, Document, DocumentId};
-use thalweg_schema_infer::{CollectionSchema, NameRegistry};
-use thalweg_storage::Snapshot as Reader;
 use uuid::{ContextV7, Timestamp, Uuid};
 
 use crate::catalog::{self, COLLECTIONS, Catalog, Collection, StoredCollection};
-use crate::commit::{Change, Commit};
-use crate::error::{EngineError, IntentError, TransactionError};
+use crate::error::{EngineError, IntentError};
+use crate::group::{DocumentKey, Group, Image};
 use crate::intent::{CollectionRef, Intent, Step};
 use crate::record::{Record, SystemFields};
-use crate::snapshot::read_document;
-use crate::statistics::Statistics;
 
-type Image = Option<Arc<Record<'static>>>;
-type DocumentKey = (CollectionId, DocumentId);
-
-/// What the committer knows of the newest committed state.
-pub(crate) struct State {
-    pub(crate) catalog: Arc<Catalog>,
-    pub(crate) names: NameRegistry,
-    pub(crate) statistics: FxHashMap<CollectionId, Statistics>,
-    pub(crate) next_collection: u32,
-}
-
-impl State {
-    fn counted(&self, collection: CollectionId) -> Statistics {
-        self.statistics
-            .get(&collection)
-            .cloned()
-            .unwrap_or_default()
-    }
-}
-
-/// What never changes while the engine runs.
-pub(crate) struct Rules {
-    pub(crate) document_bytes_max: usize,
-    /// Makes ids of one millisecond ascend.
-    pub(crate) id_context: ContextV7,
-}
-
-/// Transactions on their way into one batch.
-pub(crate) struct Group {
-    pub(crate) reader: Box<dyn Reader>,
-    images: FxHashMap<DocumentKey, Image>,
-    emptied: FxHashSet<CollectionId>,
-    catalog: Arc<Catalog>,
-    next_collection: u32,
-    pub(crate) commits: Vec<Commit>,
-    /// What the new images take.
-    pub(crate) bytes: usize,
-}
-
-/// What the committer's state becomes once the group is durable.
-pub(crate) struct Outcome {
-    pub(crate) commits: Vec<Commit>,
-    pub(crate) catalog: Arc<Catalog>,
-    pub(crate) catalog_changed: bool,
-    pub(crate) statistics: FxHashMap<CollectionId, Statistics>,
-    pub(crate) next_collection: u32,
-}
-
-impl Group {
-    pub(crate) fn new(reader: Box<dyn Reader>, state: &State) -> Self {
-        Group {
-            reader,
-            images: FxHashMap::default(),
-            emptied: FxHashSet::default(),
-            catalog: Arc::clone(&state.catalog),
-            next_collection: state.next_collection,
-            commits: Vec::new(),
-            bytes: 0,
-        }
-    }
-
-    /// Applies one transaction as of `ts`, or refuses it and leaves the group as it was.
-    pub(crate) fn apply(
-        &mut self,
-        intents: Vec<Intent>,
-        ts: CommitTs,
-        rules: &Rules,
-    ) -> Result<Vec<Step>, TransactionError> {
-        let mut draft = Draft {
-            group: self,
-            rules,
-            ts,
-            images: FxHashMap::default(),
-            written: Vec::new(),
-            emptied: Vec::new(),
-            catalog: None,
-            next_collection: self.next_collection,
-        };
-        let mut steps = Vec::with_capacity(intents.len());
-        for (step, intent) in intents.into_iter().enumerate() {
-            match draft.apply(intent) {
-                Ok(done) => steps.push(done),
-                Err(ApplyError::Intent(error)) => {
-                    return Err(TransactionError::Intent { step, error });
-                }
-                Err(ApplyError::Engine(error)) => return Err(TransactionError::Engine(error)),
-            }
-        }
-        let Draft {
-            images,
-            written,
-            emptied,
-            catalog,
-            next_collection,
-            ..
-        } = draft;
-        self.merge(ts, images, written, emptied, catalog, next_collection)?;
-        Ok(steps)
-    }
-
-    fn merge(
-        &mut self,
-        ts: CommitTs,
-        mut images: FxHashMap<DocumentKey, Image>,
-        written: Vec<DocumentKey>,
-        emptied: Vec<CollectionId>,
-        catalog: Option<Catalog>,
-        next_collection: u32,
-    ) -> Result<(), EngineError> {
-        let mut changes = Vec::with_capacity(written.len());
-        for key in written {
-            let Some(after) = images.remove(&key) else {
-                continue;
-            };
-            let before = if emptied.contains(&key.0) {
-                None
-            } else {
-                self.image(&key)?
-            };
-            if before.is_none() && after.is_none() {
-                continue;
-            }
-            let (collection, id) = key;
-            changes.push(Change {
-                collection,
-                id,
-                before,
-                after,
-            });
-        }
-        if changes.is_empty() && emptied.is_empty() && catalog.is_none() {
-            return Ok(());
-        }
-        for collection in &emptied {
-            self.images.retain(|(of, _), _| of != collection);
-            self.emptied.insert(*collection);
-        }
-        for change in &changes {
-            self.bytes += change
-                .after
-                .as_ref()
-                .map_or(0, |image| image.stored().len());
-            self.images
-                .insert((change.collection, change.id.clone()), change.after.clone());
-        }
-        if let Some(catalog) = catalog {
-            self.catalog = Arc::new(catalog);
-        }
-        self.next_collection = next_collection;
-        self.commits.push(Commit {
-            ts,
-            changes,
-            emptied,
-            catalog: None,
-        });
-        Ok(())
-    }
-
-    /// Whether the group creates, renames or drops a collection.
-    pub(crate) fn changes_catalog(&self, state: &State) -> bool {
-        !Arc::ptr_eq(&self.catalog, &state.catalog)
-    }
-
-    /// The image of a document after the transactions that are already in the group.
-    fn image(&self, key: &DocumentKey) -> Result<Image, EngineError> {
-        if let Some(image) = self.images.get(key) {
-            return Ok(image.clone());
-        }
-        if self.emptied.contains(&key.0) {
-            return Ok(None);
-        }
-        let record = read_document(&*self.reader, key.0, key.1.as_str())?;
-        Ok(record.map(|record| Arc::new(record.into_owned())))
-    }
-
-    /// Counts what the group changed and derives the types that follow from it, which may add names to the state:
-    /// they have to be taken back if the group's batch fails. Types need not be derived for each
-    /// transaction: nobody can read between the transactions of one batch.
-    pub(crate) fn finish(mut self, state: &mut State) -> Outcome {
-        let mut statistics: FxHashMap<CollectionId, Statistics> = FxHashMap::default();
-        for commit in &self.commits {
-            for collection in &commit.emptied {
-                let counted = statistics.entry(*collection);
-                let counted = counted.or_insert_with(|| state.counted(*collection));
-                *counted = counted.emptied(commit.ts);
-            }
-            for change in commit
-                .changes
-                .iter()
-                .filter(|change| change.collection != COLLECTIONS)
-            {
-                statistics
-                    .entry(change.collection)
-                    .or_insert_with(|| state.counted(change.collection))
-                    .apply(change);
-            }
-        }
-        let mut catalog_changed = !Arc::ptr_eq(&self.catalog, &state.catalog);
-        for collection in self.catalog.collections() {
-            let known = state.catalog.by_id(collection.id);
-            if known.is_none_or(|known| !Arc::ptr_eq(known, collection)) {
-                statistics
-                    .entry(collection.id)
-                    .or_insert_with(|| state.counted(collection.id));
-            }
-        }
-        // In the order in which the collections were created, so that the older one gets a name that two would have.
-        let mut counted: Vec<_> = statistics.iter().collect();
-        counted.sort_unstable_by_key(|(id, _)| **id);
-        for (id, statistics) in counted {
-            let Some(collection) = self.catalog.by_id(*id) else {
-                continue;
-            };
-            let names = match state.catalog.by_id(*id) {
-                Some(known) if known.name != collection.name => {
-                    state.names.rename_collection(&known.name, &collection.name)
-                }
-                _ => state.names.collection(&collection.name),
-            };
-            let derived = CollectionSchema::derive(
-                &names,
-                &statistics.shape,
-                statistics.foreign_ids > 0,
-                &mut state.names,
-            );
-            if derived != *collection.schema {
-                let changed = Collection {
-                    schema: Arc::new(derived),
-                    ..(**collection).clone()
-                };
-                Arc::make_mut(&mut self.catalog).insert(changed);
-                catalog_changed = true;
-            }
-        }
-        if catalog_changed && let Some(last) = self.commits.last_mut() {
-            Arc::make_mut(&mut self.catalog).version = last.ts;
-            last.catalog = Some(Arc::clone(&self.catalog));
-        }
-        Outcome {
-            commits: self.commits,
-            catalog: self.catalog,
-            catalog_changed,
-            statistics,
-            next_collection: self.next_collection,
-        }
-    }
-}
-
-enum ApplyError {
+/// Why an intent was not applied.
+pub(crate) enum ApplyError {
     Intent(IntentError),
     Engine(EngineError),
 }
@@ -285,21 +30,53 @@ impl From<EngineError> for ApplyError {
     }
 }
 
+/// What never changes while the engine runs.
+pub(crate) struct Rules {
+    pub(crate) document_bytes_max: usize,
+    /// Makes ids of one millisecond ascend.
+    pub(crate) id_context: ContextV7,
+}
+
 /// One transaction while its intents are applied.
-struct Draft<'g> {
+pub(crate) struct Draft<'g> {
     group: &'g Group,
     rules: &'g Rules,
     ts: CommitTs,
-    images: FxHashMap<DocumentKey, Image>,
-    /// The keys of `images` in the order of their first write.
-    written: Vec<DocumentKey>,
-    emptied: Vec<CollectionId>,
-    catalog: Option<Catalog>,
-    next_collection: u32,
+    drafted: Drafted,
 }
 
-impl Draft<'_> {
-    fn apply(&mut self, intent: Intent) -> Result<Step, ApplyError> {
+/// What a transaction changes.
+pub(crate) struct Drafted {
+    pub(crate) images: FxHashMap<DocumentKey, Image>,
+    /// The keys of `images` in the order of their first write.
+    pub(crate) written: Vec<DocumentKey>,
+    pub(crate) emptied: Vec<CollectionId>,
+    pub(crate) catalog: Option<Catalog>,
+    pub(crate) next_collection: u32,
+}
+
+impl<'g> Draft<'g> {
+    pub(crate) fn new(group: &'g Group, rules: &'g Rules, ts: CommitTs) -> Self {
+        let drafted = Drafted {
+            images: FxHashMap::default(),
+            written: Vec::new(),
+            emptied: Vec::new(),
+            catalog: None,
+            next_collection: group.next_collection,
+        };
+        Draft {
+            group,
+            rules,
+            ts,
+            drafted,
+        }
+    }
+
+    pub(crate) fn finish(self) -> Drafted {
+        self.drafted
+    }
+
+    pub(crate) fn apply(&mut self, intent: Intent) -> Result<Step, ApplyError> {
         match intent {
             Intent::Create {
                 collection,
@@ -427,11 +204,12 @@ impl Draft<'_> {
     }
 
     fn catalog(&self) -> &Catalog {
-        self.catalog.as_ref().unwrap_or(&self.group.catalog)
+        self.drafted.catalog.as_ref().unwrap_or(&self.group.catalog)
     }
 
     fn catalog_mut(&mut self) -> &mut Catalog {
-        self.catalog
+        self.drafted
+            .catalog
             .get_or_insert_with(|| (*self.group.catalog).clone())
     }
 
@@ -479,8 +257,8 @@ impl Draft<'_> {
 
     fn create_collection(&mut self, name: Arc<str>) -> Result<CollectionId, ApplyError> {
         catalog::check_name(&name)?;
-        let id = CollectionId(self.next_collection);
-        self.next_collection += 1;
+        let id = CollectionId(self.drafted.next_collection);
+        self.drafted.next_collection += 1;
         let stored = StoredCollection {
             id,
             name,
@@ -529,16 +307,16 @@ impl Draft<'_> {
     }
 
     fn empty(&mut self, collection: CollectionId) {
-        self.images.retain(|(of, _), _| *of != collection);
-        self.written.retain(|(of, _)| *of != collection);
-        self.emptied.push(collection);
+        self.drafted.images.retain(|(of, _), _| *of != collection);
+        self.drafted.written.retain(|(of, _)| *of != collection);
+        self.drafted.emptied.push(collection);
     }
 
     fn image(&self, key: &DocumentKey) -> Result<Image, EngineError> {
-        if let Some(image) = self.images.get(key) {
+        if let Some(image) = self.drafted.images.get(key) {
             return Ok(image.clone());
         }
-        if self.emptied.contains(&key.0) {
+        if self.drafted.emptied.contains(&key.0) {
             return Ok(None);
         }
         self.group.image(key)
@@ -667,8 +445,8 @@ impl Draft<'_> {
     }
 
     fn write(&mut self, key: DocumentKey, image: Image) {
-        if self.images.insert(key.clone(), image).is_none() {
-            self.written.push(key);
+        if self.drafted.images.insert(key.clone(), image).is_none() {
+            self.drafted.written.push(key);
         }
     }
 }
