@@ -75,7 +75,7 @@ pub(crate) struct ServeArguments {
     #[arg(long)]
     pub(crate) allow_anonymous: bool,
     /// A host name under which the server is reached, with a port where only that port is meant; may be
-    /// repeated. Without it any is served.
+    /// repeated. Without it: localhost on a loopback address, any on others.
     #[arg(long = "allow-host", value_name = "HOST", value_parser = not_empty)]
     allow_hosts: Vec<String>,
     /// An origin whose pages may ask from a browser, such as https://app.example.com; may be repeated.
@@ -84,10 +84,17 @@ pub(crate) struct ServeArguments {
 }
 
 impl ServeArguments {
-    /// Which hosts and origins are served.
+    /// Which hosts and origins are served. Whoever listens on a loopback address means this machine, unless told
+    /// otherwise; that also lets the console's own page ask its server.
     pub(crate) fn origins(&self) -> OriginPolicy {
+        let mut hosts = self.allow_hosts.clone();
+        if hosts.is_empty() && self.listen.ip().is_loopback() {
+            hosts = ["localhost", "127.0.0.1", "[::1]"]
+                .map(str::to_owned)
+                .to_vec();
+        }
         OriginPolicy::AllowList {
-            hosts: self.allow_hosts.clone(),
+            hosts,
             origins: self.allow_origins.clone(),
         }
     }
