@@ -1,8 +1,8 @@
 //! The engine clock: where commit timestamps come from.
 //!
-//! A [`Clock`] gives wall time and is passed in, so that a test can simulate it. [`EngineClock`] turns it into the
-//! hybrid timestamps of commits: it starts at the later of the wall clock and the store's head, so a machine whose
-//! clock went backwards between two runs never issues a timestamp twice.
+//! A [`Clock`] gives wall time and is passed in, so that a test can simulate it. A commit's timestamp is the later of
+//! the clock and its predecessor's successor, so a machine whose clock went backwards between two runs never issues a
+//! timestamp twice.
 
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 

@@ -78,7 +78,7 @@ pub(crate) struct ServeArguments {
     /// repeated. Without it: localhost on a loopback address, any on others.
     #[arg(long = "allow-host", value_name = "HOST", value_parser = not_empty)]
     allow_hosts: Vec<String>,
-    /// An origin whose pages may ask from a browser, such as https://app.example.com; may be repeated.
+    /// An origin whose pages may ask from a browser, such as `https://app.example.com`; may be repeated.
     #[arg(long = "allow-origin", value_name = "ORIGIN", value_parser = not_empty)]
     allow_origins: Vec<String>,
 }

@@ -39,7 +39,7 @@ enum Step {
     Fetch,
     /// Unit, property, golden and integration tests of all crates
     Test,
-    /// Examples in the documentation
+    /// Examples in the documentation, and its links
     Doctest,
     /// The embedded console is what its source gives
     Console,
@@ -96,7 +96,11 @@ impl Step {
             Step::Doctest => {
                 let mut command = cargo(&["test", "--workspace", "--all-features", "--locked"]);
                 command.args(["--no-fail-fast", "--doc"]);
-                tools::run_watched(&mut command, |line| tally.see(line))
+                tools::run_watched(&mut command, |line| tally.see(line))?;
+                let mut document = cargo(&["doc", "--workspace", "--all-features", "--locked"]);
+                document.args(["--no-deps", "--document-private-items"]);
+                document.env("RUSTDOCFLAGS", "-D warnings");
+                tools::run(&mut document)
             }
             Step::Console => {
                 let console = workspace::root().join("gateway/console");
