@@ -292,7 +292,7 @@ impl Engine {
 
     /// Reads a collection as it was at `at`, in order of the ids, from after `after` on. Works for as long as the
     /// recovery window keeps earlier images, and until the collection is emptied at once; looks at about `images_max`
-    /// current and as many earlier images at a time.
+    /// current and as many earlier images at a time, at fewer where they are large.
     pub fn historical_page(
         &self,
         collection: CollectionId,
@@ -385,8 +385,8 @@ pub(crate) fn load(reader: &dyn Reader, head: Head) -> Result<State, EngineError
         let collection_names = names.collection(&stored.name);
         let schema = CollectionSchema::derive(
             &collection_names,
-            &counted.shape,
-            counted.foreign_ids > 0,
+            counted.types_shape(),
+            counted.publishes_id(),
             &mut names,
         );
         catalog.insert(Collection {

@@ -218,8 +218,8 @@ impl Group {
             };
             let derived = CollectionSchema::derive(
                 &names,
-                &statistics.shape,
-                statistics.foreign_ids > 0,
+                statistics.types_shape(),
+                statistics.publishes_id(),
                 &mut state.names,
             );
             if derived != *collection.schema {

@@ -17,6 +17,10 @@ use crate::keyspace;
 use crate::record::Record;
 use crate::snapshot::Snapshot;
 
+/// About how many bytes of images a page looks at, of current ones and of earlier ones each. One more image may begin
+/// below this and end above it.
+const PAGE_BYTES_MAX: usize = 1 << 20;
+
 /// Moves an image to the history; it held until `until`.
 pub(crate) fn put(collection: CollectionId, image: &Record<'_>, until: CommitTs) -> Write {
     let written = image.commit_ts();
@@ -51,8 +55,9 @@ pub(crate) fn trimmed(reader: &dyn Reader) -> Result<CommitTs, EngineError> {
     }
 }
 
-/// Reads on from `after` (exclusive) as of `at`. Looks at about `images_max` current images at most, and at as many
-/// earlier ones, except that it looks at all earlier images of a document or at none.
+/// Reads on from `after` (exclusive) as of `at`. Looks at about `images_max` current images at most, or as many as
+/// have [`PAGE_BYTES_MAX`] bytes, and at as many earlier ones, except that it looks at all earlier images of a document
+/// or at none.
 pub(crate) fn page(
     snapshot: &Snapshot,
     collection: CollectionId,
@@ -64,12 +69,11 @@ pub(crate) fn page(
     if at < trimmed(reader)? || at < snapshot.emptied_ts(collection)? {
         return Err(EngineError::HistoryGone);
     }
-    let images_max = images_max.max(1);
     let mut rows = Rows::new();
     let part = Part { collection, after };
-    let current_last = current_images(snapshot, part, at, images_max, &mut rows)?;
+    let current_last = current_images(snapshot, part, at, Budget::new(images_max), &mut rows)?;
     let up_to = current_last.as_deref();
-    let earlier_last = earlier_images(reader, part, up_to, at, images_max, &mut rows)?;
+    let earlier_last = earlier_images(reader, part, up_to, at, Budget::new(images_max), &mut rows)?;
     if let Some(last) = &earlier_last {
         // The earlier images of what follows have not been looked at.
         rows.retain(|id, _| id <= last);
@@ -89,12 +93,36 @@ struct Part<'a> {
     after: Option<&'a str>,
 }
 
+/// What may still be looked at; what begins within it is looked at as a whole.
+struct Budget {
+    images: usize,
+    bytes: usize,
+}
+
+impl Budget {
+    fn new(images_max: usize) -> Self {
+        Budget {
+            images: images_max.max(1),
+            bytes: PAGE_BYTES_MAX,
+        }
+    }
+
+    fn take(&mut self, bytes: usize) {
+        self.images = self.images.saturating_sub(1);
+        self.bytes = self.bytes.saturating_sub(bytes);
+    }
+
+    fn is_used_up(&self) -> bool {
+        self.images == 0 || self.bytes == 0
+    }
+}
+
 /// Returns the last id that was looked at, or `None` where the end was reached.
 fn current_images(
     snapshot: &Snapshot,
     part: Part<'_>,
     at: CommitTs,
-    images_max: usize,
+    mut budget: Budget,
     rows: &mut Rows,
 ) -> Result<Option<String>, EngineError> {
     let prefix = keyspace::documents(part.collection);
@@ -103,7 +131,6 @@ fn current_images(
     let from = after
         .as_ref()
         .map_or(Bound::Included(&prefix), Bound::Excluded);
-    let mut seen = 0;
     let mut last = None;
     snapshot.scan_documents(
         part.collection,
@@ -111,8 +138,8 @@ fn current_images(
         Bound::Excluded(&end),
         Direction::Forward,
         &mut |_, record| {
-            seen += 1;
-            if seen == images_max {
+            budget.take(record.stored().len());
+            if budget.is_used_up() {
                 last = Some(record.id().to_owned());
             }
             if record.commit_ts() <= at {
@@ -134,7 +161,7 @@ fn earlier_images(
     part: Part<'_>,
     up_to: Option<&str>,
     at: CommitTs,
-    images_max: usize,
+    mut budget: Budget,
     rows: &mut Rows,
 ) -> Result<Option<String>, EngineError> {
     let end_of = |prefix: Vec<u8>| {
@@ -148,23 +175,24 @@ fn earlier_images(
         Some(id) => keyspace::histories_of(part.collection, id),
         None => keyspace::histories(part.collection),
     });
-    let mut seen = 0;
     let mut document = String::new();
     let mut last = None;
     let mut failure = None;
     let mut look = |key: &[u8], value: &[u8]| -> Result<ControlFlow<()>, EngineError> {
         let (_, id, written) = keyspace::parse_history(key)?;
         if id != document {
-            if seen >= images_max {
+            if budget.is_used_up() {
                 last = Some(std::mem::take(&mut document));
                 return Ok(ControlFlow::Break(()));
             }
             document = id;
         }
-        seen += 1;
         let owner = || keyspace::document(part.collection, &document);
         if let Some(record) = spanning(reader, value, written, at, owner)? {
+            budget.take(record.stored().len());
             rows.insert(document.clone(), record);
+        } else {
+            budget.take(value.len());
         }
         Ok(ControlFlow::Continue(()))
     };

@@ -28,10 +28,24 @@ pub struct Statistics {
     pub(crate) is_long: bool,
     /// The shape of all documents, the softly deleted ones included, since they can be read.
     pub shape: Shape,
+    /// What the types of a collection without documents are made of.
+    pub(crate) former: Option<Former>,
+}
+
+/// What an emptied collection was like: it keeps its types, so that clients that use them stay valid.
+#[derive(Clone, Debug)]
+pub(crate) struct Former {
+    shape: Shape,
+    publishes_id: bool,
 }
 
 impl Statistics {
     pub(crate) fn apply(&mut self, change: &Change) {
+        if change.after.is_some() {
+            self.former = None;
+        } else if self.shape.documents() == 1 {
+            self.former = self.as_former();
+        }
         if let Some(before) = &change.before {
             self.count(before, u64::wrapping_sub);
             self.shape.subtract(before.document());
@@ -59,7 +73,34 @@ impl Statistics {
         Statistics {
             emptied_ts: ts,
             is_long: self.is_long,
+            former: self.as_former(),
             ..Statistics::default()
+        }
+    }
+
+    fn as_former(&self) -> Option<Former> {
+        if self.shape.documents() == 0 {
+            return self.former.clone();
+        }
+        Some(Former {
+            shape: self.shape.clone(),
+            publishes_id: self.publishes_id(),
+        })
+    }
+
+    /// The shape that the types are made of.
+    pub(crate) fn types_shape(&self) -> &Shape {
+        match &self.former {
+            Some(former) if self.shape.documents() == 0 => &former.shape,
+            _ => &self.shape,
+        }
+    }
+
+    /// Whether the stored member `id` is a field of its own.
+    pub(crate) fn publishes_id(&self) -> bool {
+        match &self.former {
+            Some(former) if self.shape.documents() == 0 => former.publishes_id,
+            _ => self.foreign_ids > 0,
         }
     }
 
@@ -70,13 +111,21 @@ impl Statistics {
         for number in [self.documents, self.deleted, self.foreign_ids, emptied_ts] {
             bytes.extend_from_slice(&number.to_be_bytes());
         }
+        let former = self.former.as_ref().map_or(Vec::new(), Former::encode);
+        let length = u32::try_from(former.len()).expect("a shape is bounded far below 4 GiB");
+        bytes.extend_from_slice(&length.to_be_bytes());
+        bytes.extend_from_slice(&former);
         bytes.extend_from_slice(&self.shape.encode());
         bytes
     }
 
     pub(crate) fn decode(bytes: &[u8]) -> Result<Statistics, EngineError> {
-        let shape = bytes.get(SHAPE_AT..).ok_or_else(corrupt)?;
+        let rest = bytes.get(FORMER_AT..).ok_or_else(corrupt)?;
+        let (length, rest) = rest.split_first_chunk::<4>().ok_or_else(corrupt)?;
+        let length = u32::from_be_bytes(*length) as usize;
+        let (former, shape) = rest.split_at_checked(length).ok_or_else(corrupt)?;
         Ok(Statistics {
+            former: Former::decode(former)?,
             documents: number_at(bytes, 0)?,
             deleted: number_at(bytes, 1)?,
             foreign_ids: number_at(bytes, 2)?,
@@ -102,8 +151,28 @@ impl Statistics {
     }
 }
 
-/// Where the shape begins in encoded statistics: after the first byte and four numbers.
-const SHAPE_AT: usize = 1 + 4 * 8;
+impl Former {
+    fn encode(&self) -> Vec<u8> {
+        let mut bytes = vec![u8::from(self.publishes_id)];
+        bytes.extend_from_slice(&self.shape.encode());
+        bytes
+    }
+
+    /// Of no bytes, none.
+    fn decode(bytes: &[u8]) -> Result<Option<Former>, EngineError> {
+        let Some((publishes_id, shape)) = bytes.split_first() else {
+            return Ok(None);
+        };
+        let shape = Shape::decode(shape).map_err(|_| corrupt())?;
+        Ok(Some(Former {
+            shape,
+            publishes_id: *publishes_id != 0,
+        }))
+    }
+}
+
+/// Where what follows the numbers begins in encoded statistics: after the first byte and four numbers.
+const FORMER_AT: usize = 1 + 4 * 8;
 
 fn number_at(bytes: &[u8], index: usize) -> Result<u64, EngineError> {
     let at = 1 + index * 8;

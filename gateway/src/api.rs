@@ -219,7 +219,8 @@ pub trait Api: Send + Sync + 'static {
     /// Begins an import into a collection.
     fn import(&self, collection: &str, options: ImportOptions) -> Result<Self::Import, ApiError>;
 
-    /// Begins an export of one snapshot of a collection; `meta` adds the system fields.
+    /// Begins an export of one snapshot of a collection; `meta` adds the system fields, except those under whose
+    /// names a document has members of its own.
     fn export(
         &self,
         collection: &str,

@@ -47,15 +47,10 @@ impl Chunks {
                 "the body ended before it was whole: {error}"
             ))
             .closing())),
-            Err(_) => Some(Err(HttpError::new(
-                StatusCode::REQUEST_TIMEOUT,
-                ErrorCode::Timeout,
-                format!(
-                    "nothing of the body arrived for {} s",
-                    self.pause_max.as_secs()
-                ),
-            )
-            .closing())),
+            Err(_) => Some(Err(too_slow(format!(
+                "nothing of the body arrived for {} s",
+                self.pause_max.as_secs()
+            )))),
         }
     }
 
@@ -78,13 +73,38 @@ impl Chunks {
     }
 }
 
-/// Reads a whole body of at most `bytes_max` bytes.
+/// What a body that is read as a whole may take.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limits {
+    pub(crate) bytes_max: usize,
+    /// Without a byte.
+    pub(crate) pause_max: Duration,
+    /// From the first byte to the last, so that a client cannot hold a connection by sending now and then.
+    pub(crate) time_max: Duration,
+}
+
+/// Reads a whole body within limits.
 pub(crate) async fn read_whole(
     headers: &HeaderMap,
     body: Body,
-    bytes_max: usize,
-    pause_max: Duration,
+    limits: Limits,
 ) -> Result<Bytes, HttpError> {
+    let read = read_in_time(headers, body, limits);
+    let read = tokio::time::timeout(limits.time_max, read).await;
+    read.unwrap_or_else(|_| {
+        Err(too_slow(format!(
+            "the body was not whole after {} s",
+            limits.time_max.as_secs()
+        )))
+    })
+}
+
+async fn read_in_time(headers: &HeaderMap, body: Body, limits: Limits) -> Result<Bytes, HttpError> {
+    let Limits {
+        bytes_max,
+        pause_max,
+        ..
+    } = limits;
     let mut chunks = Chunks::new(headers, body, pause_max);
     let announced: Option<u64> = headers
         .get(CONTENT_LENGTH)
@@ -117,6 +137,10 @@ pub(crate) async fn read_whole(
     Ok(whole.freeze())
 }
 
+fn too_slow(message: String) -> HttpError {
+    HttpError::new(StatusCode::REQUEST_TIMEOUT, ErrorCode::Timeout, message).closing()
+}
+
 fn too_large(bytes_max: usize) -> HttpError {
     HttpError::new(
         StatusCode::PAYLOAD_TOO_LARGE,
@@ -130,13 +154,21 @@ mod tests {
     use super::*;
     use futures_util::stream;
 
+    fn limits(bytes_max: usize) -> Limits {
+        Limits {
+            bytes_max,
+            pause_max: Duration::from_secs(1),
+            time_max: Duration::from_secs(2),
+        }
+    }
+
     async fn read(parts: &[&'static str], bytes_max: usize) -> Result<Bytes, HttpError> {
         let parts: Vec<Result<Bytes, std::io::Error>> = parts
             .iter()
             .map(|part| Ok(Bytes::from_static(part.as_bytes())))
             .collect();
         let body = Body::from_stream(stream::iter(parts));
-        read_whole(&HeaderMap::new(), body, bytes_max, Duration::from_secs(1)).await
+        read_whole(&HeaderMap::new(), body, limits(bytes_max)).await
     }
 
     #[tokio::test]
@@ -157,7 +189,22 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_client_that_pauses_is_not_waited_for() {
         let body = Body::from_stream(stream::pending::<Result<Bytes, std::io::Error>>());
-        let error = read_whole(&HeaderMap::new(), body, 4, Duration::from_secs(1)).await;
+        let error = read_whole(&HeaderMap::new(), body, limits(4)).await;
         assert_eq!(error.expect_err("too slow").code(), ErrorCode::Timeout);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_client_that_sends_now_and_then_is_not_waited_for_either() {
+        let trickle = stream::unfold((), |()| async {
+            tokio::time::sleep(Duration::from_millis(900)).await;
+            Some((Ok::<_, std::io::Error>(Bytes::from_static(b"x")), ()))
+        });
+        let started = tokio::time::Instant::now();
+        let body = Body::from_stream(trickle);
+        let read = read_whole(&HeaderMap::new(), body, limits(1 << 20)).await;
+        let error = read.expect_err("too slow");
+        assert_eq!(error.code(), ErrorCode::Timeout);
+        assert!(error.message().contains("not whole after 2 s"));
+        assert_eq!(started.elapsed(), Duration::from_secs(2));
     }
 }

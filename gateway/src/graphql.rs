@@ -46,7 +46,7 @@ pub(crate) async fn get<A: Api>(
     RawQuery(query): RawQuery,
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Response {
-    if headers.contains_key(UPGRADE) {
+    if asks_for_websocket(&headers) {
         return match upgrade {
             Ok(upgrade) => websocket::accept(shared, upgrade),
             Err(rejection) => HttpError::bad_request(format!(
@@ -70,6 +70,17 @@ pub(crate) async fn get<A: Api>(
     answer(&shared, &headers, accept, Method::Get, read).await
 }
 
+/// Any other protocol that the client would like is none of those spoken here, and its wish is ignored
+/// (RFC 9110 §7.8).
+fn asks_for_websocket(headers: &HeaderMap) -> bool {
+    headers
+        .get_all(UPGRADE)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .any(|protocol| protocol.trim().eq_ignore_ascii_case("websocket"))
+}
+
 async fn read_post<A: Api>(
     shared: &Shared<A>,
     headers: &HeaderMap,
@@ -80,13 +91,12 @@ async fn read_post<A: Api>(
         body::Chunks::new(headers, body, options.read_timeout).discard();
         return Err(error);
     }
-    let body = body::read_whole(
-        headers,
-        body,
-        options.request_bytes_max,
-        options.read_timeout,
-    )
-    .await?;
+    let limits = body::Limits {
+        bytes_max: options.request_bytes_max,
+        pause_max: options.read_timeout,
+        time_max: options.read_timeout * 2,
+    };
+    let body = body::read_whole(headers, body, limits).await?;
     request::from_json(&body, options.query_bytes_max)
 }
 

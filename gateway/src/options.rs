@@ -49,7 +49,8 @@ pub struct GatewayOptions {
     pub keep_alive: Duration,
     /// How long a client may refuse to take what is written to it, over any transport.
     pub write_timeout: Duration,
-    /// How long a client may pause while it sends a request.
+    /// How long a client may pause while it sends a request. The whole body of a GraphQL request may take twice as
+    /// long; the body of an import may take any time.
     pub read_timeout: Duration,
     /// How long connections may take to finish after shutdown has begun.
     pub drain_timeout: Duration,

@@ -83,7 +83,7 @@ pub(crate) fn bind(plan: &Plan, binding: &Binding<'_>) -> Result<Arc<[Bound]>, F
         variables,
         limits,
     } = *binding;
-    let mut coercion = Coercion::new(&schema.types, &operation.variables, limits.errors_max);
+    let mut coercion = Coercion::new(&schema.types, &operation.variables, limits);
     let arguments: Vec<Fields> = plan
         .roots
         .iter()
@@ -105,6 +105,7 @@ pub(crate) fn bind(plan: &Plan, binding: &Binding<'_>) -> Result<Arc<[Bound]>, F
                 let results = introspected.as_ref();
                 Ok(introspect::field(
                     results.and_then(|results| results.get(root.target.key.as_str())),
+                    limits.response_bytes_max,
                 ))
             }
             Action::Query(action) => query(action, arguments, limits),

@@ -63,7 +63,11 @@ impl<K: Hash + Eq, V: Clone> GenerationCache<K, V> {
 }
 
 impl<K: Hash + Eq, V> Generations<K, V> {
+    /// What is heavier than the bound alone is not kept.
     fn insert(&mut self, key: K, entry: Entry<V>, weight_max: usize) {
+        if entry.weight > weight_max {
+            return;
+        }
         if self.young_weight + entry.weight > weight_max {
             self.old = std::mem::take(&mut self.young);
             self.young_weight = 0;

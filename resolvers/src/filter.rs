@@ -258,10 +258,14 @@ impl Scalar {
         if self != Scalar::Timestamp {
             return Ok(value.clone());
         }
-        let digits = value.as_ref().as_str().and_then(|text| text.parse().ok());
-        digits
-            .map(Value::int)
-            .ok_or_else(|| Refusal::bad_request(format!("{operator} takes a commit timestamp")))
+        let digits = value.as_ref().as_str();
+        match digits.and_then(|text| text.parse::<u64>().ok()) {
+            // No commit is beyond 63 bits, so what is compares like the largest.
+            Some(micros) => Ok(Value::int(i64::try_from(micros).unwrap_or(i64::MAX))),
+            None => Err(Refusal::bad_request(format!(
+                "{operator} takes a commit timestamp"
+            ))),
+        }
     }
 }
 

@@ -103,6 +103,21 @@ impl Input {
         }
     }
 
+    /// About how much memory the value takes when it is expanded: its JSON, and a node for each value in it.
+    fn bytes(&self) -> usize {
+        let inner = match self {
+            Input::Null => 0,
+            Input::Scalar(value) => value.as_stored().len(),
+            Input::Enum(name) => name.len(),
+            Input::List(items) => items.iter().map(Input::bytes).sum(),
+            Input::Object(fields) => fields
+                .iter()
+                .map(|(name, value)| name.len() + value.bytes())
+                .sum(),
+        };
+        size_of::<Input>() + inner
+    }
+
     /// Appends the value as JSON.
     pub(crate) fn write_json(&self, out: &mut Vec<u8>) {
         match self {
@@ -137,14 +152,28 @@ impl Input {
 
 /// The variables of one request, coerced. A variable that was not given and has no default is not among them.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub(crate) struct Variables(Vec<(Name, Input)>);
+pub(crate) struct Variables(Vec<Variable>);
+
+#[derive(Debug, Clone, PartialEq)]
+struct Variable {
+    name: Name,
+    value: Input,
+    /// About how much memory the value takes wherever it is expanded.
+    bytes: usize,
+}
 
 impl Variables {
+    fn add(&mut self, name: Name, value: Input) {
+        let bytes = value.bytes();
+        self.0.push(Variable { name, value, bytes });
+    }
+
     pub(crate) fn get(&self, name: &str) -> Option<&Input> {
-        self.0
-            .iter()
-            .find(|(key, _)| key == name)
-            .map(|(_, value)| value)
+        self.position(name).map(|at| &self.0[at].value)
+    }
+
+    fn position(&self, name: &str) -> Option<usize> {
+        self.0.iter().position(|variable| variable.name == name)
     }
 
     /// A Boolean variable, as `@skip`, `@include` and `@live` use them.
@@ -155,13 +184,13 @@ impl Variables {
     /// The variables as a JSON object in the order of their definitions: equal bytes mean equal variables.
     pub(crate) fn to_json(&self) -> Vec<u8> {
         let mut out = vec![b'{'];
-        for (index, (name, value)) in self.0.iter().enumerate() {
+        for (index, variable) in self.0.iter().enumerate() {
             if index > 0 {
                 out.push(b',');
             }
-            write_json_string(name, &mut out);
+            write_json_string(&variable.name, &mut out);
             out.push(b':');
-            value.write_json(&mut out);
+            variable.value.write_json(&mut out);
         }
         out.push(b'}');
         out

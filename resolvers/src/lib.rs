@@ -51,6 +51,6 @@ pub use failure::{Failure, GraphqlError, Location, PathSegment};
 pub use limits::Limits;
 pub use operation::{Operation, OperationKey};
 pub use plan::OperationKind;
-pub use render::Evaluation;
+pub use render::{Evaluation, write_members_with_id};
 pub use request::Request;
 pub use resolvers::Resolvers;

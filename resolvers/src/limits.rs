@@ -28,6 +28,13 @@ pub struct Limits {
     pub fields_max: usize,
     /// How many variables an operation may declare.
     pub variables_max: usize,
+    /// Bytes of memory that the values of variables may take where they are used again: each is free where it is used
+    /// first, since the request carries it that often.
+    pub input_bytes_max: usize,
+    /// How many `__schema` and `__type` fields an operation may have.
+    pub introspections_max: usize,
+    /// How many selections below `__schema` and `__type` may have an alias, fragments followed.
+    pub introspection_aliases_max: usize,
     /// How many rows a list gives when neither `first` nor `last` is said.
     pub page_default: usize,
     /// The largest `first` or `last`.
@@ -56,6 +63,9 @@ impl Default for Limits {
             root_fields_max: 200,
             fields_max: 10_000,
             variables_max: 1_000,
+            input_bytes_max: 16 << 20,
+            introspections_max: 4,
+            introspection_aliases_max: 8,
             page_default: 100,
             page_max: 1_000,
             offset_max: 100_000,

@@ -132,7 +132,7 @@ impl Resolvers {
         committed: &Committed<Written>,
         dropped: &Dropped,
     ) -> Evaluation {
-        let mut renderer = Renderer::new(prepared.plan.slots, self.limits());
+        let mut renderer = Renderer::committed(prepared.plan.slots, self.limits());
         renderer.data(prepared.plan.roots.iter(), |renderer, index, root| {
             let path = Path::root(&root.target);
             match &root.action {
@@ -179,8 +179,9 @@ impl Resolvers {
                 Some(record) => renderer.document(selection, collection.id, record, path),
                 None if root.target.is_non_null => Err(renderer.refuse_root(
                     &Refusal {
-                        code: ErrorCode::NotFound,
-                        message: "a later field of the operation removed the document".to_owned(),
+                        code: ErrorCode::Internal,
+                        message: "the mutation is committed, but it left no document to show"
+                            .to_owned(),
                     },
                     &root.target,
                 )),
@@ -241,11 +242,13 @@ impl Resolvers {
             .and_then(|id| catalog?.by_id(id))
             .ok_or_else(|| Refusal {
                 code: ErrorCode::NotFound,
-                message: "another field of the operation removed the collection".to_owned(),
+                message: "the mutation is committed, but there is no collection to show".to_owned(),
             })?;
         let failed = |error: EngineError| Refusal {
             code: error.code(),
-            message: error.to_string(),
+            message: format!(
+                "the mutation is committed, but what is there now cannot be read: {error}"
+            ),
         };
         let counted = match operation {
             CollectionMutation::Rename => {

@@ -7,6 +7,7 @@
 
 mod catalog;
 mod document;
+mod id;
 mod list;
 mod response;
 mod value;
@@ -17,6 +18,7 @@ use crate::failure::{GraphqlError, Location, PathSegment, Refusal};
 use crate::limits::Limits;
 use crate::plan::selection::{Selected, Target};
 
+pub use id::write_members_with_id;
 pub(crate) use list::PageFound;
 pub use response::Evaluation;
 
@@ -82,9 +84,21 @@ pub(crate) struct Renderer<'a> {
     /// Where each selected stored field was found last.
     hints: Vec<u32>,
     limits: &'a Limits,
+    /// Whether the response has outgrown its bound: no null on the way to the root settles that.
+    is_full: bool,
+    /// Whether what the response shows is committed: an error must not look as if nothing had been done.
+    is_committed: bool,
 }
 
 impl<'a> Renderer<'a> {
+    /// For a mutation that is committed.
+    pub(crate) fn committed(slots: usize, limits: &'a Limits) -> Self {
+        Renderer {
+            is_committed: true,
+            ..Renderer::new(slots, limits)
+        }
+    }
+
     pub(crate) fn new(slots: usize, limits: &'a Limits) -> Self {
         Renderer {
             out: Vec::with_capacity(1024),
@@ -92,6 +106,8 @@ impl<'a> Renderer<'a> {
             hidden_errors: 0,
             hints: vec![0; slots],
             limits,
+            is_full: false,
+            is_committed: false,
         }
     }
 
@@ -103,10 +119,21 @@ impl<'a> Renderer<'a> {
         path: &Path<'_>,
         location: Option<Location>,
     ) -> Nulled {
+        self.refuse_with(code, || message.into(), path, location)
+    }
+
+    /// The same where the message takes work, which is done only if the error is shown.
+    fn refuse_with(
+        &mut self,
+        code: ErrorCode,
+        message: impl FnOnce() -> String,
+        path: &Path<'_>,
+        location: Option<Location>,
+    ) -> Nulled {
         if self.errors.len() >= self.limits.errors_max {
             self.hidden_errors += 1;
         } else {
-            let error = GraphqlError::new(code, message).at(location);
+            let error = GraphqlError::new(code, message()).at(location);
             self.errors.push(GraphqlError {
                 path: path.to_segments(),
                 ..error
@@ -178,6 +205,7 @@ impl<'a> Renderer<'a> {
             let path = path.key(&item.target);
             let written = write(self, &item.source, &item.target, &path);
             self.settle(written, start, item.target.is_non_null)?;
+            self.check_size(&path)?;
         }
         self.out.push(b'}');
         Ok(())
@@ -196,7 +224,7 @@ impl<'a> Renderer<'a> {
         is_non_null: bool,
     ) -> Result<(), Nulled> {
         match written {
-            Err(Nulled) if is_non_null => Err(Nulled),
+            Err(Nulled) if is_non_null || self.is_full => Err(Nulled),
             Err(Nulled) => {
                 self.out.truncate(start);
                 self.null();
@@ -226,15 +254,28 @@ impl<'a> Renderer<'a> {
         Ok(())
     }
 
+    #[inline]
     fn check_size(&mut self, path: &Path<'_>) -> Result<(), Nulled> {
-        let bytes_max = self.limits.response_bytes_max;
-        if self.out.len() <= bytes_max {
-            return Ok(());
+        if self.out.len() <= self.limits.response_bytes_max {
+            Ok(())
+        } else {
+            Err(self.refuse_size(path))
         }
+    }
+
+    #[cold]
+    fn refuse_size(&mut self, path: &Path<'_>) -> Nulled {
+        self.is_full = true;
+        let bytes_max = self.limits.response_bytes_max;
+        let advice = if self.is_committed {
+            "the mutation is committed, but this is not shown of it"
+        } else {
+            "ask for fewer rows or fields"
+        };
         let message = format!(
-            "the response has more than {bytes_max} bytes, which is the most that is allowed; ask for fewer rows or fields"
+            "the response has more than {bytes_max} bytes, which is the most that is allowed; {advice}"
         );
-        Err(self.refuse(ErrorCode::LimitExceeded, message, path, None))
+        self.refuse(ErrorCode::LimitExceeded, message, path, None)
     }
 }
 

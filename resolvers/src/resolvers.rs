@@ -165,20 +165,17 @@ impl Resolvers {
         let limits = &self.shared.limits;
         let parsed = schema.parse(text, limits)?;
         let operation = choose(&parsed, operation_name)?;
-        let mut coercion = Coercion::new(&schema.types, &operation.variables, limits.errors_max);
+        let mut coercion = Coercion::new(&schema.types, &operation.variables, limits);
         let variables = coercion.variables(provided.as_ref());
         let errors = coercion.into_errors();
         if !errors.is_empty() {
             return Err(input_failure(errors, &parsed));
         }
-        check_conditions(&parsed, operation, &variables)?;
+        let conditions = parsed.conditions(operation);
+        check_conditions(conditions, &variables)?;
         let plan_key = PlanKey {
             operation: operation.name.as_ref().map(|name| name.as_str().into()),
-            conditions: parsed
-                .conditions
-                .iter()
-                .map(|name| variables.flag(name))
-                .collect(),
+            conditions: conditions.iter().map(|name| variables.flag(name)).collect(),
         };
         let plan = parsed.plan(plan_key.clone(), || {
             compile(&schema, &parsed.document, operation, &variables)
@@ -288,20 +285,12 @@ fn choose<'d>(
 
 /// A nullable variable with a default may stand in a condition, but null may not.
 fn check_conditions(
-    parsed: &ParsedText,
-    operation: &executable::Operation,
+    conditions: &[apollo_compiler::Name],
     variables: &Variables,
 ) -> Result<(), Failure> {
-    let declares = |name: &apollo_compiler::Name| {
-        operation
-            .variables
-            .iter()
-            .any(|definition| definition.name == *name)
-    };
-    match parsed
-        .conditions
+    match conditions
         .iter()
-        .find(|name| declares(name) && variables.flag(name).is_none())
+        .find(|name| variables.flag(name).is_none())
     {
         None => Ok(()),
         Some(name) => Err(Failure::new(

@@ -99,8 +99,15 @@ impl Run<'_> {
         bound: &Bound,
     ) -> Result<(), Nulled> {
         let path = Path::root(&root.target);
+        if matches!(root.action, Action::Introspection) {
+            self.dependencies.catalog();
+        }
         match (&root.action, bound) {
-            (_, Bound::Refused(refusal)) => Err(renderer.refuse_root(refusal, &root.target)),
+            (_, Bound::Refused(refusal)) => {
+                // Another schema may take the arguments.
+                self.dependencies.catalog();
+                Err(renderer.refuse_root(refusal, &root.target))
+            }
             (_, Bound::Json(json)) => {
                 renderer.json(json);
                 Ok(())

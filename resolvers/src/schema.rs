@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use apollo_compiler::collections::HashMap;
+use apollo_compiler::executable::Operation;
 use apollo_compiler::schema::Implementers;
 use apollo_compiler::validation::Valid;
 use apollo_compiler::{ExecutableDocument, Name, Schema};
@@ -32,8 +33,8 @@ pub(crate) struct SchemaVersion {
 pub(crate) struct ParsedText {
     pub(crate) text: Arc<str>,
     pub(crate) document: Arc<Valid<ExecutableDocument>>,
-    /// The variables that decide which fields are included.
-    pub(crate) conditions: Box<[Name]>,
+    /// The variables that decide which fields are included, of each operation by its name.
+    conditions: HashMap<Option<Name>, Box<[Name]>>,
     plans: GenerationCache<PlanKey, Arc<Plan>>,
 }
 
@@ -111,7 +112,14 @@ impl SchemaVersion {
         let text: Arc<str> = Arc::from(text);
         let parsed = Arc::new(ParsedText {
             text: Arc::clone(&text),
-            conditions: condition_variables(&document),
+            conditions: document
+                .operations
+                .iter()
+                .map(|operation| {
+                    let variables = condition_variables(&document, operation);
+                    (operation.name.clone(), variables)
+                })
+                .collect(),
             document,
             plans: GenerationCache::new(PLANS_MAX),
         });
@@ -137,6 +145,14 @@ impl SchemaVersion {
 }
 
 impl ParsedText {
+    /// The variables that decide which fields of an operation are included, in a fixed order.
+    pub(crate) fn conditions(&self, operation: &Operation) -> &[Name] {
+        self.conditions
+            .get(&operation.name)
+            .map(|names| &**names)
+            .unwrap_or_default()
+    }
+
     pub(crate) fn plan(
         &self,
         key: PlanKey,

@@ -7,6 +7,7 @@
 //! - strings: `DateTime` or `Date` if all of them are such, otherwise `String`;
 //! - lists: a list of what the items are; objects: a named type, or a list of entries if
 //!   `keyed_map` says so; neither is published if nothing in it is;
+//! - lists in lists, more than five deep: `JSON`;
 //! - more than one of these kinds: `JSON`.
 
 #[cfg(test)]
@@ -16,11 +17,16 @@ use std::sync::Arc;
 
 use crate::keyed_map::{self, Reading};
 use crate::names::{CollectionNames, NameRegistry, Names, Scope};
-use crate::shape::{Counter, Members, Node, ObjectNode, Record, Shape};
+use crate::shape::{Counter, Node, ObjectNode, Record, Shape};
 use crate::types::{CollectionSchema, Field, FieldType, MapType, ObjectType};
 
 /// The member that holds a document's id. It reads as the system field `id`.
 const ID_MEMBER: &str = "id";
+
+/// How many lists may be around a type. Clients learn types by the standard introspection query,
+/// which asks for a fixed number of wrappers, seven in older ones; what is wrapped deeper has no name
+/// for them, and the whole schema is refused. Five leave room for non-null ones.
+const LIST_LEVELS_MAX: usize = 5;
 
 impl CollectionSchema {
     /// The types of a collection whose documents have this shape.
@@ -38,23 +44,13 @@ impl CollectionSchema {
     ) -> CollectionSchema {
         let (scope, allocator) = registry.scope(&names.collection);
         let mut derivation = Derivation { names: allocator };
-        let fields = match &shape.root().members {
-            // More names than a type can have: documents are read through `_json`.
-            Members::Collapsed(_) => Vec::new(),
-            Members::Record(record) => {
-                let skip = if publish_id_member {
-                    None
-                } else {
-                    Some(ID_MEMBER)
-                };
-                let place = Place {
-                    parent: &names.type_name,
-                    is_document: true,
-                    skip,
-                };
-                derivation.fields(record, scope, place)
-            }
+        let place = Place {
+            parent: &names.type_name,
+            is_document: true,
+            skip: (!publish_id_member).then_some(ID_MEMBER),
         };
+        // A document is never a map: members that are not tracked are read through `_json`.
+        let fields = derivation.fields(&shape.root().record, scope, place);
         let object = Arc::new(ObjectType::new(names.type_name.clone(), fields));
         CollectionSchema {
             names: names.clone(),
@@ -102,7 +98,7 @@ impl Derivation<'_> {
                 parent: place.parent,
                 field: name,
             };
-            if let Some(ty) = self.field_type(&member.node, inner, at) {
+            if let Some(ty) = self.published_type(&member.node, inner, at) {
                 let field = Field {
                     name: name.to_owned(),
                     json_name: Arc::clone(json_name),
@@ -113,6 +109,21 @@ impl Derivation<'_> {
         }
         fields.sort_by_key(|(position, _)| *position);
         fields.into_iter().map(|(_, field)| field).collect()
+    }
+
+    /// The type of a field or of a map's values. `None`: not published.
+    fn published_type(
+        &mut self,
+        node: &Node,
+        scope: &mut Scope,
+        at: Position<'_>,
+    ) -> Option<FieldType> {
+        let ty = self.field_type(node, scope, at)?;
+        Some(if ty.list_levels() > LIST_LEVELS_MAX {
+            FieldType::Json
+        } else {
+            ty
+        })
     }
 
     /// `None`: not published.
@@ -154,7 +165,7 @@ impl Derivation<'_> {
                     parent: &name,
                     field: "Value",
                 };
-                let value = self.field_type(&value, scope.value(), inside)?;
+                let value = self.published_type(&value, scope.value(), inside)?;
                 let entry_name = format!("{name}Entry");
                 Some(FieldType::Map {
                     entry: Arc::new(MapType {

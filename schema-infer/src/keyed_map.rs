@@ -23,38 +23,36 @@
 //!
 //! So that a shape near the border does not flap, what was a map at the last derivation stays one
 //! down to half as many keys and up to twice the density; the name registry remembers it. An object
-//! with more than [`MEMBERS_MAX`](crate::shape::MEMBERS_MAX) names is a map in any case.
+//! with more names than its shape tracks ([`MEMBERS_MAX`](crate::shape::MEMBERS_MAX), or fewer where
+//! there was no room) is a map in any case.
 
 #[cfg(test)]
 mod tests;
 
-use std::borrow::Cow;
-
 use thalweg_model::is_date;
 
-use crate::shape::{Counter, Members, Node, ObjectNode, Record};
+use crate::shape::{Counter, Node, ObjectNode, Record};
 
 /// What an object turned out to be.
 pub(crate) enum Reading<'a> {
     /// The members are fields.
     Record(&'a Record),
     /// The keys are data; this is the node of all values.
-    Map(Cow<'a, Node>),
+    Map(Node),
 }
 
 /// Reads an object; `was_map` is how it was read before.
 pub(crate) fn read(object: &ObjectNode, was_map: bool) -> Reading<'_> {
-    match &object.members {
-        Members::Collapsed(value) => Reading::Map(Cow::Borrowed(value)),
-        Members::Record(record) => {
-            if !keys_suggest_map(object, record, was_map) {
-                return Reading::Record(record);
-            }
-            match value_of_one_shape(record) {
-                Some(value) => Reading::Map(Cow::Owned(value)),
-                None => Reading::Record(record),
-            }
-        }
+    let record = &object.record;
+    if object.overflow.is_some() {
+        return Reading::Map(object.values());
+    }
+    if !keys_suggest_map(object, record, was_map) {
+        return Reading::Record(record);
+    }
+    match value_of_one_shape(record) {
+        Some(value) => Reading::Map(value),
+        None => Reading::Record(record),
     }
 }
 
@@ -301,11 +299,11 @@ fn objects_are_alike(merged: &ObjectNode, record: &Record) -> bool {
     let mut held = 0;
     for member in record.iter() {
         if let Some(object) = &member.node.object
-            && let Members::Record(inner) = &object.members
+            && object.overflow.is_none()
             && object.count > object.empty
         {
             holders += 1;
-            held += inner.len();
+            held += object.record.len();
         }
     }
     held * 2 >= holders * members.len()

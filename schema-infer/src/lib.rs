@@ -13,8 +13,10 @@
 //!
 //! Invariants
 //!
-//! - `subtract` undoes `add`, and `merge` adds counts: the order in which documents arrived never
-//!   changes a shape (two shapes that differ only in the order of first sight are equal).
+//! - `subtract` undoes `add`, however wide, deep or many the documents are. Within the bounds on a
+//!   shape's memory `merge` is adding, and the order in which documents arrived does not change a shape
+//!   (two shapes that differ only in the order of first sight are equal).
+//! - No document that is added takes a published field of the collection away.
 //! - Types are a function of the counts and the name registry; no clock, no randomness.
 //! - Every SDL text made here is valid GraphQL, whatever the names in the documents are.
 //!

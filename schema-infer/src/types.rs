@@ -131,6 +131,15 @@ impl FieldType {
         }
     }
 
+    /// How many lists are around the named type, a keyed map's list of entries among them.
+    pub(crate) fn list_levels(&self) -> usize {
+        match self {
+            FieldType::List(item) => 1 + item.list_levels(),
+            FieldType::Map { .. } => 1,
+            _ => 0,
+        }
+    }
+
     /// True for the numeric types, which `_inc` takes.
     pub fn is_number(&self) -> bool {
         matches!(self, FieldType::Int | FieldType::BigInt | FieldType::Float)

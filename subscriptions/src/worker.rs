@@ -125,11 +125,9 @@ fn revalidate<R: Runner>(shared: &Shared<R>, known: &Catalog, newest: &Arc<Catal
                 let mut registry = shared.registry.lock();
                 registry.update_query(id, query, key);
                 let reads_changed = registry.index.dependencies_of(id).is_some_and(|set| {
-                    set.is_empty()
-                        || set
-                            .reads()
-                            .iter()
-                            .any(|read| changed.contains(&read.collection))
+                    set.reads()
+                        .iter()
+                        .any(|read| changed.contains(&read.collection))
                 });
                 if reads_changed {
                     registry.stale.insert(id);

@@ -22,7 +22,7 @@ use thalweg_subscriptions::{
 
 pub(crate) use import::Import;
 
-/// Documents that a collection may have for a list of it to be run where the request arrived; above, a scan could
+/// Documents that the lists of a query may scan together for it to be run where the request arrived; above, it could
 /// hold up the other requests of the thread, so it is run on a thread of its own.
 const INLINE_DOCUMENTS_MAX: u64 = 2_000;
 
@@ -60,30 +60,35 @@ impl Service {
             Ok(snapshot) => snapshot,
             Err(error) => return unavailable(&error),
         };
-        let evaluation = if is_short(&operation, &snapshot) {
-            self.resolvers.run_once(&operation, &snapshot)
-        } else {
-            let resolvers = self.resolvers.clone();
-            let run = move || resolvers.run_once(&operation, &snapshot);
-            match tokio::task::spawn_blocking(run).await {
-                Ok(evaluation) => evaluation,
-                Err(_) => {
-                    let message =
-                        "the query failed in a way that it should not; nothing was changed";
-                    return GraphqlResponse::request_error(ErrorCode::Internal, message);
-                }
-            }
+        if is_short(&operation, &snapshot) {
+            return response(&self.resolvers.run_once(&operation, &snapshot));
+        }
+        // A thread may be long in coming, and a snapshot that waits for it would keep the store from reusing space.
+        drop(snapshot);
+        let (engine, resolvers) = (self.engine.clone(), self.resolvers.clone());
+        let run = move || {
+            let snapshot = engine.snapshot()?;
+            Ok(resolvers.run_once(&operation, &snapshot))
         };
-        response(&evaluation)
+        match tokio::task::spawn_blocking(run).await {
+            Ok(Ok(evaluation)) => response(&evaluation),
+            Ok(Err(error)) => unavailable(&error),
+            Err(_) => {
+                let message = "the query failed in a way that it should not; nothing was changed";
+                GraphqlResponse::request_error(ErrorCode::Internal, message)
+            }
+        }
     }
 }
 
-/// Whether an operation certainly touches few documents.
+/// Whether an operation certainly touches few documents, all its lists together.
 fn is_short(operation: &Operation, snapshot: &Snapshot) -> bool {
+    let mut documents = 0_u64;
     operation.scanned_collections().all(|collection| {
-        snapshot
-            .stored_count(collection)
-            .is_ok_and(|count| count <= INLINE_DOCUMENTS_MAX)
+        snapshot.stored_count(collection).is_ok_and(|count| {
+            documents = documents.saturating_add(count);
+            documents <= INLINE_DOCUMENTS_MAX
+        })
     })
 }
 
@@ -295,3 +300,6 @@ impl Runner for ResolverRunner {
         Failure::new(ErrorCode::Internal, SubscribeError::Broken.to_string()).errors_json()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -66,6 +66,51 @@ async fn permanent_deletion_narrows_the_types_again() {
     assert_eq!(field_names(&engine, "a"), ["n"]);
 }
 
+/// Whatever empties it, an open client's operations stay valid; new documents decide anew.
+#[tokio::test]
+async fn an_emptied_collection_keeps_its_types() {
+    let backend = Arc::new(MemoryBackend::new());
+    let engine = Engine::open(backend.clone(), EngineOptions::default()).unwrap();
+    commit(
+        &engine,
+        vec![
+            create("a", r#"{"id":1,"n":1}"#),
+            create("a", r#"{"id":2,"s":"x"}"#),
+        ],
+    )
+    .await
+    .unwrap();
+    let a = collection(&engine, "a");
+    let delete = |of| Intent::Delete {
+        collection: a,
+        id: id(of),
+        permanent: true,
+        if_version: None,
+    };
+    commit(&engine, vec![delete("1")]).await.unwrap();
+    assert_eq!(field_names(&engine, "a"), ["s"]);
+    commit(&engine, vec![delete("2")]).await.unwrap();
+    assert_eq!(field_names(&engine, "a"), ["s"]);
+    engine.close();
+    let engine = Engine::open(backend, EngineOptions::default()).unwrap();
+    assert_eq!(
+        field_names(&engine, "a"),
+        ["s"],
+        "also after the store was opened again"
+    );
+    commit(&engine, vec![create("a", r#"{"id":3,"t":"x"}"#)])
+        .await
+        .unwrap();
+    assert_eq!(field_names(&engine, "a"), ["t"]);
+    commit(
+        &engine,
+        vec![Intent::TruncateCollection { name: "a".into() }],
+    )
+    .await
+    .unwrap();
+    assert_eq!(field_names(&engine, "a"), ["t"]);
+}
+
 #[tokio::test]
 async fn an_id_member_of_another_value_is_a_field() {
     let engine = engine();

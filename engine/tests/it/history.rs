@@ -185,3 +185,37 @@ async fn pages_stay_small_where_much_was_deleted() {
     assert_eq!(rows.len(), 5000);
     assert!(rows[&name(2500)].starts_with("101 "));
 }
+
+/// Whoever reads large documents holds about a mebibyte of them at a time, the earlier images included.
+#[tokio::test]
+async fn a_page_of_large_documents_has_few() {
+    let engine = engine();
+    let large = |n: usize, mark: &str| {
+        let text = mark.repeat(200 << 10);
+        create("a", &format!(r#"{{"id":"{n:02}","text":"{text}"}}"#))
+    };
+    let written: Vec<_> = (0..20).map(|n| large(n, "x")).collect();
+    commit(&engine, written).await.unwrap();
+    let a = collection(&engine, "a");
+    let early = engine.snapshot().unwrap().ts();
+    let now = engine.historical_page(a, early, None, 500).unwrap();
+    assert_eq!((now.rows.len(), now.next.as_deref()), (6, Some("05")));
+    for n in (0..20).step_by(2) {
+        let change = patch(a, &format!("{n:02}"), vec![set("text", "\"\"")]);
+        commit(&engine, vec![change]).await.unwrap();
+    }
+    let (mut after, mut seen) = (None, Vec::new());
+    loop {
+        let page = engine
+            .historical_page(a, early, after.as_deref(), 500)
+            .unwrap();
+        assert!((1..=12).contains(&page.rows.len()), "{}", page.rows.len());
+        seen.extend(page.rows.iter().map(|row| row.id().to_owned()));
+        after = page.next;
+        if after.is_none() {
+            break;
+        }
+    }
+    let all: Vec<String> = (0..20).map(|n| format!("{n:02}")).collect();
+    assert_eq!(seen, all);
+}

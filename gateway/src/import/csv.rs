@@ -17,6 +17,7 @@
 //! which line a record begins and that a quote is never closed; the tests hold it against the `csv` crate.
 
 use std::borrow::Cow;
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use thalweg_model::{Document, write_json_string};
@@ -25,6 +26,9 @@ use super::record::{RawBatch, Reading, Splitter, line_ends};
 
 /// The largest integer that every client's numbers hold exactly.
 const INTEGER_MAX: u64 = (1 << 53) - 1;
+
+/// Columns that a header may have.
+const COLUMNS_MAX: usize = 10_000;
 
 /// Cuts at the line ends that are not in quotes.
 #[derive(Debug)]
@@ -190,36 +194,46 @@ pub(super) struct Header(Arc<[Vec<u8>]>);
 impl Header {
     fn read(row: &[u8]) -> Result<Self, String> {
         let mut keys: Vec<Vec<u8>> = Vec::new();
-        for cell in cells(row)? {
-            let mut key = Vec::new();
-            write_json_string(&cell.text, &mut key);
-            key.push(b':');
-            if cell.text.is_empty() {
+        let mut names = HashSet::new();
+        for cell in Cells::of(row)? {
+            let name = cell?.text;
+            if keys.len() == COLUMNS_MAX {
+                return Err(format!(
+                    "it has more than {COLUMNS_MAX} columns, the most that one may have"
+                ));
+            }
+            if name.is_empty() {
                 return Err(format!("column {} has no name", keys.len() + 1));
             }
-            if keys.contains(&key) {
-                return Err(format!("two columns are named `{}`", cell.text));
+            if names.contains(&name) {
+                return Err(format!("two columns are named `{name}`"));
             }
+            let mut key = Vec::new();
+            write_json_string(&name, &mut key);
+            key.push(b':');
             keys.push(key);
+            names.insert(name);
         }
         Ok(Self(keys.into()))
     }
 
     /// The document of a row.
     pub(super) fn document(&self, row: &[u8]) -> Result<Document, String> {
-        let cells = cells(row)?;
-        if cells.len() != self.0.len() {
-            return Err(format!(
-                "the row has {} cells, the header {}",
-                cells.len(),
-                self.0.len()
-            ));
+        let mut json = Vec::with_capacity(row.len() * 2 + self.0.len() * 16);
+        let mut count = 0;
+        for cell in Cells::of(row)? {
+            let cell = cell?;
+            // Cells that no column takes are counted for the message.
+            if let Some(key) = self.0.get(count) {
+                json.push(if json.is_empty() { b'{' } else { b',' });
+                json.extend_from_slice(key);
+                cell.write(&mut json);
+            }
+            count += 1;
         }
-        let mut json = Vec::with_capacity(row.len() * 2 + cells.len() * 16);
-        for (key, cell) in self.0.iter().zip(&cells) {
-            json.push(if json.is_empty() { b'{' } else { b',' });
-            json.extend_from_slice(key);
-            cell.write(&mut json);
+        if count != self.0.len() {
+            let columns = self.0.len();
+            return Err(format!("the row has {count} cells, the header {columns}"));
         }
         json.push(b'}');
         Document::parse(&json).map_err(|error| error.to_string())
@@ -276,32 +290,48 @@ fn without_cr(row: &[u8]) -> &[u8] {
     row.strip_suffix(b"\r").unwrap_or(row)
 }
 
-fn cells(row: &[u8]) -> Result<Vec<Cell<'_>>, String> {
-    let row = std::str::from_utf8(without_cr(row))
-        .map_err(|error| format!("the row is not UTF-8 at byte {}", error.valid_up_to()))?;
-    let mut cells = Vec::new();
-    let mut rest = Some(row);
-    while let Some(text) = rest {
-        let (cell, after) = match text.strip_prefix('"') {
-            Some(text) => quoted_cell(text, cells.len() + 1)?,
-            None => {
-                let (plain, after) = match text.split_once(',') {
-                    Some((plain, after)) => (plain, Some(after)),
-                    None => (text, None),
-                };
-                (
-                    Cell {
-                        text: Cow::Borrowed(plain),
-                        quoted: false,
-                    },
-                    after,
-                )
-            }
-        };
-        cells.push(cell);
-        rest = after;
+/// The cells of a row, read one at a time: a row may have as many as it has bytes.
+struct Cells<'a> {
+    rest: Option<&'a str>,
+    read: usize,
+}
+
+impl<'a> Cells<'a> {
+    fn of(row: &'a [u8]) -> Result<Self, String> {
+        let row = std::str::from_utf8(without_cr(row))
+            .map_err(|error| format!("the row is not UTF-8 at byte {}", error.valid_up_to()))?;
+        Ok(Self {
+            rest: Some(row),
+            read: 0,
+        })
     }
-    Ok(cells)
+}
+
+impl<'a> Iterator for Cells<'a> {
+    type Item = Result<Cell<'a>, String>;
+
+    /// After an error there is nothing more to read.
+    fn next(&mut self) -> Option<Self::Item> {
+        let text = self.rest.take()?;
+        self.read += 1;
+        if let Some(text) = text.strip_prefix('"') {
+            return Some(quoted_cell(text, self.read).map(|(cell, after)| {
+                self.rest = after;
+                cell
+            }));
+        }
+        let plain = match text.split_once(',') {
+            Some((plain, after)) => {
+                self.rest = Some(after);
+                plain
+            }
+            None => text,
+        };
+        Some(Ok(Cell {
+            text: Cow::Borrowed(plain),
+            quoted: false,
+        }))
+    }
 }
 
 /// Reads what follows an opening quote: the cell, and the text after its comma if there is one.

@@ -1,6 +1,6 @@
 //! Which format a body has: what the request says, else what the body's beginning shows.
 //!
-//! [`decide`] is pure; [`settle`] reads just as much of the body as it needs.
+//! [`Look`] decides; [`settle`] reads just as much of the body as it needs.
 
 use bytes::{Bytes, BytesMut};
 
@@ -13,7 +13,7 @@ use crate::error::HttpError;
 
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
-/// How far to look for the end of the first line.
+/// How far to look for the first thing that is not white space, and from there for the end of its line.
 const LOOK_BYTES_MAX: usize = 64 << 10;
 
 /// The format of an import.
@@ -66,6 +66,7 @@ pub(super) async fn settle(
     chunks: &mut Chunks,
 ) -> Result<(Format, Bytes), HttpError> {
     let mut head = BytesMut::new();
+    let mut look = Look::default();
     loop {
         let chunk = chunks.next().await.transpose()?;
         let ended = chunk.is_none();
@@ -74,38 +75,63 @@ pub(super) async fn settle(
             continue;
         }
         let text = head.strip_prefix(BYTE_ORDER_MARK).unwrap_or(&head);
-        if let Some(decided) = decide(&named, text, ended) {
+        if let Some(decided) = look.decide(&named, text, ended) {
             let skip = head.len() - text.len();
             return Ok((decided?, head.freeze().slice(skip..)));
         }
     }
 }
 
-/// The format, or `None` when more of the body must be seen.
-fn decide(named: &Named, head: &[u8], ended: bool) -> Option<Result<Format, HttpError>> {
-    if let Named::Exactly(format) = named {
-        return Some(Ok(*format));
+/// What has been seen of a growing beginning, so that no part of it is looked at for each chunk that arrives.
+#[derive(Debug, Default)]
+struct Look {
+    /// Bytes of white space that it begins with.
+    blank: usize,
+    /// Bytes after those in which no line ends.
+    line: usize,
+}
+
+impl Look {
+    /// The format, or `None` when more of the body must be seen.
+    fn decide(
+        &mut self,
+        named: &Named,
+        head: &[u8],
+        ended: bool,
+    ) -> Option<Result<Format, HttpError>> {
+        if let Named::Exactly(format) = named {
+            return Some(Ok(*format));
+        }
+        let unseen = head.get(self.blank..).unwrap_or_default();
+        let blank = unseen.iter().take_while(|byte| byte.is_ascii_whitespace());
+        self.blank += blank.count();
+        let head = head.get(self.blank..).unwrap_or_default();
+        let Some(first) = head.first() else {
+            return match ended {
+                // Nothing but white space has no documents in any format.
+                true => Some(Ok(Format::Ndjson)),
+                // JSON is the one format to which white space means nothing, however long.
+                false => (self.blank > LOOK_BYTES_MAX).then_some(Ok(Format::Json)),
+            };
+        };
+        let seen = std::mem::replace(&mut self.line, head.len());
+        let unseen = head.get(seen..).unwrap_or_default();
+        let line = match memchr::memchr(b'\n', unseen) {
+            Some(end) => &head[..seen + end],
+            None if ended || head.len() > LOOK_BYTES_MAX => head,
+            None if *first == b'[' => head,
+            None => return None,
+        };
+        Some(match (named, first) {
+            (_, b'[') => Ok(Format::Json),
+            // A document that ends with its line is followed by others of that kind, or by nothing.
+            (_, b'{') if line.len() > LOOK_BYTES_MAX || is_closed(line) => Ok(Format::Ndjson),
+            (Named::SomeJson, _) | (_, b'{') => Ok(Format::Json),
+            (Named::Unclear(_), _) if is_csv_header(line) => Ok(Format::Csv),
+            (Named::Unclear(given), _) => Err(unclear(given)),
+            (Named::Exactly(format), _) => Ok(*format),
+        })
     }
-    let Some(start) = head.iter().position(|byte| !byte.is_ascii_whitespace()) else {
-        // Nothing but white space has no documents in any format.
-        return ended.then_some(Ok(Format::Ndjson));
-    };
-    let head = &head[start..];
-    let line = match memchr::memchr(b'\n', head) {
-        Some(end) => &head[..end],
-        None if ended || head.len() > LOOK_BYTES_MAX => head,
-        None if head[0] == b'[' => head,
-        None => return None,
-    };
-    Some(match (named, head[0]) {
-        (_, b'[') => Ok(Format::Json),
-        // A document that ends with its line is followed by others of that kind, or by nothing.
-        (_, b'{') if line.len() > LOOK_BYTES_MAX || is_closed(line) => Ok(Format::Ndjson),
-        (Named::SomeJson, _) | (_, b'{') => Ok(Format::Json),
-        (Named::Unclear(_), _) if is_csv_header(line) => Ok(Format::Csv),
-        (Named::Unclear(given), _) => Err(unclear(given)),
-        (Named::Exactly(format), _) => Ok(*format),
-    })
 }
 
 fn unclear(given: &str) -> HttpError {
@@ -148,6 +174,19 @@ fn is_csv_header(line: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::time::Duration;
+
+    use axum::body::Body;
+    use axum::http::HeaderMap;
+    use futures_util::stream;
+
+    fn decide_at_once(
+        named: &Named,
+        head: &[u8],
+        ended: bool,
+    ) -> Option<Result<Format, HttpError>> {
+        Look::default().decide(named, head, ended)
+    }
 
     #[test]
     fn the_beginning_tells_the_format() {
@@ -171,11 +210,11 @@ mod tests {
             (unclear(), " \n", Format::Ndjson),
         ];
         for (named, head, expected) in table {
-            let decided = decide(&named, head.as_bytes(), true).expect("all is there");
+            let decided = decide_at_once(&named, head.as_bytes(), true).expect("all is there");
             assert_eq!(decided.expect("certain"), expected, "{named:?} {head}");
         }
         for head in ["oops", "a b c\nd", "<a>,<b>\n"] {
-            let decided = decide(&unclear(), head.as_bytes(), true).expect("all is there");
+            let decided = decide_at_once(&unclear(), head.as_bytes(), true).expect("all is there");
             let message = decided.expect_err("not certain").message().to_owned();
             assert!(message.contains("?format="), "{message}");
         }
@@ -184,11 +223,40 @@ mod tests {
     #[test]
     fn more_is_read_until_the_first_line_is_whole() {
         let json = named_by("application/json");
-        assert!(decide(&json, b"", false).is_none());
-        assert!(decide(&json, b"{\"a\":", false).is_none());
-        assert!(decide(&json, b"[", false).is_some());
+        assert!(decide_at_once(&json, b"", false).is_none());
+        assert!(decide_at_once(&json, b"{\"a\":", false).is_none());
+        assert!(decide_at_once(&json, b"[", false).is_some());
         let long = format!("{{\"a\":\"{}", "x".repeat(LOOK_BYTES_MAX));
-        let decided = decide(&json, long.as_bytes(), false).expect("long enough");
+        let decided = decide_at_once(&json, long.as_bytes(), false).expect("long enough");
         assert_eq!(decided.expect("certain"), Format::Ndjson);
+    }
+
+    #[test]
+    fn a_beginning_that_grows_is_decided_like_a_whole_one() {
+        let json = named_by("application/json");
+        for text in [" \n\n  {\"a\":1}\n{", "  {\n\"a\":1}", "\n\n oops\n", " [1"] {
+            let at_once = decide_at_once(&json, text.as_bytes(), false)
+                .expect("certain")
+                .ok();
+            let mut look = Look::default();
+            let bit_by_bit = (1..=text.len())
+                .find_map(|length| look.decide(&json, &text.as_bytes()[..length], false));
+            assert_eq!(bit_by_bit.expect("certain").ok(), at_once, "{text}");
+        }
+    }
+
+    /// A body that never shows anything must neither be kept nor be looked at again and again.
+    #[tokio::test]
+    async fn endless_white_space_is_decided_early() {
+        for media_type in ["application/json", ""] {
+            let blank = || Ok::<_, std::io::Error>(Bytes::from_static(&[b' '; 1000]));
+            let body = Body::from_stream(stream::repeat_with(blank));
+            let mut chunks = Chunks::new(&HeaderMap::new(), body, Duration::from_secs(1));
+            let (format, head) = settle(named_by(media_type), &mut chunks)
+                .await
+                .expect("decided");
+            assert_eq!(format, Format::Json);
+            assert!(head.len() <= LOOK_BYTES_MAX + 1000, "{}", head.len());
+        }
     }
 }

@@ -42,6 +42,27 @@ async fn the_media_type_follows_the_accept_header() {
 }
 
 #[tokio::test]
+async fn a_wish_for_a_protocol_that_is_not_spoken_is_ignored() {
+    let served = Served::start().await;
+    let target = "/graphql?query=%7Bvalue%7D";
+    let h2c = [
+        "connection: upgrade, http2-settings",
+        "upgrade: h2c",
+        "http2-settings: AAMAAABkAAQAoAAAAAIAAAAA",
+    ];
+    for headers in [&h2c[..], &["connection: upgrade", "upgrade: TLS/1.3, foo"]] {
+        let response = ask(served.address, "GET", target, headers, "").await;
+        assert_eq!(
+            (response.status, response.body.as_str()),
+            (200, r#"{"data":{"value":1}}"#)
+        );
+    }
+    let half = ["connection: upgrade", "upgrade: h2c, WebSocket"];
+    let response = ask(served.address, "GET", target, &half, "").await;
+    assert_eq!(response.status, 400);
+}
+
+#[tokio::test]
 async fn statuses_tell_failures_only_in_the_media_type_that_allows_it() {
     let served = Served::start().await;
     for (query, status, code) in [

@@ -262,3 +262,15 @@ async fn an_export_that_fails_on_its_way_is_seen_to_be_broken_off() {
         (503, "UNAVAILABLE")
     );
 }
+
+#[tokio::test]
+async fn much_white_space_before_the_documents_is_skipped() {
+    let served = Served::start().await;
+    let blank = "    \n".repeat(60_000);
+    let body = format!("{blank}[{{\"id\":1}},\n{{\"id\":oops}}]");
+    let response = import(&served, "", "content-type: application/json", &body).await;
+    assert_eq!(counts(&response).0, 1, "{}", response.body);
+    assert_eq!(response.json()["errors"][0]["line"], 60_002);
+    let response = import(&served, "", "content-type: application/json", &blank).await;
+    assert_eq!((response.status, counts(&response)), (200, (0, 0, 0)));
+}

@@ -191,3 +191,27 @@ async fn a_client_that_sends_too_slowly_is_told_so() {
     );
     assert_eq!(get(served.address, "/healthz").await.status, 200);
 }
+
+#[tokio::test]
+async fn a_client_that_sends_now_and_then_is_told_so_too() {
+    let options = GatewayOptions {
+        read_timeout: Duration::from_millis(200),
+        ..GatewayOptions::default()
+    };
+    let served = Served::start_with(options).await;
+    let mut connection = Connection::open(served.address).await;
+    let head = "POST /graphql HTTP/1.1\r\nhost: localhost\r\ncontent-length: 99\r\n\
+                content-type: application/json\r\n\r\n{";
+    connection.write(head.as_bytes()).await;
+    for _ in 0..7 {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        connection.write(b" ").await;
+    }
+    let response = connection.receive().await;
+    assert_eq!(
+        (response.status, response.code().as_str()),
+        (408, "TIMEOUT")
+    );
+    assert!(response.message().contains("was not whole"));
+    assert_eq!(response.header("connection"), Some("close"));
+}

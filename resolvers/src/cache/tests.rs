@@ -15,10 +15,12 @@ fn what_is_used_stays_and_the_rest_goes() {
 }
 
 #[test]
-fn an_entry_heavier_than_the_bound_does_not_stay_with_others() {
+fn an_entry_heavier_than_the_bound_is_not_kept() {
     let cache = GenerationCache::new(4);
-    cache.insert(1, 1, 100);
     cache.insert(2, 2, 1);
-    cache.insert(3, 3, 4);
+    cache.insert(1, 1, 5);
     assert_eq!(cache.get(&1), None);
+    assert_eq!(cache.get(&2), Some(2));
+    cache.insert(3, 3, 4);
+    assert_eq!(cache.get(&3), Some(3));
 }

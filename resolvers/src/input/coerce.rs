@@ -7,6 +7,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use apollo_compiler::ast::{Type, Value as Literal, VariableDefinition};
+use apollo_compiler::collections::HashSet;
 use apollo_compiler::executable::Field;
 use apollo_compiler::parser::SourceSpan;
 use apollo_compiler::schema::{ExtendedType, InputObjectType};
@@ -14,7 +15,8 @@ use apollo_compiler::{Name, Node, Schema};
 use thalweg_model::{ErrorCode, Kind, Value, ValueRef};
 
 use super::scalar;
-use super::{Fields, Input, Variables};
+use super::{Fields, Input, Variable, Variables};
+use crate::limits::Limits;
 
 /// An input value that does not fit its type.
 #[derive(Debug, Clone)]
@@ -30,7 +32,11 @@ pub(crate) struct Coercion<'a> {
     /// The variables that the operation declares.
     pub(super) declared: &'a [Node<VariableDefinition>],
     errors: Vec<InputError>,
-    errors_max: usize,
+    limits: &'a Limits,
+    /// The variables that have been used, by their positions.
+    used: HashSet<usize>,
+    /// Bytes that variables have taken where they were used again.
+    repeated_bytes: usize,
 }
 
 /// Where a value stands, for messages: `$input.address.zip`, `argument filter.title`.
@@ -57,13 +63,15 @@ impl<'a> Coercion<'a> {
     pub(crate) fn new(
         schema: &'a Schema,
         declared: &'a [Node<VariableDefinition>],
-        errors_max: usize,
+        limits: &'a Limits,
     ) -> Self {
         Coercion {
             schema,
             declared,
             errors: Vec::new(),
-            errors_max,
+            limits,
+            used: HashSet::default(),
+            repeated_bytes: 0,
         }
     }
 
@@ -72,19 +80,63 @@ impl<'a> Coercion<'a> {
         self.errors
     }
 
-    pub(super) fn refuse(&mut self, code: ErrorCode, span: Option<SourceSpan>, message: String) {
-        if self.errors.len() < self.errors_max {
+    /// Records an error. The message of one that is not shown is not made either: there may be millions.
+    pub(super) fn refuse(
+        &mut self,
+        code: ErrorCode,
+        span: Option<SourceSpan>,
+        message: impl FnOnce() -> String,
+    ) {
+        if self.errors.len() < self.limits.errors_max {
             self.errors.push(InputError {
                 code,
-                message,
+                message: message(),
                 span,
             });
         }
     }
 
+    /// Whether the budget for repeated variables is spent. The error is recorded; nothing is worth coercing any more.
+    pub(super) fn is_exhausted(&self) -> bool {
+        self.repeated_bytes > self.limits.input_bytes_max
+    }
+
+    /// The value of a variable for one use of it, which counts against the budget; `None` where it was not given, or
+    /// the budget is spent.
+    pub(super) fn take<'v>(
+        &mut self,
+        name: &Name,
+        variables: &'v Variables,
+        span: Option<SourceSpan>,
+    ) -> Option<&'v Input> {
+        let at = variables.position(name)?;
+        let Variable { value, bytes, .. } = &variables.0[at];
+        if !self.used.insert(at) {
+            let was_exhausted = self.is_exhausted();
+            self.repeated_bytes = self.repeated_bytes.saturating_add(*bytes);
+            if self.is_exhausted() {
+                let bytes_max = self.limits.input_bytes_max;
+                if !was_exhausted {
+                    self.errors.insert(
+                        0,
+                        InputError {
+                            code: ErrorCode::LimitExceeded,
+                            message: format!(
+                                "${name} and other variables are used so often that their values take more than {bytes_max} bytes, which is the most that is allowed; use large values once"
+                            ),
+                            span,
+                        },
+                    );
+                }
+                return None;
+            }
+        }
+        Some(value)
+    }
+
     /// The values of the operation's variables. A provided value that no variable takes is ignored.
     pub(crate) fn variables(&mut self, provided: Option<&Value>) -> Variables {
-        let mut variables = Vec::with_capacity(self.declared.len());
+        let mut variables = Variables::default();
         for definition in self.declared {
             let name = &definition.name;
             let value = match provided.and_then(|object| object.as_ref().get(name)) {
@@ -101,22 +153,20 @@ impl<'a> Coercion<'a> {
                     }
                     None => {
                         if definition.ty.is_non_null() {
-                            self.refuse(
-                                ErrorCode::BadRequest,
-                                definition.location(),
+                            self.refuse(ErrorCode::BadRequest, definition.location(), || {
                                 format!(
                                     "${name} of type {} is required but was not given",
                                     definition.ty
-                                ),
-                            );
+                                )
+                            });
                         }
                         continue;
                     }
                 },
             };
-            variables.push((name.clone(), value));
+            variables.add(name.clone(), value);
         }
-        Variables(variables)
+        variables
     }
 
     /// The arguments of a field, defaults included.
@@ -158,11 +208,9 @@ impl<'a> Coercion<'a> {
             Some(default) => Some(self.literal(ty, default, &Variables::default(), position)),
             None => {
                 if ty.is_non_null() {
-                    self.refuse(
-                        code,
-                        span,
-                        format!("{position} of type {ty} is required but was not given"),
-                    );
+                    self.refuse(code, span, || {
+                        format!("{position} of type {ty} is required but was not given")
+                    });
                 }
                 None
             }
@@ -179,11 +227,9 @@ impl<'a> Coercion<'a> {
     ) -> Input {
         if value.is_null() {
             if ty.is_non_null() {
-                self.refuse(
-                    ErrorCode::BadRequest,
-                    span,
-                    format!("{position} is null, but its type is {ty}"),
-                );
+                self.refuse(ErrorCode::BadRequest, span, || {
+                    format!("{position} is null, but its type is {ty}")
+                });
             }
             return Input::Null;
         }
@@ -210,14 +256,12 @@ impl<'a> Coercion<'a> {
                     return Input::Enum(found.value.clone());
                 }
                 let allowed = one_of(definition.values.keys());
-                self.refuse(
-                    ErrorCode::BadRequest,
-                    span,
+                self.refuse(ErrorCode::BadRequest, span, || {
                     format!(
                         "{position} is {}, but {type_name} takes {allowed}",
                         shorten(value)
-                    ),
-                );
+                    )
+                });
                 Input::Null
             }
             Some(ExtendedType::InputObject(definition)) => {
@@ -226,14 +270,12 @@ impl<'a> Coercion<'a> {
             _ => match scalar::coerce(type_name, value) {
                 Ok(value) => Input::Scalar(value),
                 Err(expected) => {
-                    self.refuse(
-                        ErrorCode::BadRequest,
-                        span,
+                    self.refuse(ErrorCode::BadRequest, span, || {
                         format!(
                             "{position} is {}, but {type_name} takes {expected}",
                             shorten(value)
-                        ),
-                    );
+                        )
+                    });
                     Input::Null
                 }
             },
@@ -248,27 +290,23 @@ impl<'a> Coercion<'a> {
         span: Option<SourceSpan>,
     ) -> Input {
         if value.kind() != Kind::Object {
-            self.refuse(
-                ErrorCode::BadRequest,
-                span,
+            self.refuse(ErrorCode::BadRequest, span, || {
                 format!(
                     "{position} is {}, but {} takes an object",
                     shorten(value),
                     definition.name
-                ),
-            );
+                )
+            });
             return Input::Null;
         }
         for (key, _) in value.members() {
             if !definition.fields.contains_key(&*key) {
-                self.refuse(
-                    ErrorCode::BadRequest,
-                    span,
+                self.refuse(ErrorCode::BadRequest, span, || {
                     format!(
                         "{position} has a field {key:?}, which {} does not have",
                         definition.name
-                    ),
-                );
+                    )
+                });
             }
         }
         let mut fields = Vec::with_capacity(value.len());

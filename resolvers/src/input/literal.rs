@@ -26,17 +26,22 @@ impl<'a> Coercion<'a> {
         position: &Position<'_>,
     ) -> Input {
         let span = literal.location();
+        if self.is_exhausted() {
+            return Input::Null;
+        }
         if let Literal::Variable(name) = &**literal {
-            let value = variables.get(name).cloned().unwrap_or(Input::Null);
-            return self.fit(ty, value, position, span);
+            let is_given = variables.get(name).is_some();
+            return match self.take(name, variables, span) {
+                Some(value) => self.fit(ty, value.clone(), position, span),
+                None if is_given => Input::Null,
+                None => self.fit(ty, Input::Null, position, span),
+            };
         }
         if literal.is_null() {
             if ty.is_non_null() {
-                self.refuse(
-                    ErrorCode::ValidationFailed,
-                    span,
-                    format!("{position} is null, but its type is {ty}"),
-                );
+                self.refuse(ErrorCode::ValidationFailed, span, || {
+                    format!("{position} is null, but its type is {ty}")
+                });
             }
             return Input::Null;
         }
@@ -71,28 +76,26 @@ impl<'a> Coercion<'a> {
                     });
                 match coerced {
                     Ok(value) => Input::Scalar(value),
+                    // Cut off where the budget ran out, so it says nothing.
+                    Err(_) if self.is_exhausted() => Input::Null,
                     Err(reason) => {
-                        self.refuse(
-                            ErrorCode::ValidationFailed,
-                            span,
+                        self.refuse(ErrorCode::ValidationFailed, span, || {
                             format!(
                                 "{position} is {}, but {reason}",
                                 shorten_text(&literal.to_string())
-                            ),
-                        );
+                            )
+                        });
                         Input::Null
                     }
                 }
             }
             _ => {
-                self.refuse(
-                    ErrorCode::ValidationFailed,
-                    span,
+                self.refuse(ErrorCode::ValidationFailed, span, || {
                     format!(
                         "{position} is {}, which is no {type_name}",
                         shorten_text(&literal.to_string())
-                    ),
-                );
+                    )
+                });
                 Input::Null
             }
         }
@@ -153,11 +156,9 @@ impl<'a> Coercion<'a> {
         match (ty, value) {
             (_, Input::Null) => {
                 if ty.is_non_null() {
-                    self.refuse(
-                        ErrorCode::BadRequest,
-                        span,
-                        format!("{position} is null, but its type is {ty}"),
-                    );
+                    self.refuse(ErrorCode::BadRequest, span, || {
+                        format!("{position} is null, but its type is {ty}")
+                    });
                 }
                 Input::Null
             }
@@ -179,11 +180,9 @@ impl<'a> Coercion<'a> {
                 Value::parse(&json).map_or(Input::Null, Input::Scalar)
             }
             (Type::Named(_) | Type::NonNullNamed(_), Input::List(_)) => {
-                self.refuse(
-                    ErrorCode::ValidationFailed,
-                    span,
-                    format!("{position} is a list, but its type is {ty}"),
-                );
+                self.refuse(ErrorCode::ValidationFailed, span, || {
+                    format!("{position} is a list, but its type is {ty}")
+                });
                 Input::Null
             }
             (_, value) => value,
@@ -192,6 +191,9 @@ impl<'a> Coercion<'a> {
 
     /// A literal as JSON, for scalars. An enum value has no JSON form and is refused.
     fn write_literal(&mut self, literal: &Node<Literal>, variables: &Variables, out: &mut Vec<u8>) {
+        if self.is_exhausted() {
+            return;
+        }
         match &**literal {
             Literal::Null => out.extend_from_slice(b"null"),
             Literal::Boolean(true) => out.extend_from_slice(b"true"),
@@ -200,16 +202,14 @@ impl<'a> Coercion<'a> {
             Literal::Float(number) => out.extend_from_slice(number.as_str().as_bytes()),
             Literal::String(text) => write_json_string(text, out),
             Literal::Enum(name) => {
-                self.refuse(
-                    ErrorCode::ValidationFailed,
-                    literal.location(),
+                self.refuse(ErrorCode::ValidationFailed, literal.location(), || {
                     format!(
                         "{name} is an enum value, which JSON does not have; quote it: \"{name}\""
-                    ),
-                );
+                    )
+                });
                 out.extend_from_slice(b"null");
             }
-            Literal::Variable(name) => match variables.get(name) {
+            Literal::Variable(name) => match self.take(name, variables, literal.location()) {
                 Some(value) => value.write_json(out),
                 None => {
                     self.check_declared(name, literal.location());
@@ -257,11 +257,9 @@ impl<'a> Coercion<'a> {
             .iter()
             .any(|definition| definition.name == *name)
         {
-            self.refuse(
-                ErrorCode::ValidationFailed,
-                span,
-                format!("variable ${name} is not defined by the operation"),
-            );
+            self.refuse(ErrorCode::ValidationFailed, span, || {
+                format!("variable ${name} is not defined by the operation")
+            });
         }
     }
 
@@ -273,7 +271,7 @@ impl<'a> Coercion<'a> {
                 self.refuse(
                     ErrorCode::ValidationFailed,
                     name.location().or(value.location()),
-                    format!("the field {name} is given twice in one object"),
+                    || format!("the field {name} is given twice in one object"),
                 );
             }
         }

@@ -185,11 +185,7 @@ impl Writer<'_, '_> {
             .catalog()
             .by_id(collection)
             .map(|found| Arc::clone(&found.name));
-        let is_touched = self.touched.iter().any(|touched| match touched {
-            CollectionRef::Id(id) => *id == collection,
-            CollectionRef::Name { name: touched, .. } => name.as_ref() == Some(touched),
-        });
-        if is_touched {
+        if self.is_touched(Some(collection), name.as_deref()) {
             return Err(TransactionError::Refused {
                 code: ErrorCode::BadRequest,
                 message: "a bulk mutation must come before other writes to its collection; put it first, or send it on its own".to_owned(),
@@ -213,6 +209,14 @@ impl Writer<'_, '_> {
             }),
             _ => Ok(Vec::new()),
         }
+    }
+
+    /// Whether an earlier root field writes to the collection, which may not exist or not be known by its name yet.
+    fn is_touched(&self, id: Option<CollectionId>, name: Option<&str>) -> bool {
+        self.touched.iter().any(|touched| match touched {
+            CollectionRef::Id(touched) => id == Some(*touched),
+            CollectionRef::Name { name: touched, .. } => name == Some(&**touched),
+        })
     }
 
     fn each(
@@ -270,10 +274,32 @@ impl Writer<'_, '_> {
             ),
             _ => return Ok(()),
         };
-        self.touched.push(CollectionRef::Name {
-            name: Arc::clone(name),
-            create: false,
-        });
+        if let Intent::DropCollection { name } = &intent {
+            let id = self
+                .transaction
+                .catalog()
+                .by_name(name)
+                .map(|found| found.id);
+            if self.is_touched(id, Some(name)) {
+                return Err(TransactionError::Refused {
+                    code: ErrorCode::BadRequest,
+                    message: format!(
+                        "{name} is written by an earlier field of the operation, whose result could not be shown once it is dropped; drop it in an operation of its own"
+                    ),
+                    part: self.steps,
+                });
+            }
+        }
+        let mut touch = |name: &Arc<str>| {
+            self.touched.push(CollectionRef::Name {
+                name: Arc::clone(name),
+                create: false,
+            });
+        };
+        touch(name);
+        if let Intent::RenameCollection { to, .. } = &intent {
+            touch(to);
+        }
         self.written.before = Some(Arc::clone(self.transaction.catalog()));
         self.write(intent)
     }

@@ -5,7 +5,7 @@
 use apollo_compiler::ast::{Directive, Value};
 use apollo_compiler::collections::{HashSet, IndexMap};
 use apollo_compiler::executable::{
-    DirectiveList, ExecutableDocument, Field, Selection, SelectionSet,
+    DirectiveList, ExecutableDocument, Field, Operation, Selection, SelectionSet,
 };
 use apollo_compiler::schema::ExtendedType;
 use apollo_compiler::{Name, Node, Schema};
@@ -100,19 +100,23 @@ impl<'d> Collector<'d> {
     }
 }
 
-/// The variables that the conditions of a document use, each once, in a fixed order.
-pub(crate) fn condition_variables(document: &ExecutableDocument) -> Box<[Name]> {
+/// The variables that the conditions of an operation use, its fragments followed, each once, in a fixed order.
+pub(crate) fn condition_variables(
+    document: &ExecutableDocument,
+    operation: &Operation,
+) -> Box<[Name]> {
     let mut names = Vec::new();
-    for operation in document.operations.iter() {
-        add_conditions(&operation.selection_set, &mut names);
-    }
-    for fragment in document.fragments.values() {
-        add_conditions(&fragment.selection_set, &mut names);
-    }
+    let mut visited = HashSet::default();
+    add_conditions(document, &operation.selection_set, &mut visited, &mut names);
     names.into()
 }
 
-fn add_conditions(set: &SelectionSet, names: &mut Vec<Name>) {
+fn add_conditions<'d>(
+    document: &'d ExecutableDocument,
+    set: &'d SelectionSet,
+    visited: &mut HashSet<&'d Name>,
+    names: &mut Vec<Name>,
+) {
     for selection in &set.selections {
         for directive in selection.directives().iter() {
             if directive.name != "skip" && directive.name != "include" {
@@ -126,9 +130,19 @@ fn add_conditions(set: &SelectionSet, names: &mut Vec<Name>) {
             }
         }
         match selection {
-            Selection::Field(field) => add_conditions(&field.selection_set, names),
-            Selection::InlineFragment(inline) => add_conditions(&inline.selection_set, names),
-            Selection::FragmentSpread(_) => {}
+            Selection::Field(field) => {
+                add_conditions(document, &field.selection_set, visited, names);
+            }
+            Selection::InlineFragment(inline) => {
+                add_conditions(document, &inline.selection_set, visited, names);
+            }
+            Selection::FragmentSpread(spread) => {
+                if visited.insert(&spread.fragment_name)
+                    && let Some(fragment) = document.fragments.get(&spread.fragment_name)
+                {
+                    add_conditions(document, &fragment.selection_set, visited, names);
+                }
+            }
         }
     }
 }

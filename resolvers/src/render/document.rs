@@ -4,6 +4,7 @@ use thalweg_engine::Record;
 use thalweg_model::{CollectionId, ValueRef, write_json_string, write_rfc3339};
 use thalweg_schema_infer::SystemField;
 
+use super::id::write_members_with_id;
 use super::{Nulled, Path, Renderer};
 use crate::node_id;
 use crate::plan::selection::{DocumentSelection, DocumentSource};
@@ -68,20 +69,10 @@ impl Renderer<'_> {
         self.out.push(b'"');
     }
 
-    /// A document as stored, with its `id` in front where the stored text has none.
+    /// A document as stored, with its real id.
     pub(crate) fn stored_document(&mut self, record: &Record<'_>) {
-        let root = record.document();
-        let json = root.json();
-        if root.get("id").is_some() {
-            self.raw(json);
-            return;
-        }
-        self.raw(b"{\"id\":");
-        write_json_string(record.id(), &mut self.out);
-        if !root.is_empty() {
-            self.out.push(b',');
-        }
-        // The text of an object begins with its brace.
-        self.raw(json.get(1..).unwrap_or(b"}"));
+        self.raw(b"{");
+        write_members_with_id(record, &mut self.out);
+        self.raw(b"}");
     }
 }

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use thalweg_engine::DependencySet;
 use thalweg_model::{CommitTs, ErrorCode};
 
-use super::{Nulled, Renderer};
+use super::{Nulled, Path, Renderer};
 use crate::failure::{GraphqlError, write_errors};
 use crate::plan::RootField;
 
@@ -61,7 +61,8 @@ impl Evaluation {
 }
 
 impl Renderer<'_> {
-    /// Writes `data` from its root fields; a root field that may not be null and has no value makes all of it null.
+    /// Writes `data` from its root fields; a root field that may not be null and has no value makes all of it null, and
+    /// so does a response that outgrows its bound. Of a committed mutation as much is shown as fits.
     pub(crate) fn data<'p>(
         &mut self,
         roots: impl Iterator<Item = &'p RootField>,
@@ -74,7 +75,12 @@ impl Renderer<'_> {
         for (index, root) in roots.enumerate() {
             self.label(&root.target, index == 0);
             let start = self.out.len();
-            let value = write(self, index, root);
+            let value =
+                write(self, index, root).and_then(|()| self.check_size(&Path::root(&root.target)));
+            if self.is_committed {
+                // A root field that is too long becomes null, and the others may still fit.
+                self.is_full = false;
+            }
             if let Err(nulled) = self.settle(value, start, root.target.is_non_null) {
                 // The other root fields are not worth computing: nothing of them would be seen.
                 written = Err(nulled);

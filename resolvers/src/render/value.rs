@@ -124,6 +124,7 @@ impl Renderer<'_> {
                 self.value(item, value, location, &path)
             };
             self.settle(written, start, is_item_non_null)?;
+            self.check_size(&path)?;
         }
         self.out.push(b']');
         Ok(())
@@ -172,26 +173,30 @@ impl Renderer<'_> {
         location: Option<Location>,
         path: &Path<'_>,
     ) -> Nulled {
-        let found = match kind {
-            Kind::Null => "null",
-            Kind::Boolean => "a boolean",
-            Kind::Int => "an integer beyond 32 bits",
-            Kind::Float => "a fraction",
-            Kind::String => "a string",
-            Kind::List => "a list",
-            Kind::Object => "an object",
-        };
-        let found = match (ty, kind) {
-            (OutputType::Int, Kind::Int) => found,
-            (_, Kind::Int | Kind::Float) => "a number",
-            _ => found,
-        };
-        let message = format!(
-            "the stored value is {found}, which does not fit the type {}; _json has it as it is",
-            ty.describe()
-        );
-        self.refuse(ErrorCode::TypeDrift, message, path, location)
+        let message = || drift_message(ty, kind);
+        self.refuse_with(ErrorCode::TypeDrift, message, path, location)
     }
+}
+
+fn drift_message(ty: &OutputType, kind: Kind) -> String {
+    let found = match kind {
+        Kind::Null => "null",
+        Kind::Boolean => "a boolean",
+        Kind::Int => "an integer beyond 32 bits",
+        Kind::Float => "a fraction",
+        Kind::String => "a string",
+        Kind::List => "a list",
+        Kind::Object => "an object",
+    };
+    let found = match (ty, kind) {
+        (OutputType::Int, Kind::Int) => found,
+        (_, Kind::Int | Kind::Float) => "a number",
+        _ => found,
+    };
+    format!(
+        "the stored value is {found}, which does not fit the type {}; _json has it as it is",
+        ty.describe()
+    )
 }
 
 impl OutputType {

@@ -203,10 +203,12 @@ fn requests_without_text() {
     let database = films();
     let failure = database.try_run(&Request::default()).unwrap_err();
     assert_eq!(failure.code(), ErrorCode::BadRequest);
-    let request = br#"{"extensions": {"persistedQuery": {"version": 1, "sha256Hash": "x"}}}"#;
-    let failure = database
-        .try_run(&Request::from_json(request).unwrap())
-        .unwrap_err();
+    let extensions = br#"{"persistedQuery": {"version": 1, "sha256Hash": "x"}}"#;
+    let persisted = Request {
+        extensions: Request::object_from_json("extensions", extensions).unwrap(),
+        ..Request::default()
+    };
+    let failure = database.try_run(&persisted).unwrap_err();
     assert_eq!(failure.code(), ErrorCode::PersistedQueryNotSupported);
     let named = Request {
         operation_name: Some("C".into()),
@@ -312,4 +314,30 @@ fn no_request_makes_it_panic() {
             },
         )
         .unwrap();
+}
+
+#[test]
+fn conditions_of_one_operation_bind_no_other() {
+    let database = films();
+    let text = "query A($c: Int) { films(first: $c) { totalCount } }
+        query B($c: Boolean!) { films { totalCount @skip(if: $c) ...F } }
+        query C($c: Boolean) { films(deleted: INCLUDE) { totalCount } film(id: 1, deleted: null) { id } c: film(id: 2) { id @include(if: true) } node(nodeId: \"x\") { nodeId } schema @skip(if: $d) { version } }
+        fragment F on FilmConnection { nodes @include(if: $c) { id } }";
+    let text = text.replace("query C($c: Boolean)", "query C($d: Boolean = true)");
+    let run = |name: &str, variables: &str| {
+        database.respond(&Request {
+            operation_name: Some(name.to_owned()),
+            variables: Some(thalweg_model::Value::parse(variables.as_bytes()).unwrap()),
+            ..Request::text(text.clone())
+        })
+    };
+    assert_eq!(run("A", "{\"c\": 1}")["data"]["films"]["totalCount"], 4);
+    assert_eq!(run("A", "{}")["data"]["films"]["totalCount"], 4);
+    let shown = run("B", "{\"c\": true}");
+    assert_eq!(
+        shown["data"]["films"]["nodes"].as_array().map(Vec::len),
+        Some(4)
+    );
+    let refused = run("C", "{\"d\": null}");
+    assert!(first_error(&refused).1.contains("$d decides"), "{refused}");
 }

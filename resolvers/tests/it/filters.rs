@@ -248,3 +248,18 @@ fn a_filter_from_a_variable_means_the_same() {
         json!([{ "id": "a" }, { "id": "d" }])
     );
 }
+
+#[test]
+fn timestamps_beyond_any_commit_compare_as_the_last() {
+    let database = films();
+    let data = database.data(
+        "{
+            a: films(filter: {_commitTs: {lt: \"18446744073709551615\"}}) { totalCount }
+            b: films(filter: {_commitTs: {in: [\"9999999999999999999\"]}}) { totalCount }
+            c: films(filter: {_commitTs: {gte: \"9999999999999999999\"}}) { totalCount }
+        }",
+    );
+    assert_eq!(data["a"]["totalCount"], 4);
+    assert_eq!(data["b"]["totalCount"], 0);
+    assert_eq!(data["c"]["totalCount"], 0);
+}

@@ -2,10 +2,11 @@
 
 use std::time::{Duration, Instant};
 
+use serde_json::{Value as Json, json};
 use thalweg_model::ErrorCode;
 use thalweg_resolvers::{Limits, Request};
 
-use crate::fixture::{Database, films};
+use crate::fixture::{Database, films, first_error};
 
 fn refused(database: &Database, query: String, expect: &str) {
     let start = Instant::now();
@@ -157,4 +158,178 @@ fn deep_values_are_allowed_as_far_as_documents_nest() {
         database.send_with(query, &variables)["data"]["films"]["totalCount"],
         5
     );
+}
+
+#[test]
+fn variables_that_are_repeated() {
+    let database = films();
+    let long = "x".repeat(100_000);
+    let list = "$d ".repeat(3_000);
+    let ids: Vec<String> = (0..20_000).map(|n| format!("id{n}")).collect();
+    let cases = [
+        (
+            format!(
+                "query ($d: JSON) {{ films(filter: {{mixed: {{eq: [{list}]}}}}) {{ totalCount }} }}"
+            ),
+            json!({ "d": long }),
+        ),
+        (
+            format!(
+                "query ($d: FilmFilter!) {{ films(filter: {{and: [{list}]}}) {{ totalCount }} }}"
+            ),
+            json!({ "d": {"title": {"in": ids}} }),
+        ),
+        (
+            format!("mutation ($d: FilmInput!) {{ createFilms(inputs: [{list}]) {{ id }} }}"),
+            json!({ "d": {"title": long} }),
+        ),
+        (
+            format!(
+                "query ($d: String!) {{ {} }}",
+                (0..190)
+                    .map(|n| format!(
+                        "a{n}: films(filter: {{title: {{eq: $d}}}}) {{ totalCount }} "
+                    ))
+                    .collect::<String>()
+            ),
+            json!({ "d": long }),
+        ),
+    ];
+    for (query, variables) in cases {
+        let start = Instant::now();
+        let response = database.send_with(&query, &variables);
+        assert!(start.elapsed() < Duration::from_secs(5));
+        let (code, message, _) = first_error(&response);
+        assert_eq!(code, "LIMIT_EXCEEDED", "{message}");
+        assert!(
+            message.contains("$d") && message.contains("16777216"),
+            "{message}"
+        );
+        assert_eq!(response["errors"].as_array().map(Vec::len), Some(1));
+    }
+    // A large value is free where it is used once, and small ones may be used often.
+    let query = "query ($d: String!) { films(filter: {title: {eq: $d}}) { totalCount } }";
+    let response = database.send_with(query, &json!({ "d": "x".repeat(20 << 20) }));
+    assert_eq!(response["data"]["films"]["totalCount"], 0);
+    let query = format!(
+        "query ($d: Int!) {{ films(filter: {{year: {{in: [{list}]}}}}) {{ totalCount }} }}"
+    );
+    let response = database.send_with(&query, &json!({ "d": 1979 }));
+    assert_eq!(response["data"]["films"]["totalCount"], 1);
+}
+
+fn small_responses() -> Database {
+    let database = Database::with_limits(Limits {
+        response_bytes_max: 100_000,
+        ..Limits::default()
+    });
+    let list: Vec<Json> = (0..500)
+        .map(|n| json!({ "k": "x".repeat(50), "n": n }))
+        .collect();
+    database.insert(
+        "things",
+        &[json!({ "id": "1", "t": "x".repeat(10_000), "list": list })],
+    );
+    database
+}
+
+/// The response is refused as a whole, and was not much longer than the bound at any time.
+fn overflows(database: &Database, query: &str) {
+    let response = database.send(query);
+    let (code, message, _) = first_error(&response);
+    assert_eq!(code, "LIMIT_EXCEEDED", "{query}: {message}");
+    assert_eq!(response["data"], Json::Null, "{query}");
+    assert_eq!(
+        response["errors"].as_array().map(Vec::len),
+        Some(1),
+        "{query}"
+    );
+}
+
+#[test]
+fn every_part_of_a_response_is_bounded() {
+    let database = small_responses();
+    let repeat = |count: usize, field: &str| -> String {
+        (0..count).map(|n| format!("a{n}: {field} ")).collect()
+    };
+    overflows(
+        &database,
+        &format!("{{ thing(id: 1) {{ {} }} }}", repeat(400, "_json")),
+    );
+    overflows(
+        &database,
+        &format!("{{ {} }}", repeat(150, "thing(id: 1) { t }")),
+    );
+    overflows(
+        &database,
+        &format!("{{ {} }}", repeat(20, "schema { sdl }")),
+    );
+    overflows(
+        &database,
+        &format!("{{ thing(id: 1) {{ {} }} }}", repeat(50, "list { k n }")),
+    );
+    let many: String = repeat(9, "k");
+    overflows(
+        &database,
+        &format!("{{ thing(id: 1) {{ list {{ {many} }} }} }}"),
+    );
+    database.data("{ thing(id: 1) { _json list { k } } }");
+}
+
+#[test]
+fn a_committed_mutation_says_so_when_it_is_too_long_to_show() {
+    let database = small_responses();
+    let long: String = (0..20).map(|n| format!("a{n}: _json ")).collect();
+    let response = database.send(&format!(
+        "mutation {{
+            a: updateThing(id: 1, patch: {{t: \"y\"}}) {{ _version }}
+            b: updateThing(id: 1, patch: {{_set: {{u: 1}}}}) {{ {long} }}
+            c: updateThing(id: 1, patch: {{_set: {{u: 2}}}}) {{ t }}
+        }}"
+    ));
+    let (code, message, path) = first_error(&response);
+    assert_eq!(code, "LIMIT_EXCEEDED");
+    assert!(message.contains("the mutation is committed"), "{message}");
+    assert_eq!(path[0], "b");
+    assert_eq!(response["data"]["b"], Json::Null);
+    assert_eq!(response["data"]["c"]["t"], "y");
+    assert!(response["extensions"]["thalweg"]["commitTs"].is_string());
+
+    let response = database.send(&format!(
+        "mutation {{ createThing(id: 2, input: {{t: \"{}\"}}) {{ {long} }} }}",
+        "z".repeat(10_000)
+    ));
+    assert_eq!(response["data"], Json::Null);
+    assert!(
+        first_error(&response)
+            .1
+            .contains("the mutation is committed")
+    );
+    assert!(response["extensions"]["thalweg"]["commitTs"].is_string());
+    let data = database.data("{ things { totalCount } }");
+    assert_eq!(data["things"]["totalCount"], 2);
+}
+
+#[test]
+fn introspection_that_is_repeated() {
+    let database = films();
+    let roots: String = (0..5)
+        .map(|n| format!("a{n}: __schema {{ ...F }} "))
+        .collect();
+    refused(
+        &database,
+        format!("{{ {roots} }} fragment F on __Schema {{ types {{ name }} }}"),
+        "5 introspection fields; at most 4",
+    );
+    let aliases: String = (0..9).map(|n| format!("a{n}: name ")).collect();
+    refused(
+        &database,
+        format!("{{ ...R }} fragment R on Query {{ __schema {{ types {{ {aliases} }} }} }}"),
+        "9 aliases below introspection fields; at most 8",
+    );
+    let small = Database::with_limits(Limits {
+        response_bytes_max: 200,
+        ..Limits::default()
+    });
+    overflows(&small, "{ __schema { types { name } } }");
 }

@@ -263,3 +263,15 @@ fn a_value_that_no_longer_fits_its_type_is_null_and_said_so() {
     );
     assert_eq!(body["errors"][0]["locations"][0]["line"], 1);
 }
+
+#[test]
+fn introspection_depends_on_the_catalog() {
+    let mutation = "mutation { updateFilm(id: \"a\", patch: {_set: {brandNew: 1}}) { id } }";
+    let description = "__type(name: \"Film\") { fields { name } }";
+    assert!(touches(&format!("{{ {description} }}"), mutation));
+    assert!(touches(
+        &format!("{{ {description} film(id: \"b\") {{ title }} }}"),
+        mutation
+    ));
+    assert!(!touches("{ __typename }", mutation));
+}

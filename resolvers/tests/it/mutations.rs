@@ -205,3 +205,42 @@ fn mutations_can_be_awaited_anywhere() {
         .unwrap();
     check(database.resolvers.mutate(&operation));
 }
+
+#[test]
+fn the_real_id_is_shown_where_the_stored_member_is_another() {
+    let database = films();
+    let data = database.data(
+        "mutation { insertDocuments(collection: \"odd\", documents: [{id: null, a: 1}, {id: 7, a: 1}, {a: 1}]) }",
+    );
+    let shown = &data["insertDocuments"];
+    assert_eq!(shown[0]["id"].as_str().map(str::len), Some(36), "{shown}");
+    assert_eq!(shown[0]["a"], 1);
+    assert_eq!(shown[1]["id"], 7);
+    assert_eq!(shown[2]["id"].as_str().map(str::len), Some(36));
+}
+
+#[test]
+fn what_an_operation_has_written_it_cannot_drop() {
+    let database = films();
+    let fields = [
+        "createCollection(name: \"x\") { name } dropCollection(name: \"x\") { name }",
+        "insertDocuments(collection: \"x\", documents: [{a: 1}]) dropCollection(name: \"x\") { name }",
+        "createFilm(input: {id: \"z\"}) { id } dropCollection(name: \"films\") { name }",
+        "renameCollection(from: \"films\", to: \"x\") { name } dropCollection(name: \"x\") { name }",
+    ];
+    for fields in fields {
+        let response = database.send(&format!("mutation {{ {fields} }}"));
+        let (code, message, path) = first_error(&response);
+        assert_eq!(code, "BAD_REQUEST", "{fields}: {message}");
+        assert_eq!(path[0], "dropCollection", "{fields}");
+        assert!(response["extensions"].is_null());
+    }
+    let data = database.data("{ collections { name } films { totalCount } }");
+    assert_eq!(data["films"]["totalCount"], 4);
+    assert_eq!(data["collections"].as_array().map(Vec::len), Some(1));
+    let data = database.data(
+        "mutation { dropCollection(name: \"films\") { name count } createCollection(name: \"films\") { name count } }",
+    );
+    assert_eq!(data["dropCollection"]["count"], 4);
+    assert_eq!(data["createCollection"]["count"], 0);
+}

@@ -89,14 +89,52 @@ fn lists_and_objects() {
     check(&[json!([{"1": "x", "2": "y"}])], Some("[[ThingAEntry!]]"));
 }
 
+/// A value in so many lists.
+fn in_lists(levels: usize, value: Json) -> Json {
+    (0..levels).fold(value, |value, _| json!([value]))
+}
+
+#[test]
+fn lists_deeper_than_introspection_sees_are_json() {
+    let types = |levels: usize, value: Json| -> Vec<String> {
+        let documents =
+            [json!({"a": in_lists(levels, value.clone()), "m": {"2024": in_lists(levels, value)}})];
+        let object = derive_with(&mut NameRegistry::new(), &documents, false);
+        let FieldType::Map { entry } = &object.fields[1].ty else {
+            panic!("a map")
+        };
+        let written = [&object.fields[0].ty, &entry.value].map(|ty| {
+            let mut out = String::new();
+            ty.write_output(&mut out);
+            out
+        });
+        written.into()
+    };
+    assert_eq!(types(5, json!(1)), ["[[[[[Int]]]]]"; 2]);
+    assert_eq!(types(6, json!(1)), ["JSON"; 2]);
+    assert_eq!(types(6, json!({"b": 1})), ["JSON"; 2]);
+    // A map is a list of entries.
+    let map = json!({"2024": 1, "2025": 2});
+    assert_eq!(types(4, map.clone())[0], "[[[[[ThingAEntry!]]]]]");
+    assert_eq!(types(5, map), ["JSON"; 2]);
+    // Inside a record the count begins anew.
+    check(
+        &[in_lists(5, json!({"b": in_lists(5, json!(1))}))],
+        Some("[[[[[ThingA]]]]]"),
+    );
+}
+
 #[test]
 fn deeper_than_looked_into_is_json() {
-    let mut value = json!(1);
-    for _ in 0..40 {
-        value = json!([value]);
+    let value = (0..40).fold(json!(1), |value, _| json!({ "b": value }));
+    let object = derive_with(&mut NameRegistry::new(), &[json!({ "a": value })], false);
+    let mut ty = &object.fields[0].ty;
+    let mut objects = 0;
+    while let FieldType::Object(inner) = ty {
+        objects += 1;
+        ty = &inner.fields[0].ty;
     }
-    let lists = "[".repeat(32) + "JSON" + &"]".repeat(32);
-    check(&[value], Some(&lists));
+    assert_eq!((objects, ty), (32, &FieldType::Json));
 }
 
 #[test]

@@ -1,25 +1,26 @@
 //! The stored form of a [`Shape`]: compact, versioned, and safe to decode from corrupt bytes.
 //!
-//! A version byte, the coarseness, then the root object. An object is its count, its count of empty
-//! ones, and its members: 0 and a node, or their number plus one and name and node of each, in order
-//! of first sight. A node is a bit set of what it has, then only the counts that are not zero, the
-//! list and the object.
+//! A version byte, then the root object. An object is its count, its count of empty ones, the number
+//! of its tracked members, name and node of each in order of first sight, and the node of its
+//! overflow, which has nothing if there is none. A node is a bit set of what it has, then only the
+//! counts that are not zero, the list and the object.
 
 use std::sync::Arc;
 
-use super::node::{Counter, ListNode, Members, Node, ObjectNode, Record};
-use super::{DEPTH_MAX, MEMBERS_MAX, Shape, update};
+use super::limits::Limits;
+use super::node::{Counter, ListNode, Node, ObjectNode, Record};
+use super::{DEPTH_MAX, MEMBERS_MAX, Shape};
 use crate::error::CorruptShape;
 use crate::wire::{Reader, WireError, write_number, write_text};
 
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 const HAS_LIST: u64 = 1 << Counter::COUNT;
 const HAS_OBJECT: u64 = HAS_LIST << 1;
 
 impl Shape {
     /// The bytes to store.
     pub fn encode(&self) -> Vec<u8> {
-        let mut out = vec![VERSION, self.coarseness];
+        let mut out = vec![VERSION];
         write_object(&self.root, &mut out);
         out
     }
@@ -37,34 +38,26 @@ fn decode(reader: &mut Reader<'_>) -> Result<Shape, WireError> {
     if reader.byte()? != VERSION {
         return Err(reader.error("unknown version"));
     }
-    let coarseness = reader.byte()?;
-    if coarseness > update::COARSENESS_MAX {
-        return Err(reader.error("unknown coarseness"));
-    }
     let root = read_object(reader, 0)?;
     reader.finish()?;
     Ok(Shape {
         nodes: root.nodes(),
         root,
-        coarseness,
+        limits: Limits::default(),
     })
 }
 
 fn write_object(object: &ObjectNode, out: &mut Vec<u8>) {
     write_number(object.count, out);
     write_number(object.empty, out);
-    match &object.members {
-        Members::Collapsed(value) => {
-            write_number(0, out);
-            write_node(value, out);
-        }
-        Members::Record(record) => {
-            write_number(record.len() as u64 + 1, out);
-            for member in record.iter() {
-                write_text(&member.name, out);
-                write_node(&member.node, out);
-            }
-        }
+    write_number(object.record.len() as u64, out);
+    for member in object.record.iter() {
+        write_text(&member.name, out);
+        write_node(&member.node, out);
+    }
+    match &object.overflow {
+        Some(value) => write_node(value, out),
+        None => write_number(0, out),
     }
 }
 
@@ -74,27 +67,24 @@ fn read_object(reader: &mut Reader<'_>, depth: usize) -> Result<ObjectNode, Wire
     if empty > count {
         return Err(reader.error("more empty objects than objects"));
     }
-    let members = match reader.number()? {
-        0 => Members::Collapsed(Box::new(read_node(reader, depth + 1)?)),
-        length if length > MEMBERS_MAX as u64 + 1 => {
-            return Err(reader.error("more members than are kept"));
+    let length = reader.number()?;
+    if length > MEMBERS_MAX as u64 {
+        return Err(reader.error("more members than are tracked"));
+    }
+    let mut record = Record::default();
+    for _ in 0..length {
+        let name = Arc::from(reader.text()?);
+        let node = read_node(reader, depth + 1)?;
+        if !record.insert(name, node) {
+            return Err(reader.error("a member counted twice"));
         }
-        length => {
-            let mut record = Record::default();
-            for _ in 1..length {
-                let name = Arc::from(reader.text()?);
-                let node = read_node(reader, depth + 1)?;
-                if !record.insert(name, node) {
-                    return Err(reader.error("a member counted twice"));
-                }
-            }
-            Members::Record(record)
-        }
-    };
+    }
+    let overflow = read_node(reader, depth + 1)?;
     Ok(ObjectNode {
         count,
         empty,
-        members,
+        record,
+        overflow: (!overflow.is_empty()).then(|| Box::new(overflow)),
     })
 }
 

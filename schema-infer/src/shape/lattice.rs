@@ -1,6 +1,6 @@
 //! The order of shapes: does everything that one has seen fit what the other describes?
 
-use super::node::{Counter, ListNode, Members, Node, ObjectNode};
+use super::node::{Counter, ListNode, Node, ObjectNode};
 
 fn node_fits(inner: &Node, outer: &Node) -> bool {
     scalars_fit(inner, outer)
@@ -66,17 +66,23 @@ fn list_fits(inner: &ListNode, outer: &ListNode) -> bool {
     node_fits(&inner.item, &outer.item)
 }
 
+/// An object with members that are not tracked describes any names, with the values that it has
+/// under all of its own.
 pub(super) fn object_fits(inner: &ObjectNode, outer: &ObjectNode) -> bool {
-    match (&inner.members, &outer.members) {
-        (Members::Record(members), Members::Record(others)) => members.iter().all(|member| {
-            others
-                .get(&member.name)
-                .is_some_and(|other| node_fits(&member.node, other))
-        }),
-        (Members::Record(members), Members::Collapsed(other)) => {
-            members.iter().all(|member| node_fits(&member.node, other))
-        }
-        (Members::Collapsed(value), Members::Collapsed(other)) => node_fits(value, other),
-        (Members::Collapsed(_), Members::Record(_)) => false,
+    let mut members = inner.record.iter();
+    if outer.overflow.is_none() {
+        return inner.overflow.is_none()
+            && members.all(|member| {
+                outer
+                    .record
+                    .get(&member.name)
+                    .is_some_and(|other| node_fits(&member.node, other))
+            });
     }
+    let values = outer.values();
+    members.all(|member| node_fits(&member.node, &values))
+        && inner
+            .overflow
+            .as_ref()
+            .is_none_or(|overflow| node_fits(overflow, &values))
 }

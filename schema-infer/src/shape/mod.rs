@@ -1,26 +1,52 @@
 //! What the documents of a collection look like, counted.
 //!
 //! A [`Shape`] says, for every position in the documents, how many values of each kind are there. It
-//! is a statistic: [`add`](Shape::add) and [`subtract`](Shape::subtract) a document, or
-//! [`merge`](Shape::merge) two shapes, and the counts are exact, so a shape is never stale and deletes
-//! narrow it again. Nothing in it depends on the order in which documents came, but for the order in
-//! which fields were first seen, which equality leaves out.
+//! is a statistic: [`add`](Shape::add) and [`subtract`](Shape::subtract) a document, and the counts
+//! are exact, so a shape is never stale and deletes narrow it again.
 //!
-//! Memory is bounded, by three steps that lose detail. They depend on the set of documents alone
-//! (as long as only adding and merging happens), so shapes stay associative and commutative:
+//! # Bounds
 //!
-//! - An object with more than [`MEMBERS_MAX`] distinct names becomes a *map*: one node for all values.
-//!   Counts stay exact, but it stays a map until no such object is left: this is the one step that
-//!   `subtract` does not undo.
-//! - If there are more than [`NODES_MAX`] positions in all, that limit is halved for all objects but
-//!   the document itself, as often as it takes. Likewise not undone.
-//! - Lists and objects deeper than [`DEPTH_MAX`] are counted, not looked into.
+//! - An object tracks at most [`MEMBERS_MAX`] names. The values under all others are counted together,
+//!   in its *overflow*.
+//! - When there are nearly [`NODES_MAX`] positions, objects inside documents track fewer names, in the
+//!   end no new ones, and lists and objects where there were none before are counted, not looked into
+//!   (they are *opaque*). Documents themselves, and the lists and objects that are their fields, are
+//!   exempt: a collection's fields do not depend on what is inside others.
+//! - Lists and objects deeper than [`DEPTH_MAX`] are opaque.
 //!
-//! `node` has the data structure, `update` what a document does to it, `lattice` the order of
-//! shapes, `codec` the stored form, `report` the evidence for people.
+//! # Why `subtract` undoes `add`, beyond the bounds too
+//!
+//! A name is tracked from its first sight unless its object is *frozen*: it has an overflow, or there
+//! is no room for one more name. A tracked name is dropped with its last value, the overflow with its
+//! last. What has to hold is that all values under a name that are counted at a time are counted in
+//! one place, and that `subtract` looks in that place:
+//!
+//! - A name with values in the overflow is not tracked: to become so it would have to be seen while
+//!   there is no overflow, but its values are in it.
+//! - A tracked name has no values in the overflow: while any document has it, it stays tracked, and
+//!   what is tracked never goes to the overflow.
+//!
+//! So a name that is tracked has all its values there, and one that is not has all of them in the
+//! overflow. This does not depend on why an object froze, so the room may be judged by anything. The
+//! same holds for lists at one position: either they are looked into or all are opaque, since a
+//! position that has opaque values does not begin to look into anything. Likewise for objects.
+//!
+//! # Order
+//!
+//! Within the bounds nothing depends on the order in which documents came, but for the order in which
+//! fields were first seen, which equality leaves out; [`merge`](Shape::merge) is adding, and
+//! commutative and associative. Beyond them it does depend on it which names are tracked: those that
+//! came first. An object stays frozen until the last document with a value in its overflow is gone, so
+//! names that came after those of a wide document are not tracked by that document's leaving alone;
+//! counting all documents anew tracks them. And a name may be tracked by one of two merged shapes and
+//! in the overflow of the other; then `merge` is exact in sums but not subtractable name by name.
+//!
+//! `node` has the data structure, `limits` its bounds, `update` what a document does to it, `lattice`
+//! the order of shapes, `codec` the stored form, `report` the evidence for people.
 
 mod codec;
 mod lattice;
+mod limits;
 mod node;
 mod report;
 #[cfg(test)]
@@ -29,12 +55,13 @@ mod update;
 
 use thalweg_model::{Kind, ValueRef};
 
-pub(crate) use node::{Counter, Members, Node, ObjectNode, Record};
-use update::Update;
+use limits::{Limits, Room};
+pub(crate) use node::{Counter, Node, ObjectNode, Record};
 
-/// How many distinct names an object may have before it is a map.
+/// How many names an object may have that are tracked.
 pub const MEMBERS_MAX: usize = 1_000;
-/// How many positions (members, list items, map values) a shape may have.
+/// How many positions (members, list items, objects) a shape may have. The fields of documents
+/// themselves, and one list and one object in each, are not refused beyond it.
 pub const NODES_MAX: usize = 10_000;
 /// How many lists and objects may be nested in a document before they are only counted.
 pub const DEPTH_MAX: usize = 32;
@@ -45,9 +72,7 @@ pub struct Shape {
     root: ObjectNode,
     /// How many nodes there are below `root`.
     nodes: usize,
-    /// How often the limit on the members of nested objects was halved. Grows, until the shape is
-    /// empty again.
-    coarseness: u8,
+    limits: Limits,
 }
 
 impl Shape {
@@ -63,48 +88,36 @@ impl Shape {
 
     /// Counts a document in. A root that is not an object counts as one without members.
     pub fn add(&mut self, document: ValueRef<'_>) {
-        let mut update = Update::new(self.coarseness, &mut self.nodes);
         if document.kind() == Kind::Object {
-            self.root.add(document, 0, &mut update);
+            let mut room = Room::new(self.limits, &mut self.nodes);
+            self.root.add(document, 0, &mut room);
         } else {
             self.root.count = self.root.count.saturating_add(1);
             self.root.empty = self.root.empty.saturating_add(1);
         }
-        let recount = update.recount;
-        self.settle(recount);
     }
 
     /// Counts a document out that was counted in. (One that was not is taken as far as it goes:
     /// no count falls below zero.)
     pub fn subtract(&mut self, document: ValueRef<'_>) {
-        let mut update = Update::new(self.coarseness, &mut self.nodes);
         if document.kind() == Kind::Object {
-            self.root.subtract(document, 0, &mut update);
+            let mut room = Room::new(self.limits, &mut self.nodes);
+            self.root.subtract(document, &mut room);
         } else {
             self.root.count = self.root.count.saturating_sub(1);
             self.root.empty = self.root.empty.saturating_sub(1);
         }
-        let recount = update.recount;
         if self.root.count == 0 {
-            *self = Shape::new();
-        } else {
-            self.settle(recount);
+            self.root = ObjectNode::default();
+            self.nodes = 0;
         }
     }
 
-    /// Counts in all that the other shape counts.
+    /// Counts in all that the other shape counts: the union of the names as far as the bounds allow,
+    /// the rest to the overflow. Beyond the bounds it matters which shape is merged into which.
     pub fn merge(&mut self, other: &Shape) {
-        let finer = self.coarseness < other.coarseness;
-        self.coarseness = self.coarseness.max(other.coarseness);
-        let mut update = Update::new(self.coarseness, &mut self.nodes);
-        if finer {
-            self.root.enforce_limits(0, &mut update);
-        }
-        self.root.merge(&other.root, 0, &mut update);
-        if !finer && self.coarseness > other.coarseness {
-            self.root.enforce_limits(0, &mut update);
-        }
-        self.settle(true);
+        let mut room = Room::new(self.limits, &mut self.nodes);
+        self.root.merge(&other.root, 0, &mut room);
     }
 
     /// True if every value that this shape has seen fits what the other one describes: the kinds are
@@ -117,25 +130,12 @@ impl Shape {
     pub(crate) fn root(&self) -> &ObjectNode {
         &self.root
     }
-
-    /// Brings the number of nodes back under its bound.
-    fn settle(&mut self, recount: bool) {
-        if recount {
-            self.nodes = self.root.nodes();
-        }
-        while self.nodes > NODES_MAX && self.coarseness < update::COARSENESS_MAX {
-            self.coarseness += 1;
-            let mut update = Update::new(self.coarseness, &mut self.nodes);
-            self.root.enforce_limits(0, &mut update);
-            self.nodes = self.root.nodes();
-        }
-    }
 }
 
 impl PartialEq for Shape {
     /// Equal counts at every position; the order of first sight does not matter.
     fn eq(&self, other: &Shape) -> bool {
-        self.root == other.root && self.coarseness == other.coarseness
+        self.root == other.root
     }
 }
 

@@ -21,7 +21,7 @@ pub(crate) enum Counter {
     DateTime,
     /// Strings that are calendar dates.
     Date,
-    /// Lists and objects too deep to be looked into.
+    /// Lists and objects that are not looked into: too deep, or there was no room.
     Opaque,
 }
 
@@ -53,16 +53,11 @@ pub(crate) struct ObjectNode {
     pub(crate) count: u64,
     /// How many of them have no members.
     pub(crate) empty: u64,
-    pub(crate) members: Members,
-}
-
-/// What is known of the members of the objects at a position.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Members {
-    /// Every name by itself. To `Collapsed` when there are too many names.
-    Record(Record),
-    /// The values under all names together. Back to `Record` only when no object is left.
-    Collapsed(Box<Node>),
+    /// The members whose names are tracked, each by itself.
+    pub(crate) record: Record,
+    /// All other members together, whatever their names. Never empty: none is left, and then the
+    /// object tracks new names again.
+    pub(crate) overflow: Option<Box<Node>>,
 }
 
 /// Members by name: in order of first sight, with a sorted index over them.
@@ -93,9 +88,9 @@ impl Node {
         &mut self.counts
     }
 
-    pub(super) fn increase(&mut self, counter: Counter) {
+    pub(super) fn increase(&mut self, counter: Counter, by: u64) {
         let count = &mut self.counts[counter as usize];
-        *count = count.saturating_add(1);
+        *count = count.saturating_add(by);
     }
 
     pub(super) fn decrease(&mut self, counter: Counter) {
@@ -127,26 +122,29 @@ impl Node {
         self.list.is_none() && self.object.is_none() && self.counts == [0; Counter::COUNT]
     }
 
-    /// How many nodes there are below this one.
+    /// How many nodes there are below this one: the items of its lists, and one for its objects,
+    /// which pays for their overflow beforehand.
     pub(super) fn nodes(&self) -> usize {
         self.list.as_ref().map_or(0, |list| 1 + list.item.nodes())
-            + self.object.as_ref().map_or(0, |object| object.nodes())
+            + self.object.as_ref().map_or(0, |object| 1 + object.nodes())
     }
 }
 
 impl ObjectNode {
     /// How many nodes there are below this one.
     pub(super) fn nodes(&self) -> usize {
-        match &self.members {
-            Members::Record(record) => record.iter().map(|member| 1 + member.node.nodes()).sum(),
-            Members::Collapsed(value) => 1 + value.nodes(),
-        }
+        let tracked: usize = self
+            .record
+            .iter()
+            .map(|member| 1 + member.node.nodes())
+            .sum();
+        tracked + self.overflow.as_ref().map_or(0, |value| value.nodes())
     }
-}
 
-impl Default for Members {
-    fn default() -> Members {
-        Members::Record(Record::default())
+    /// The values under all names together, tracked or not.
+    pub(crate) fn values(&self) -> Node {
+        let tracked = self.record.iter().map(|member| &member.node);
+        Node::merged(tracked.chain(self.overflow.as_deref()))
     }
 }
 
@@ -160,22 +158,15 @@ impl Record {
         self.entries.iter()
     }
 
-    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Member> {
-        self.entries.iter_mut()
-    }
-
-    pub(super) fn into_nodes(self) -> impl Iterator<Item = Node> {
-        self.entries.into_iter().map(|member| member.node)
-    }
-
     pub(crate) fn get(&self, name: &str) -> Option<&Node> {
         let index = self.search(name).ok()?;
         Some(&self.entries[self.sorted[index] as usize].node)
     }
 
-    /// The member with this name. `cursor` is where the caller expects it and moves past it: members
-    /// mostly come in the order in which they were first seen, and then one comparison finds each.
-    pub(super) fn find(&mut self, name: &str, cursor: &mut usize) -> Option<&mut Node> {
+    /// The position of the member with this name. `cursor` is where the caller expects it and moves
+    /// past it: members mostly come in the order in which they were first seen, and then one
+    /// comparison finds each.
+    pub(super) fn position(&self, name: &str, cursor: &mut usize) -> Option<usize> {
         let position = if self
             .entries
             .get(*cursor)
@@ -186,7 +177,12 @@ impl Record {
             self.sorted[self.search(name).ok()?] as usize
         };
         *cursor = position + 1;
-        Some(&mut self.entries[position].node)
+        Some(position)
+    }
+
+    /// The node of the member at a position that [`position`](Record::position) gave.
+    pub(super) fn node_mut(&mut self, position: usize) -> &mut Node {
+        &mut self.entries[position].node
     }
 
     /// Adds a member; false, and nothing changes, if there is one with this name.

@@ -1,12 +1,12 @@
 //! The evidence for people: a shape as JSON, as the API's `collections { shape }` shows it.
 //!
 //! `{"documents": 3, "fields": {"year": {"count": 3, "int": 2, "null": 1}, …}}`; objects have
-//! `fields`, or `values` where names are not kept apart, and lists have `items`.
+//! `fields`, and `otherFields` where there are more names than are tracked; lists have `items`.
 
 use thalweg_model::write_json_string;
 
 use super::Shape;
-use super::node::{Counter, Members, Node, ObjectNode};
+use super::node::{Counter, Node, ObjectNode};
 
 const SCALARS: &[(&str, Counter)] = &[
     ("null", Counter::Null),
@@ -23,7 +23,7 @@ const SCALARS: &[(&str, Counter)] = &[
 
 impl Shape {
     /// The shape as JSON text: for every field how many values of which kind there are. `dateTime`
-    /// and `date` are among `string`; `deep` are lists and objects nested too deep to look into.
+    /// and `date` are among `string`; `deep` are lists and objects that are not looked into.
     pub fn to_json(&self) -> Vec<u8> {
         let mut out = Vec::new();
         out.push(b'{');
@@ -63,23 +63,19 @@ fn write_node(node: &Node, out: &mut Vec<u8>) {
 }
 
 fn write_members(object: &ObjectNode, out: &mut Vec<u8>) {
-    match &object.members {
-        Members::Collapsed(value) => {
-            out.extend_from_slice(b",\"values\":");
-            write_node(value, out);
+    out.extend_from_slice(b",\"fields\":{");
+    for (index, member) in object.record.iter().enumerate() {
+        if index > 0 {
+            out.push(b',');
         }
-        Members::Record(record) => {
-            out.extend_from_slice(b",\"fields\":{");
-            for (index, member) in record.iter().enumerate() {
-                if index > 0 {
-                    out.push(b',');
-                }
-                write_json_string(&member.name, out);
-                out.push(b':');
-                write_node(&member.node, out);
-            }
-            out.push(b'}');
-        }
+        write_json_string(&member.name, out);
+        out.push(b':');
+        write_node(&member.node, out);
+    }
+    out.push(b'}');
+    if let Some(overflow) = &object.overflow {
+        out.extend_from_slice(b",\"otherFields\":");
+        write_node(overflow, out);
     }
 }
 

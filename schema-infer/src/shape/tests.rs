@@ -1,4 +1,6 @@
-//! The laws of shapes, on random documents; and the bounds, the codec and the report by example.
+//! The laws of shapes, on random documents; and the codec and the report by example.
+
+mod bounds;
 
 use proptest::prelude::*;
 use serde_json::{Value as Json, json};
@@ -179,7 +181,7 @@ proptest! {
     #[test]
     fn any_bytes_decode_without_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
         let _ = Shape::decode(&bytes);
-        let mut versioned = vec![1, 0];
+        let mut versioned = vec![2];
         versioned.extend(bytes);
         let _ = Shape::decode(&versioned);
     }
@@ -207,53 +209,6 @@ fn subtyping_by_example() {
     }
 }
 
-fn wide(names: std::ops::Range<usize>) -> Json {
-    Json::Object(
-        names
-            .map(|number| (format!("name {number}"), json!(number)))
-            .collect(),
-    )
-}
-
-#[test]
-fn too_many_names_become_a_map_whatever_the_order() {
-    let documents = [json!({"m": wide(0..600)}), json!({"m": wide(500..1100)})];
-    let shape = shape_of(&documents);
-    let reversed = shape_of(&[documents[1].clone(), documents[0].clone()]);
-    assert_eq!(shape, reversed);
-    assert_eq!(
-        shape,
-        merged(&shape_of(&documents[..1]), &shape_of(&documents[1..]))
-    );
-    assert!(shape.nodes < 10, "{} nodes", shape.nodes);
-    assert_eq!(node_count(&shape).0, node_count(&shape).1);
-
-    let mut narrowed = shape;
-    narrowed.subtract(document(&documents[1]).root());
-    assert!(matches!(
-        &narrowed.root.members,
-        Members::Record(record) if record.get("m").and_then(|node| node.object.as_ref())
-            .is_some_and(|object| matches!(&object.members, Members::Collapsed(value) if value.total() == 600))
-    ));
-    narrowed.subtract(document(&documents[0]).root());
-    assert_eq!(narrowed, Shape::new());
-}
-
-#[test]
-fn nodes_are_bounded_whatever_the_order() {
-    let documents: Vec<Json> = (0..40)
-        .map(|number| Json::Object([(format!("m{number}"), wide(0..900))].into_iter().collect()))
-        .collect();
-    let shape = shape_of(&documents);
-    assert!(shape.nodes <= NODES_MAX, "{} nodes", shape.nodes);
-    assert!(shape.coarseness > 0);
-    let reversed: Vec<Json> = documents.iter().rev().cloned().collect();
-    assert_eq!(shape, shape_of(&reversed));
-    let halves = documents.split_at(3);
-    assert_eq!(shape, merged(&shape_of(halves.0), &shape_of(halves.1)));
-    assert_eq!(shape, merged(&shape_of(halves.1), &shape_of(halves.0)));
-}
-
 #[test]
 fn depth_is_bounded() {
     let mut deep = json!(1);
@@ -261,7 +216,7 @@ fn depth_is_bounded() {
         deep = json!({ "a": [deep] });
     }
     let shape = shape_of(&[deep.clone(), deep.clone()]);
-    assert!(shape.nodes <= 2 * DEPTH_MAX);
+    assert!(shape.nodes <= 3 * DEPTH_MAX);
     assert_eq!(Shape::decode(&shape.encode()).as_ref(), Ok(&shape));
     let mut halved = shape;
     halved.subtract(document(&deep).root());
@@ -272,10 +227,12 @@ fn depth_is_bounded() {
 fn order_of_first_sight_survives_storage() {
     let shape = shape_of(&[json!({"z": 1}), json!({"a": 1, "z": 2})]);
     let decoded = Shape::decode(&shape.encode()).expect("decodes");
-    let Members::Record(record) = &decoded.root.members else {
-        panic!("a record")
-    };
-    let names: Vec<&str> = record.iter().map(|member| &*member.name).collect();
+    let names: Vec<&str> = decoded
+        .root
+        .record
+        .iter()
+        .map(|member| &*member.name)
+        .collect();
     assert_eq!(names, ["z", "a"]);
 }
 

@@ -1,264 +1,215 @@
 //! What a document, or another shape, does to the tree of counts.
 //!
 //! `add` and `subtract` run for every document that is written. For a document whose fields are all
-//! known they allocate nothing.
+//! known they allocate nothing. Why `subtract` is exact is said in the module above.
 
 use std::sync::Arc;
 
 use thalweg_model::{Kind, ValueRef, is_date, parse_rfc3339};
 
-use super::node::{Counter, ListNode, Members, Node, ObjectNode, Record};
-use super::{DEPTH_MAX, MEMBERS_MAX};
-
-/// After so many halvings no nested object keeps its members apart.
-pub(super) const COARSENESS_MAX: u8 = 10;
+use super::limits::{Limits, Room};
+use super::node::{Counter, ListNode, Node, ObjectNode};
 
 /// Integers of larger magnitude are not all exact as doubles.
 const EXACT_IN_DOUBLE: u64 = 1 << 53;
 
-/// The limits that hold during an update, and what it did to the number of nodes.
-pub(super) struct Update<'a> {
-    coarseness: u8,
-    nodes: &'a mut usize,
-    /// Set when nodes were merged or dropped in a way that `nodes` does not follow.
-    pub(super) recount: bool,
-}
-
-impl<'a> Update<'a> {
-    pub(super) fn new(coarseness: u8, nodes: &'a mut usize) -> Update<'a> {
-        Update {
-            coarseness,
-            nodes,
-            recount: false,
-        }
-    }
-
-    fn members_max(&self, depth: usize) -> usize {
-        if depth == 0 {
-            MEMBERS_MAX
-        } else {
-            MEMBERS_MAX >> self.coarseness
-        }
-    }
-}
-
 impl Node {
-    fn add(&mut self, value: ValueRef<'_>, depth: usize, update: &mut Update<'_>) {
+    fn add(&mut self, value: ValueRef<'_>, depth: usize, room: &mut Room<'_>) {
         match value.kind() {
-            Kind::List | Kind::Object if depth > DEPTH_MAX => self.increase(Counter::Opaque),
-            Kind::List => {
-                let list = self.list.get_or_insert_with(|| {
-                    *update.nodes += 1;
-                    Box::default()
-                });
-                list.add(value, depth, update);
-            }
-            Kind::Object => self
-                .object
-                .get_or_insert_default()
-                .add(value, depth, update),
-            _ => for_each_counter(value, |counter| self.increase(counter)),
+            Kind::List => match self.open_list(depth, room) {
+                Some(list) => list.add(value, depth, room),
+                None => self.increase(Counter::Opaque, 1),
+            },
+            Kind::Object => match self.open_object(depth, room) {
+                Some(object) => object.add(value, depth, room),
+                None => self.increase(Counter::Opaque, 1),
+            },
+            _ => for_each_counter(value, |counter| self.increase(counter, 1)),
         }
     }
 
-    fn subtract(&mut self, value: ValueRef<'_>, depth: usize, update: &mut Update<'_>) {
+    fn subtract(&mut self, value: ValueRef<'_>, room: &mut Room<'_>) {
         match value.kind() {
-            Kind::List | Kind::Object if depth > DEPTH_MAX => self.decrease(Counter::Opaque),
-            Kind::List => {
-                if let Some(list) = &mut self.list {
-                    list.subtract(value, depth, update);
+            Kind::List => match &mut self.list {
+                Some(list) => {
+                    list.subtract(value, room);
                     if list.count == 0 {
+                        room.give_back(1 + list.item.nodes());
                         self.list = None;
-                        update.recount = true;
                     }
                 }
-            }
-            Kind::Object => {
-                if let Some(object) = &mut self.object {
-                    object.subtract(value, depth, update);
+                None => self.decrease(Counter::Opaque),
+            },
+            Kind::Object => match &mut self.object {
+                Some(object) => {
+                    object.subtract(value, room);
                     if object.count == 0 {
+                        room.give_back(1 + object.nodes());
                         self.object = None;
-                        update.recount = true;
                     }
                 }
-            }
+                None => self.decrease(Counter::Opaque),
+            },
             _ => for_each_counter(value, |counter| self.decrease(counter)),
         }
     }
 
+    /// Where the lists of this position are counted. `None`: as opaque. That all of them are in the
+    /// one place or all in the other is what `subtract` relies on.
+    fn open_list(&mut self, depth: usize, room: &mut Room<'_>) -> Option<&mut ListNode> {
+        if self.list.is_none() {
+            if self.get(Counter::Opaque) > 0 || !room.for_container(depth) {
+                return None;
+            }
+            room.take(1);
+        }
+        Some(self.list.get_or_insert_default())
+    }
+
+    /// Likewise for objects.
+    fn open_object(&mut self, depth: usize, room: &mut Room<'_>) -> Option<&mut ObjectNode> {
+        if self.object.is_none() {
+            if self.get(Counter::Opaque) > 0 || !room.for_container(depth) {
+                return None;
+            }
+            room.take(1);
+        }
+        Some(self.object.get_or_insert_default())
+    }
+
     /// All the values of several nodes together.
     pub(crate) fn merged<'n>(nodes: impl Iterator<Item = &'n Node>) -> Node {
-        // The nodes come from one shape, whose limits they have met; the node count is not wanted.
+        // The nodes come from one shape, which is within its bounds, and together they are smaller.
         let mut count = 0;
-        let mut update = Update::new(0, &mut count);
+        let mut room = Room::new(Limits::default(), &mut count);
         let mut merged = Node::default();
         for node in nodes {
-            merged.merge(node, 1, &mut update);
+            merged.merge(node, 1, &mut room);
         }
         merged
     }
 
-    fn merge(&mut self, other: &Node, depth: usize, update: &mut Update<'_>) {
-        for (count, more) in self.counts_mut().iter_mut().zip(other.counts()) {
-            *count = count.saturating_add(*more);
-        }
+    fn merge(&mut self, other: &Node, depth: usize, room: &mut Room<'_>) {
         if let Some(others) = &other.list {
-            let list = self.list.get_or_insert_default();
-            list.count = list.count.saturating_add(others.count);
-            list.empty = list.empty.saturating_add(others.empty);
-            list.item.merge(&others.item, depth + 1, update);
+            match self.open_list(depth, room) {
+                Some(list) => list.merge(others, depth, room),
+                None => self.increase(Counter::Opaque, others.count),
+            }
         }
         if let Some(others) = &other.object {
-            self.object
-                .get_or_insert_default()
-                .merge(others, depth, update);
+            match self.open_object(depth, room) {
+                Some(object) => object.merge(others, depth, room),
+                None => self.increase(Counter::Opaque, others.count),
+            }
         }
-    }
-
-    fn enforce_limits(&mut self, depth: usize, update: &mut Update<'_>) {
-        if let Some(list) = &mut self.list {
-            list.item.enforce_limits(depth + 1, update);
-        }
-        if let Some(object) = &mut self.object {
-            object.enforce_limits(depth, update);
+        for (count, more) in self.counts_mut().iter_mut().zip(other.counts()) {
+            *count = count.saturating_add(*more);
         }
     }
 }
 
 impl ListNode {
-    fn add(&mut self, value: ValueRef<'_>, depth: usize, update: &mut Update<'_>) {
+    fn add(&mut self, value: ValueRef<'_>, depth: usize, room: &mut Room<'_>) {
         self.count = self.count.saturating_add(1);
         let mut is_empty = true;
         for item in value.items() {
             is_empty = false;
-            self.item.add(item, depth + 1, update);
+            self.item.add(item, depth + 1, room);
         }
         self.empty = self.empty.saturating_add(u64::from(is_empty));
     }
 
-    fn subtract(&mut self, value: ValueRef<'_>, depth: usize, update: &mut Update<'_>) {
+    fn subtract(&mut self, value: ValueRef<'_>, room: &mut Room<'_>) {
         self.count = self.count.saturating_sub(1);
         let mut is_empty = true;
         for item in value.items() {
             is_empty = false;
-            self.item.subtract(item, depth + 1, update);
+            self.item.subtract(item, room);
         }
         self.empty = self.empty.saturating_sub(u64::from(is_empty));
+    }
+
+    fn merge(&mut self, other: &ListNode, depth: usize, room: &mut Room<'_>) {
+        self.count = self.count.saturating_add(other.count);
+        self.empty = self.empty.saturating_add(other.empty);
+        self.item.merge(&other.item, depth + 1, room);
     }
 }
 
 impl ObjectNode {
-    pub(super) fn add(&mut self, value: ValueRef<'_>, depth: usize, update: &mut Update<'_>) {
+    pub(super) fn add(&mut self, value: ValueRef<'_>, depth: usize, room: &mut Room<'_>) {
         self.count = self.count.saturating_add(1);
         let mut is_empty = true;
         let mut cursor = 0;
         for (name, member) in value.members() {
             is_empty = false;
-            match &mut self.members {
-                Members::Collapsed(node) => node.add(member, depth + 1, update),
-                Members::Record(record) => {
-                    if let Some(node) = record.find(&name, &mut cursor) {
-                        node.add(member, depth + 1, update);
-                        continue;
-                    }
-                    let mut node = Node::default();
-                    node.add(member, depth + 1, update);
-                    record.insert(Arc::from(name.as_ref()), node);
-                    cursor = record.len();
-                    *update.nodes += 1;
-                    self.collapse_if_wide(depth, update);
-                }
-            }
+            self.member(&name, &mut cursor, depth, room)
+                .add(member, depth + 1, room);
         }
         self.empty = self.empty.saturating_add(u64::from(is_empty));
     }
 
-    pub(super) fn subtract(&mut self, value: ValueRef<'_>, depth: usize, update: &mut Update<'_>) {
+    pub(super) fn subtract(&mut self, value: ValueRef<'_>, room: &mut Room<'_>) {
         self.count = self.count.saturating_sub(1);
         let mut is_empty = true;
         let mut cursor = 0;
         let mut emptied = false;
         for (name, member) in value.members() {
             is_empty = false;
-            match &mut self.members {
-                Members::Collapsed(node) => node.subtract(member, depth + 1, update),
-                Members::Record(record) => {
-                    if let Some(node) = record.find(&name, &mut cursor) {
-                        node.subtract(member, depth + 1, update);
-                        emptied |= node.is_empty();
-                    }
+            if let Some(position) = self.record.position(&name, &mut cursor) {
+                let node = self.record.node_mut(position);
+                node.subtract(member, room);
+                emptied |= node.is_empty();
+            } else if let Some(overflow) = &mut self.overflow {
+                overflow.subtract(member, room);
+                if overflow.is_empty() {
+                    self.overflow = None;
                 }
             }
         }
         self.empty = self.empty.saturating_sub(u64::from(is_empty));
-        if emptied && let Members::Record(record) = &mut self.members {
-            *update.nodes = update.nodes.saturating_sub(record.remove_empty());
+        if emptied {
+            room.give_back(self.record.remove_empty());
         }
     }
 
-    pub(super) fn merge(&mut self, other: &ObjectNode, depth: usize, update: &mut Update<'_>) {
+    pub(super) fn merge(&mut self, other: &ObjectNode, depth: usize, room: &mut Room<'_>) {
         self.count = self.count.saturating_add(other.count);
         self.empty = self.empty.saturating_add(other.empty);
-        match &other.members {
-            Members::Collapsed(others) => {
-                self.collapse(depth, update)
-                    .merge(others, depth + 1, update);
-            }
-            Members::Record(others) => {
-                let mut cursor = 0;
-                for member in others.iter() {
-                    match &mut self.members {
-                        Members::Collapsed(node) => node.merge(&member.node, depth + 1, update),
-                        Members::Record(record) => match record.find(&member.name, &mut cursor) {
-                            Some(node) => node.merge(&member.node, depth + 1, update),
-                            None => {
-                                record.insert(Arc::clone(&member.name), member.node.clone());
-                                cursor = record.len();
-                                self.collapse_if_wide(depth, update);
-                            }
-                        },
-                    }
-                }
-            }
+        let mut cursor = 0;
+        for member in other.record.iter() {
+            self.member(&member.name, &mut cursor, depth, room).merge(
+                &member.node,
+                depth + 1,
+                room,
+            );
+        }
+        if let Some(others) = &other.overflow {
+            self.overflow
+                .get_or_insert_default()
+                .merge(others, depth + 1, room);
         }
     }
 
-    /// Collapses what has more members than may be kept apart, here and below.
-    pub(super) fn enforce_limits(&mut self, depth: usize, update: &mut Update<'_>) {
-        self.collapse_if_wide(depth, update);
-        match &mut self.members {
-            Members::Collapsed(node) => node.enforce_limits(depth + 1, update),
-            Members::Record(record) => {
-                for member in record.iter_mut() {
-                    member.node.enforce_limits(depth + 1, update);
-                }
-            }
+    /// Where the values under a name are counted: by themselves, or in the overflow.
+    fn member(
+        &mut self,
+        name: &str,
+        cursor: &mut usize,
+        depth: usize,
+        room: &mut Room<'_>,
+    ) -> &mut Node {
+        if let Some(position) = self.record.position(name, cursor) {
+            return self.record.node_mut(position);
         }
-    }
-
-    fn collapse_if_wide(&mut self, depth: usize, update: &mut Update<'_>) {
-        if let Members::Record(record) = &self.members
-            && record.len() > update.members_max(depth)
-        {
-            self.collapse(depth, update);
+        let tracked = self.record.len();
+        if self.overflow.is_some() || !room.for_name(depth, tracked) {
+            return self.overflow.get_or_insert_default();
         }
-    }
-
-    /// Puts the values of all members together. Exact in counts, and not to be undone.
-    fn collapse(&mut self, depth: usize, update: &mut Update<'_>) -> &mut Node {
-        update.recount = true;
-        if let Members::Record(record) = &mut self.members {
-            let record: Record = std::mem::take(record);
-            let mut merged = Box::<Node>::default();
-            for node in record.into_nodes() {
-                merged.merge(&node, depth + 1, update);
-            }
-            self.members = Members::Collapsed(merged);
-        }
-        match &mut self.members {
-            Members::Collapsed(node) => node,
-            Members::Record(_) => unreachable!("replaced just above"),
-        }
+        room.take(1);
+        self.record.insert(Arc::from(name), Node::default());
+        *cursor = tracked + 1;
+        self.record.node_mut(tracked)
     }
 }
 

@@ -7,9 +7,10 @@ use bytes::Bytes;
 use futures_util::{Stream, stream};
 use thalweg_engine::{Engine, EngineError, HistoricalPage, Record};
 use thalweg_gateway::ApiError;
-use thalweg_model::{CollectionId, CommitTs, ErrorCode, write_json_string, write_rfc3339};
+use thalweg_model::{CollectionId, CommitTs, ErrorCode, write_rfc3339};
+use thalweg_resolvers::write_members_with_id;
 
-/// Documents that are read at a time.
+/// Documents that are read at a time; of large ones the engine gives fewer.
 const PAGE_DOCUMENTS: usize = 500;
 
 struct Reading {
@@ -78,47 +79,47 @@ fn failed(error: &EngineError) -> ApiError {
     ApiError::new(error.code(), error.to_string())
 }
 
-/// The document as stored, with its id in front where it has no member `id` of its own.
+/// The document as stored, with its real id; the fields that `meta` adds give way to members of the same names.
 fn write_line(record: &Record<'_>, meta: bool, out: &mut Vec<u8>) {
-    let document = record.document();
-    let json = document.json();
-    let members = json.get(1..json.len() - 1).unwrap_or_default();
     out.push(b'{');
-    let mut first = true;
-    let mut separate = |out: &mut Vec<u8>| {
-        if !std::mem::take(&mut first) {
-            out.push(b',');
-        }
-    };
-    if document.get("id").is_none() {
-        separate(out);
-        out.extend_from_slice(b"\"id\":");
-        write_json_string(record.id(), out);
-    }
-    if !members.is_empty() {
-        separate(out);
-        out.extend_from_slice(members);
-    }
+    write_members_with_id(record, out);
     if meta {
-        separate(out);
         write_meta(record, out);
     }
     out.extend_from_slice(b"}\n");
 }
 
 fn write_meta(record: &Record<'_>, out: &mut Vec<u8>) {
-    let text = format!(
-        "\"_version\":{},\"_commitTs\":\"{}\",\"_createdAt\":\"",
-        record.version(),
-        record.commit_ts()
-    );
-    out.extend_from_slice(text.as_bytes());
-    write_rfc3339(micros(record.created_at()), out);
-    out.extend_from_slice(b"\",\"_updatedAt\":\"");
-    write_rfc3339(micros(record.updated_at()), out);
-    out.push(b'"');
+    let stored = record.document();
+    let mut member = |name: &str, write: &dyn Fn(&mut Vec<u8>)| {
+        if stored.get(name).is_none() {
+            // The id, which always stands before, has no comma of its own.
+            out.extend_from_slice(b",\"");
+            out.extend_from_slice(name.as_bytes());
+            out.extend_from_slice(b"\":");
+            write(out);
+        }
+    };
+    let instant = |at: u64| {
+        move |out: &mut Vec<u8>| {
+            out.push(b'"');
+            write_rfc3339(micros(at), out);
+            out.push(b'"');
+        }
+    };
+    member("_version", &|out| {
+        out.extend_from_slice(record.version().to_string().as_bytes());
+    });
+    member("_commitTs", &|out| {
+        out.extend_from_slice(format!("\"{}\"", record.commit_ts()).as_bytes());
+    });
+    member("_createdAt", &instant(record.created_at()));
+    member("_updatedAt", &instant(record.updated_at()));
 }
 
 fn micros(unsigned: u64) -> i64 {
     i64::try_from(unsigned).unwrap_or(i64::MAX)
 }
+
+#[cfg(test)]
+mod tests;

@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use thalweg_engine::{CollectionRef, Engine, Intent, IntentError, Step, TransactionError};
+use thalweg_engine::{
+    CollectionRef, Engine, EngineOptions, Intent, IntentError, Step, TransactionError,
+};
 use thalweg_gateway::{
     ApiError, ImportFailure, ImportOptions, ImportOutcome, ImportRecord, ImportSink,
 };
@@ -17,6 +19,8 @@ pub(crate) struct Import {
     engine: Engine,
     collection: CollectionRef,
     id_field: Option<FieldPath>,
+    /// Longest document, in bytes of JSON.
+    document_bytes_max: usize,
     /// For an atomic import, what has been read so far.
     atomic: Option<Collected>,
 }
@@ -54,10 +58,13 @@ impl Import {
                 create: auto_create,
             },
             id_field: options.id_field,
+            // The server opens its engine with these options.
+            document_bytes_max: EngineOptions::default().document_bytes_max,
             atomic: options.atomic.then(Collected::default),
         })
     }
 
+    /// Refuses here what the engine would refuse, so that a batch with many such documents is not tried once for each.
     fn write(&self, record: ImportRecord) -> Result<Write, ImportFailure> {
         let ImportRecord { line, document } = record;
         let refuse = |message: String| ImportFailure {
@@ -65,6 +72,11 @@ impl Import {
             code: ErrorCode::BadRequest,
             message,
         };
+        let (bytes, bytes_max) = (document.json().len(), self.document_bytes_max);
+        if bytes > bytes_max {
+            let error = IntentError::DocumentTooLarge { bytes, bytes_max };
+            return Err(failure(line, &error));
+        }
         let root = document.root();
         let id = match &self.id_field {
             None => root.get("id").and_then(DocumentId::from_value),
@@ -82,7 +94,8 @@ impl Import {
         Ok(Write { line, intent })
     }
 
-    /// Commits a batch; a document that cannot be stored is left out and reported, and the others are committed.
+    /// Commits a batch. Should the engine still refuse a document, it is left out and reported, and the others are
+    /// committed.
     async fn commit(&self, mut writes: Vec<Write>) -> Result<ImportOutcome, ApiError> {
         let mut outcome = ImportOutcome::default();
         while !writes.is_empty() {
@@ -199,3 +212,6 @@ fn is_about_document(error: &IntentError) -> bool {
         IntentError::Id { .. } | IntentError::DocumentTooLarge { .. }
     )
 }
+
+#[cfg(test)]
+mod tests;

@@ -148,12 +148,33 @@ proptest! {
             .into_iter()
             .map(|(_, record)| {
                 let record = record.expect("well-formed");
-                let cells = cells(record.as_bytes()).expect("well-formed");
-                cells.into_iter().map(|cell| cell.text.into_owned()).collect()
+                let cells = Cells::of(record.as_bytes()).expect("well-formed");
+                cells.map(|cell| cell.expect("well-formed").text.into_owned()).collect()
             })
             .collect();
         let expected: Vec<Vec<String>> =
             rows.into_iter().collect();
         prop_assert_eq!(found, expected);
     }
+}
+
+#[test]
+fn a_header_has_so_many_columns_at_most() {
+    let header = |columns: usize| {
+        let names: Vec<String> = (0..columns).map(|column| format!("c{column}")).collect();
+        names.join(",")
+    };
+    assert!(Header::read(header(COLUMNS_MAX).as_bytes()).is_ok());
+    // Comparing every name with every other would take longer than anybody waits for this test.
+    let error = Header::read(header(1_000_000).as_bytes()).expect_err("too many");
+    assert!(error.contains("more than 10000 columns"), "{error}");
+    let twice = format!("{},c7", header(9_000));
+    let error = Header::read(twice.as_bytes()).expect_err("named twice");
+    assert_eq!(error, "two columns are named `c7`");
+}
+
+#[test]
+fn cells_that_no_column_takes_are_counted() {
+    let error = json("a", &",".repeat(1 << 20)).expect_err("must be refused");
+    assert_eq!(error, "the row has 1048577 cells, the header 1");
 }
