@@ -80,6 +80,10 @@ impl Csv {
                 &format!("the quote opened on line {line} is probably not closed"),
                 batch,
             );
+        } else if self.header.is_none() {
+            // Going on would take the first row for the header.
+            batch.fail_too_large(self.record_line);
+            self.stop(self.record_line, "the header cannot be used", batch);
         } else {
             self.skipping = true;
             batch.fail_too_large(self.record_line);

@@ -180,6 +180,29 @@ async fn limits_are_named() {
     assert_eq!(response.json()["errors"].as_array().map(Vec::len), Some(3));
 }
 
+/// Else the first row would be taken for the header, and wrong documents would go in.
+#[tokio::test]
+async fn a_header_that_is_too_large_ends_the_import() {
+    let options = GatewayOptions {
+        import_record_bytes_max: 100,
+        ..GatewayOptions::default()
+    };
+    let served = Served::start_with(options).await;
+    let body = format!("id,{}\n1,alpha\n2,x\n3,z\n", "h".repeat(200));
+    let response = import(&served, "", "content-type: text/csv", &body).await;
+    let json = response.json();
+    assert_eq!(
+        (json["inserted"].as_u64(), documents(&served)),
+        (Some(0), 0)
+    );
+    assert_eq!(response.status, 400);
+    let messages = json["errors"].to_string();
+    assert!(
+        messages.contains("header") && messages.contains("100 bytes"),
+        "{messages}"
+    );
+}
+
 #[tokio::test]
 async fn wrong_requests_are_refused() {
     let served = Served::start().await;
