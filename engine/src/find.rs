@@ -132,7 +132,8 @@ pub(crate) fn find<'s>(snapshot: &'s Snapshot, find: &Find) -> Result<Found<'s>,
     })
 }
 
-/// The rows of a page and one more, in the direction that they were taken, and how many documents satisfy the filter, if all were looked at.
+/// The rows of a page and one more, in the direction that they were taken, and how many documents satisfy the filter,
+/// if all were looked at.
 struct Page<'s> {
     rows: Vec<Record<'s>>,
     matching: u64,

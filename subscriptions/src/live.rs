@@ -235,12 +235,6 @@ impl<R: Runner> Shared<R> {
             let ts = snapshot.ts();
             drop(snapshot);
             let mut registry = self.registry.lock();
-            if registry.len() >= queries_max {
-                return Err(SubscribeError::TooMany { queries_max });
-            }
-            if registry.body_bytes + evaluation.body.len() > results_bytes_max {
-                return Err(SubscribeError::TooLarge { results_bytes_max });
-            }
             // What has been matched already will not be matched again for this query.
             let overtaken =
                 registry.matched_ts > ts && self.touched_since(ts, &evaluation.dependencies);
@@ -251,6 +245,12 @@ impl<R: Runner> Shared<R> {
                 // This evaluation is at least as new as this call; the one that is there may not be.
                 registry.update(id, ts, evaluation);
                 return Ok((id, newest));
+            }
+            if registry.len() >= queries_max {
+                return Err(SubscribeError::TooMany { queries_max });
+            }
+            if registry.body_bytes + evaluation.body.len() > results_bytes_max {
+                return Err(SubscribeError::TooLarge { results_bytes_max });
             }
             let (id, newest) = registry.insert(key, Arc::new(query), ts, evaluation);
             if overtaken {
