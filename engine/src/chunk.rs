@@ -83,6 +83,11 @@ pub(crate) fn length(stored: &[u8]) -> (usize, bool) {
     }
 }
 
+/// The version of a long value that a stored one refers to; `None` of a whole value.
+pub(crate) fn version(stored: &[u8]) -> Option<u64> {
+    reference(stored).map(|(_, version)| version)
+}
+
 /// The whole value behind a stored one. `owner` is asked for only where the value is long.
 pub(crate) fn resolve<'s>(
     reader: &'s dyn Reader,

@@ -4,7 +4,7 @@
 //! the clock and its predecessor's successor, so a machine whose clock went backwards between two runs never issues a
 //! timestamp twice.
 
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use thalweg_model::CommitTs;
 
@@ -52,4 +52,10 @@ impl Clock for SystemClock {
 /// The next commit timestamp after `head`: `max(clock, head + 1)`.
 pub(crate) fn next_commit_ts(clock: &dyn Clock, head: CommitTs) -> CommitTs {
     CommitTs::from_micros(clock.now_micros()).max(head.next())
+}
+
+/// The time of `duration` ago.
+pub(crate) fn ago(clock: &dyn Clock, duration: Duration) -> CommitTs {
+    let micros = u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
+    CommitTs::from_micros(clock.now_micros().saturating_sub(micros))
 }

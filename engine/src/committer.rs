@@ -1,54 +1,74 @@
 //! The committer: the one place where order is made.
 //!
-//! It is a thread that takes executions (what a transaction read at which timestamp, and its intents), validates each
-//! against the commits since, applies the intents of those that pass, and commits them as a group: one backend batch,
-//! one sync. Everything that waited is answered after the sync. While one group syncs, the next one gathers.
+//! It takes executions (what a transaction read at which timestamp, and its intents), validates each against the commits
+//! since, applies the intents of those that pass, and gathers them in a group: one backend batch, one sync. The batch is
+//! written by the [`Writer`]; meanwhile the next group is validated and may read what the one on its way has written.
 //!
-//! An execution that fails validation is given back to be run again; one that has lost too often comes back as code,
-//! and is run here, at the head of the line, where nothing can come before it (the *contention lane*).
+//! An execution that fails validation is run again at once, on the state that the group has come to, where nothing can
+//! come before it (the *contention lane*). One that reads much would hold up all others there, so it is given back to be
+//! run again outside, and comes to the lane only when it has lost too often.
+//!
+//! No answer leaves before all that it read is durable: errors and results of transactions that wrote nothing go with
+//! the group too. If a batch fails, what was built on it is discarded and run again.
+//!
+//! ```text
+//! request ──► open group ──hand over──► flight ──written──► published, answered
+//!    ▲            │                       │ failed: the state is loaded anew,
+//!    └────────────┴───────────────────────┘ the open group is run again
+//! ```
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use thalweg_model::{CommitTs, ErrorCode};
-use thalweg_storage::{Backend, Batch, CommitError, Head, Write};
-use tokio::sync::{mpsc, oneshot};
+use thalweg_storage::{Backend, Batch, Head, Write};
+use tokio::sync::oneshot;
 
 use crate::catalog::Catalog;
 use crate::chunk;
 use crate::clock::{self, Clock};
+use crate::commit::Commit;
 use crate::dependency::DependencySet;
 use crate::draft::Rules;
 use crate::engine::{EngineOptions, load};
 use crate::error::{EngineError, TransactionError};
-use crate::group::{Group, Outcome, State};
+use crate::group::{Applicant, Group, State};
+use crate::idempotency::{self, FirstAnswer};
 use crate::intent::{Intent, Step};
 use crate::keyspace;
 use crate::log::{self, Trimmed};
+use crate::overlay::{Delta, Overlay};
 use crate::published::Published;
 use crate::snapshot::Snapshot;
-use crate::transaction::{Code, Erased, Transaction};
+use crate::transaction::{Erased, Once, Run, TransactionCode};
+use crate::writer::{Answer, Waiting, Work, Written};
 
-/// What is asked of the committer.
-pub(crate) enum Request {
-    /// Validate and commit what was executed on a snapshot.
-    Execution {
-        read_ts: CommitTs,
-        dependencies: DependencySet,
-        intents: Vec<Intent>,
-        reply: oneshot::Sender<Result<Verdict, TransactionError>>,
-    },
-    /// Execute at the head of the line and commit.
-    Lane {
-        code: Arc<Code>,
-        reply: oneshot::Sender<Result<(Erased, Ordered), TransactionError>>,
-    },
+/// A transaction that wants to be committed.
+pub(crate) struct Request {
+    pub(crate) code: Arc<TransactionCode>,
+    /// What it did on a snapshot; `None` to have it run here.
+    pub(crate) execution: Option<Execution>,
+    pub(crate) reply: Reply,
 }
 
-/// What became of an execution.
+pub(crate) type Reply = oneshot::Sender<Result<Verdict, TransactionError>>;
+
+/// A transaction that has run.
+pub(crate) struct Execution {
+    pub(crate) value: Erased,
+    pub(crate) read_ts: CommitTs,
+    pub(crate) dependencies: DependencySet,
+    pub(crate) intents: Vec<Intent>,
+    /// How many documents it looked at, which tells what running it again costs.
+    pub(crate) documents_read: u64,
+}
+
+/// What became of a transaction.
 pub(crate) enum Verdict {
-    Committed(Ordered),
-    /// Something that it depended on has changed.
+    Committed(Erased, Ordered),
+    /// It is a repetition, and this was answered the first time.
+    Answered(Arc<FirstAnswer>),
+    /// Something that it depended on has changed, and it reads too much to be run again in the line.
     Conflict,
 }
 
@@ -62,89 +82,118 @@ pub(crate) struct Ordered {
 /// How many documents' old images are erased with each group, at least.
 const TRIM_PER_GROUP_MIN: usize = 256;
 
+/// An execution that looked at more documents than this is not run again in the line the first times that it loses.
+const LINE_DOCUMENTS_MAX: u64 = 1000;
+
 pub(crate) struct Committer {
     pub(crate) backend: Arc<dyn Backend>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) options: EngineOptions,
     pub(crate) rules: Rules,
+    /// The state after the group that was closed last, durable or not.
     pub(crate) state: State,
+    /// The head after that group.
     pub(crate) head: Head,
     /// The revision of the names that are stored.
     pub(crate) stored_names_revision: u64,
     /// No log entry is older, as far as known; `None` for an empty log.
     pub(crate) log_from: Option<CommitTs>,
     pub(crate) published: Arc<Published>,
+    open: Option<Open>,
+    flight: Option<Flight>,
 }
 
-type ExecutionReply = oneshot::Sender<Result<Verdict, TransactionError>>;
-
-/// Somebody who waits for the group to be durable.
-struct Waiting {
-    reply: ExecutionReply,
-    answer: Answer,
-}
-
-enum Answer {
-    Committed(CommitTs, Vec<Step>),
-    /// What it conflicts with may be in the group, so running it again before that is durable would only conflict
-    /// again.
-    Conflict,
-    Refused(TransactionError),
-}
-
-/// A group with those who wait for it.
+/// The group that is being filled, with those who wait for it.
 struct Open {
     group: Group,
-    head_ts: CommitTs,
-    waiting: Vec<Waiting>,
+    waiting: Vec<(Arc<TransactionCode>, Waiting)>,
 }
 
-/// Tells everybody that nothing is committed any more if the committer's thread panics.
-struct FailOnPanic(Arc<Published>);
+/// A group that is being written.
+struct Flight {
+    /// The head that the store has without it.
+    before: Head,
+    commits: Vec<Arc<Commit>>,
+    delta: Arc<Delta>,
+}
 
-impl Drop for FailOnPanic {
-    fn drop(&mut self) {
-        if std::thread::panicking() {
-            self.0.fail(&EngineError::Thread {
-                reason: "it panicked".to_owned(),
-            });
-        }
-    }
+/// A group that takes no more.
+#[derive(Default)]
+struct Closed {
+    /// `None` where nothing of it has to be written.
+    batch: Option<Batch>,
+    commits: Vec<Arc<Commit>>,
+    delta: Delta,
+    /// The catalog, if the group changes it.
+    announced: Option<Arc<Catalog>>,
+}
+
+/// What a committer starts from.
+pub(crate) struct Start {
+    pub(crate) state: State,
+    pub(crate) head: Head,
+    pub(crate) log_from: Option<CommitTs>,
 }
 
 impl Committer {
-    /// Serves until every sender is gone.
-    pub(crate) fn run(mut self, mut requests: mpsc::Receiver<Request>) {
-        let _guard = FailOnPanic(Arc::clone(&self.published));
-        while let Some(first) = requests.blocking_recv() {
-            let mut next = Some(first);
-            let mut open: Option<Open> = None;
-            let mut taken = 0;
-            while let Some(request) = next {
-                match request {
-                    Request::Execution {
-                        read_ts,
-                        dependencies,
-                        intents,
-                        reply,
-                    } => {
-                        self.take(&mut open, read_ts, &dependencies, intents, reply);
-                    }
-                    Request::Lane { code, reply } => {
-                        self.flush(open.take());
-                        let result = self.run_lane(&code);
-                        // A requester that has gone away no longer needs its answer.
-                        let _ = reply.send(result);
-                    }
-                }
-                taken += 1;
-                let bytes = open.as_ref().map_or(0, |open| open.group.bytes);
-                let full = taken >= self.options.group_transactions_max
-                    || bytes >= self.options.group_bytes_max;
-                next = if full { None } else { requests.try_recv().ok() };
-            }
-            self.flush(open);
+    pub(crate) fn new(
+        backend: Arc<dyn Backend>,
+        clock: Arc<dyn Clock>,
+        options: EngineOptions,
+        published: Arc<Published>,
+        start: Start,
+    ) -> Self {
+        Committer {
+            backend,
+            clock,
+            rules: Rules {
+                document_bytes_max: options.document_bytes_max,
+            },
+            options,
+            state: start.state,
+            head: start.head,
+            stored_names_revision: 0,
+            log_from: start.log_from,
+            published,
+            open: None,
+            flight: None,
         }
+    }
+
+    /// Whether the open group takes more.
+    pub(crate) fn has_room(&self) -> bool {
+        self.open.as_ref().is_none_or(|open| {
+            open.waiting.len() < self.options.group_transactions_max
+                && open.group.bytes < self.options.group_bytes_max
+        })
+    }
+
+    /// Whether anything that it was given is not written yet.
+    pub(crate) fn is_busy(&self) -> bool {
+        self.open.is_some() || self.flight.is_some()
+    }
+
+    /// Whether a group could be handed over.
+    pub(crate) fn can_hand_over(&self) -> bool {
+        self.open.is_some() && self.flight.is_none()
+    }
+
+    /// Validates a transaction, or runs it, and adds it to the open group.
+    pub(crate) fn take(&mut self, request: Request) {
+        let Request {
+            code,
+            execution,
+            reply,
+        } = request;
+        let mut open = match self.open.take().map_or_else(|| self.open(), Ok) {
+            Ok(open) => open,
+            Err(error) => return answer(reply, Err(error.into())),
+        };
+        let answer = self
+            .order(&mut open.group, &code, execution)
+            .unwrap_or_else(Answer::Refused);
+        open.waiting.push((code, Waiting { reply, answer }));
+        self.open = Some(open);
     }
 
     fn open(&self) -> Result<Open, EngineError> {
@@ -152,148 +201,175 @@ impl Committer {
             return Err(error);
         }
         let reader = self.backend.snapshot()?;
-        // Only the leader writes, so another head than its own last one is somebody else's.
-        if reader.head() != Some(self.head) {
+        let flight = self.flight.as_ref();
+        // Only the leader writes, so another head than its own last ones is somebody else's.
+        let head = reader.head();
+        if head != Some(self.head) && head != flight.map(|flight| flight.before) {
             self.published.fail(&EngineError::Deposed);
             return Err(EngineError::Deposed);
         }
+        let catalog = Arc::clone(&self.state.catalog);
+        let mut base = Snapshot::new(reader, self.head.commit_ts, catalog);
+        base.overlay = Overlay::over(
+            flight
+                .map(|flight| Arc::clone(&flight.delta))
+                .into_iter()
+                .collect(),
+        );
         Ok(Open {
-            group: Group::new(reader, &self.state),
-            head_ts: self.head.commit_ts,
+            group: Group::new(base, &self.state),
             waiting: Vec::new(),
         })
     }
 
-    /// Validates one execution and applies it to the open group.
-    fn take(
-        &mut self,
-        open: &mut Option<Open>,
-        read_ts: CommitTs,
-        dependencies: &DependencySet,
-        intents: Vec<Intent>,
-        reply: ExecutionReply,
-    ) {
-        let mut group = match open.take().map_or_else(|| self.open(), Ok) {
-            Ok(group) => group,
-            Err(error) => return send(reply, Err(error.into())),
+    /// Finds the place of one transaction in the open group.
+    fn order(
+        &self,
+        group: &mut Group,
+        code: &TransactionCode,
+        execution: Option<Execution>,
+    ) -> Result<Answer, TransactionError> {
+        if let Some(once) = &code.once
+            && let Some(first) = self.first_answer(group, once)?
+        {
+            first.check(&once.key)?;
+            return Ok(Answer::Repeated(first));
+        }
+        let execution = match execution {
+            Some(done) if self.holds(group, &done) => done,
+            Some(done) if done.documents_read > LINE_DOCUMENTS_MAX => return Ok(Answer::Conflict),
+            _ => run(&group.base, code, &self.options, &*self.clock)?,
         };
-        let answer = if self.holds(&group, read_ts, dependencies) {
-            let ts = clock::next_commit_ts(&*self.clock, group.head_ts);
-            match group.group.apply(intents, ts, &self.rules) {
-                Ok(steps) => {
-                    if group.group.commits.last().is_some_and(|last| last.ts == ts) {
-                        group.head_ts = ts;
-                    }
-                    Answer::Committed(group.head_ts, steps)
-                }
-                Err(error) => Answer::Refused(error),
-            }
-        } else {
-            Answer::Conflict
+        let Execution { value, intents, .. } = execution;
+        if intents.is_empty() && code.once.is_none() {
+            return Ok(Answer::Committed(value, group.base.ts(), Vec::new()));
+        }
+        let ts = clock::next_commit_ts(&*self.clock, group.base.ts());
+        let applicant = Applicant {
+            ts,
+            intents,
+            seed: code.seed,
+            is_kept: code.once.is_some(),
         };
-        group.waiting.push(Waiting { reply, answer });
-        *open = Some(group);
+        let steps = group.apply(applicant, &self.rules)?;
+        let commit_ts = group.base.ts();
+        let Some(once) = &code.once else {
+            return Ok(Answer::Committed(value, commit_ts, steps));
+        };
+        let ordered = Ordered {
+            commit_ts,
+            catalog: Arc::clone(group.catalog()),
+            steps,
+        };
+        // The transaction is already in the group, so an answer that cannot be made is still one.
+        let answer = catch_unwind(AssertUnwindSafe(|| (once.answer)(value, ordered)));
+        let first = FirstAnswer::new(&once.key, commit_ts, answer.unwrap_or_default());
+        let first = Arc::new(first);
+        group.keep_answer(Arc::clone(once.key.text()), Arc::clone(&first));
+        Ok(Answer::First(first))
+    }
+
+    fn first_answer(
+        &self,
+        group: &Group,
+        once: &Once,
+    ) -> Result<Option<Arc<FirstAnswer>>, EngineError> {
+        let key = once.key.text();
+        if let Some(first) = group.base.overlay.answer(key) {
+            return Ok(Some(Arc::clone(first)));
+        }
+        let first = idempotency::read(group.base.reader(), key, self.answers_horizon())?;
+        Ok(first.map(Arc::new))
+    }
+
+    fn answers_horizon(&self) -> CommitTs {
+        clock::ago(&*self.clock, self.options.answers_kept)
     }
 
     /// Whether nothing that an execution depended on has changed since its snapshot.
-    fn holds(&self, open: &Open, read_ts: CommitTs, dependencies: &DependencySet) -> bool {
+    fn holds(&self, group: &Group, execution: &Execution) -> bool {
+        let Execution {
+            read_ts,
+            dependencies,
+            ..
+        } = execution;
         if dependencies.is_empty() {
             return true;
         }
         // Which types a group's documents lead to is known when it ends, so within a group a dependency on the catalog
         // means which collections there are.
-        let catalog = dependencies.depends_on_catalog() && open.group.changes_catalog(&self.state);
-        if catalog
-            || open
-                .group
-                .commits
-                .iter()
-                .any(|commit| dependencies.touched_by(commit))
+        if dependencies.depends_on_catalog() && group.changes_catalog(&self.state) {
+            return false;
+        }
+        let flight = self.flight.iter().flat_map(|flight| &flight.commits);
+        let flight = flight
+            .filter(|commit| commit.ts > *read_ts)
+            .map(|commit| &**commit);
+        if flight
+            .chain(&group.commits)
+            .any(|commit| dependencies.touched_by(commit))
         {
             return false;
         }
-        match self.published.recent.read().after(read_ts) {
+        match self.published.recent.read().after(*read_ts) {
             Some(mut since) => !since.any(|commit| dependencies.touched_by(commit)),
             None => false,
         }
     }
 
-    /// Runs code on the newest state, which cannot change meanwhile, and commits what it wants to write.
-    fn run_lane(&mut self, code: &Arc<Code>) -> Result<(Erased, Ordered), TransactionError> {
-        let mut open = Some(self.open()?);
-        let reader = self.backend.snapshot().map_err(EngineError::from)?;
-        let catalog = Arc::clone(&self.state.catalog);
-        let snapshot = Snapshot::new(reader, self.head.commit_ts, catalog);
-        let mut transaction = Transaction::new(&snapshot, self.options.transaction_writes_max);
-        // The code is the caller's; that it panics must not end everybody's transactions.
-        let value = catch_unwind(AssertUnwindSafe(|| code(&mut transaction))).map_err(|_| {
-            TransactionError::Refused {
-                code: ErrorCode::Internal,
-                message: "the transaction's code failed; nothing was written".to_owned(),
-                part: 0,
+    /// Closes the open group, if the writer is free to take it.
+    pub(crate) fn hand_over(&mut self) -> Option<Work> {
+        if !self.can_hand_over() {
+            return None;
+        }
+        let Open { group, waiting } = self.open.take()?;
+        let before = self.head;
+        match self.close(group) {
+            Ok(closed) => {
+                self.flight = Some(Flight {
+                    before,
+                    commits: closed.commits.clone(),
+                    delta: Arc::new(closed.delta),
+                });
+                Some(Work {
+                    batch: closed.batch,
+                    commits: closed.commits,
+                    announced: closed.announced,
+                    catalog: Arc::clone(&self.state.catalog),
+                    waiting: waiting.into_iter().map(|(_, waiting)| waiting).collect(),
+                })
             }
-        })??;
-        let (_, intents) = transaction.into_parts();
-        drop(snapshot);
-        let (reply, outcome) = oneshot::channel();
-        self.take(
-            &mut open,
-            self.head.commit_ts,
-            &DependencySet::none(),
-            intents,
-            reply,
-        );
-        self.flush(open);
-        match outcome.blocking_recv() {
-            Ok(Ok(Verdict::Committed(ordered))) => Ok((value, ordered)),
-            Ok(Ok(Verdict::Conflict)) => unreachable!("without dependencies there is no conflict"),
-            Ok(Err(error)) => Err(error),
-            Err(_) => Err(EngineError::Closed.into()),
-        }
-    }
-
-    /// Commits a group, publishes it, and answers everybody who waits for it.
-    fn flush(&mut self, open: Option<Open>) {
-        let Some(Open { group, waiting, .. }) = open else {
-            return;
-        };
-        let result = if group.commits.is_empty() {
-            Ok(())
-        } else {
-            self.commit(group)
-        };
-        for Waiting { reply, answer } in waiting {
-            let told = match (&result, answer) {
-                (_, Answer::Conflict) => Ok(Verdict::Conflict),
-                (Ok(()), Answer::Committed(commit_ts, steps)) => {
-                    let catalog = Arc::clone(&self.state.catalog);
-                    Ok(Verdict::Committed(Ordered {
-                        commit_ts,
-                        catalog,
-                        steps,
-                    }))
+            Err(error) => {
+                for (_, Waiting { reply, .. }) in waiting {
+                    answer(reply, Err(error.clone().into()));
                 }
-                (Ok(()), Answer::Refused(error)) => Err(error),
-                // What it was refused for may be something that did not come to be.
-                (Err(error), _) => Err(error.clone().into()),
-            };
-            send(reply, told);
+                None
+            }
         }
     }
 
-    fn commit(&mut self, group: Group) -> Result<(), EngineError> {
+    /// Makes the batch of a group, and the state that it leads to.
+    fn close(&mut self, group: Group) -> Result<Closed, EngineError> {
+        if group.commits.is_empty() {
+            return Ok(Closed::default());
+        }
         let mut writes = Vec::new();
         let trimmed = self.trim(&group, &mut writes)?;
+        idempotency::trim(group.base.reader(), self.answers_horizon(), &mut writes)?;
+        for (key, first) in &group.answers {
+            first.put(key, &mut writes);
+        }
         let mut outcome = group.finish(&mut self.state);
         let last = outcome
             .commits
             .last()
             .expect("an empty group is not committed");
         let first_ts = outcome.commits.first().map(|commit| commit.ts);
-        let head = Head {
+        let expected = self.head;
+        self.head = Head {
             commit_ts: last.ts,
-            batch: self.head.batch + 1,
-            ..self.head
+            batch: expected.batch + 1,
+            ..expected
         };
         for commit in &outcome.commits {
             log::write_commit(commit, &mut writes);
@@ -305,21 +381,8 @@ impl Committer {
             value.extend_from_slice(&self.state.names.encode());
             chunk::erase(&keyspace::names(), 0, &mut writes);
             chunk::put(keyspace::names(), 0, &value, &mut writes);
+            self.stored_names_revision = names_revision;
         }
-        if outcome.catalog_changed {
-            self.published.announce(&outcome.catalog);
-        }
-        let batch = Batch {
-            expected: Some(self.head),
-            head,
-            writes,
-        };
-        if let Err(error) = self.backend.commit(&batch) {
-            let announced = outcome.catalog_changed.then_some(&outcome.catalog);
-            return Err(self.failed(error, announced));
-        }
-        self.head = head;
-        self.stored_names_revision = names_revision;
         // A log that cannot be trimmed past some entry is left as it is.
         self.log_from = match trimmed {
             Trimmed { is_stuck: true, .. } => Some(CommitTs::MAX),
@@ -328,14 +391,25 @@ impl Committer {
             } => Some(ts.next()),
             Trimmed { .. } => self.log_from.or(first_ts),
         };
-        self.publish(outcome);
-        Ok(())
+        self.state.catalog = Arc::clone(&outcome.catalog);
+        self.state.next_collection = outcome.next_collection;
+        self.state.statistics.extend(outcome.statistics);
+        let batch = Batch {
+            expected: Some(expected),
+            head: self.head,
+            writes,
+        };
+        Ok(Closed {
+            batch: Some(batch),
+            commits: outcome.commits,
+            delta: outcome.delta,
+            announced: outcome.catalog_changed.then_some(outcome.catalog),
+        })
     }
 
     /// Erases what has fallen out of the recovery window, a little with each group.
     fn trim(&self, group: &Group, writes: &mut Vec<Write>) -> Result<Trimmed, EngineError> {
-        let window = u64::try_from(self.options.recovery_window.as_micros()).unwrap_or(u64::MAX);
-        let horizon = CommitTs::from_micros(self.clock.now_micros().saturating_sub(window));
+        let horizon = clock::ago(&*self.clock, self.options.recovery_window);
         if self.log_from.is_none_or(|from| from >= horizon) {
             return Ok(Trimmed::default());
         }
@@ -345,7 +419,7 @@ impl Committer {
             .map(|commit| commit.changes.len())
             .sum();
         let changes_max = TRIM_PER_GROUP_MIN.max(written * 2);
-        let trimmed = log::trim(&*group.reader, horizon, changes_max, writes)?;
+        let trimmed = log::trim(group.base.reader(), horizon, changes_max, writes)?;
         if let Some(ts) = trimmed.up_to {
             let value = ts.as_micros().to_be_bytes().to_vec();
             writes.push(Write::Put {
@@ -356,52 +430,73 @@ impl Committer {
         Ok(trimmed)
     }
 
-    fn publish(&mut self, outcome: Outcome) {
-        self.state.catalog = outcome.catalog;
-        self.state.next_collection = outcome.next_collection;
-        self.state.statistics.extend(outcome.statistics);
-        self.published.publish(outcome.commits);
+    /// Learns what became of the group that was handed over.
+    pub(crate) fn written(&mut self, written: Written) {
+        let flight = self.flight.take();
+        if written == Written::Durable {
+            return;
+        }
+        let open = self.open.take();
+        if let (Written::NotCommitted, Some(flight)) = (written, flight)
+            && let Err(error) = self.reload(flight.before)
+        {
+            self.published.fail(&error);
+        }
+        // What was built on the lost group is built again; where nothing can be written any more, that is said.
+        for (code, Waiting { reply, .. }) in open.into_iter().flat_map(|open| open.waiting) {
+            self.take(Request {
+                code,
+                execution: None,
+                reply,
+            });
+        }
     }
 
-    /// What a failed batch means: that it is not there, that somebody else writes, or that nobody knows.
-    fn failed(&mut self, error: CommitError, announced: Option<&Arc<Catalog>>) -> EngineError {
-        let error = match error {
-            CommitError::NotCommitted(error) => {
-                if let Some(catalog) = announced {
-                    self.published.take_back(catalog);
-                }
-                return match self.reload() {
-                    Ok(()) => error.into(),
-                    Err(error) => {
-                        self.published.fail(&error);
-                        error
-                    }
-                };
-            }
-            CommitError::Fenced { .. } => EngineError::Deposed,
-            CommitError::Indeterminate(error) => EngineError::Indeterminate {
-                reason: error.to_string(),
-            },
-        };
-        self.published.fail(&error);
-        error
-    }
-
-    /// Goes back to what is stored: deriving types may have given names that were not committed.
-    fn reload(&mut self) -> Result<(), EngineError> {
+    /// Goes back to what is stored.
+    fn reload(&mut self, head: Head) -> Result<(), EngineError> {
         let reader = self.backend.snapshot()?;
-        let catalog = Arc::clone(&self.state.catalog);
+        self.head = head;
+        self.log_from = log::oldest(&*reader)?;
         // The catalog stays the published one; the stored state is the one that it was made of.
         self.state = State {
-            catalog,
-            ..load(&*reader, self.head)?
+            catalog: self.published.newest_catalog(),
+            ..load(&*reader, head)?
         };
         self.stored_names_revision = 0;
         Ok(())
     }
 }
 
-fn send(reply: ExecutionReply, result: Result<Verdict, TransactionError>) {
-    // A requester that has gone away no longer needs its answer.
+/// Runs a transaction's code on a state.
+pub(crate) fn run(
+    snapshot: &Snapshot,
+    code: &TransactionCode,
+    options: &EngineOptions,
+    clock: &dyn Clock,
+) -> Result<Execution, TransactionError> {
+    let before = snapshot.documents_read();
+    let run = Run {
+        writes_max: options.transaction_writes_max,
+        now: CommitTs::from_micros(clock.now_micros()).max(snapshot.ts()),
+        seed: code.seed,
+    };
+    // The code is the caller's; that it panics must not end everybody's transactions.
+    let done = catch_unwind(AssertUnwindSafe(|| code.run(snapshot, run)));
+    let (value, dependencies, intents) = done.map_err(|_| TransactionError::Refused {
+        code: ErrorCode::Internal,
+        message: "the transaction's code failed; nothing was written".to_owned(),
+        part: 0,
+    })??;
+    Ok(Execution {
+        value,
+        read_ts: snapshot.ts(),
+        dependencies,
+        intents,
+        documents_read: snapshot.documents_read() - before,
+    })
+}
+
+/// Tells a requester. One that has gone away no longer needs its answer.
+pub(crate) fn answer(reply: Reply, result: Result<Verdict, TransactionError>) {
     let _ = reply.send(result);
 }

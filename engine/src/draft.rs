@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
 use thalweg_model::{CollectionId, CommitTs, Document, DocumentId};
-use uuid::{ContextV7, Timestamp, Uuid};
+use uuid::Builder;
 
 use crate::catalog::{self, COLLECTIONS, Catalog, Collection, StoredCollection};
 use crate::error::{EngineError, IntentError};
@@ -33,8 +33,6 @@ impl From<EngineError> for ApplyError {
 /// What never changes while the engine runs.
 pub(crate) struct Rules {
     pub(crate) document_bytes_max: usize,
-    /// Makes ids of one millisecond ascend.
-    pub(crate) id_context: ContextV7,
 }
 
 /// One transaction while its intents are applied.
@@ -42,6 +40,10 @@ pub(crate) struct Draft<'g> {
     group: &'g Group,
     rules: &'g Rules,
     ts: CommitTs,
+    /// What random choices are made of, so that running the transaction again makes the same ones.
+    seed: u64,
+    /// How many ids were made up.
+    ids_made: u32,
     drafted: Drafted,
 }
 
@@ -56,7 +58,7 @@ pub(crate) struct Drafted {
 }
 
 impl<'g> Draft<'g> {
-    pub(crate) fn new(group: &'g Group, rules: &'g Rules, ts: CommitTs) -> Self {
+    pub(crate) fn new(group: &'g Group, rules: &'g Rules, ts: CommitTs, seed: u64) -> Self {
         let drafted = Drafted {
             images: FxHashMap::default(),
             written: Vec::new(),
@@ -68,6 +70,8 @@ impl<'g> Draft<'g> {
             group,
             rules,
             ts,
+            seed,
+            ids_made: 0,
             drafted,
         }
     }
@@ -204,13 +208,16 @@ impl<'g> Draft<'g> {
     }
 
     fn catalog(&self) -> &Catalog {
-        self.drafted.catalog.as_ref().unwrap_or(&self.group.catalog)
+        self.drafted
+            .catalog
+            .as_ref()
+            .unwrap_or(self.group.catalog())
     }
 
     fn catalog_mut(&mut self) -> &mut Catalog {
         self.drafted
             .catalog
-            .get_or_insert_with(|| (*self.group.catalog).clone())
+            .get_or_insert_with(|| (**self.group.catalog()).clone())
     }
 
     fn named(&self, name: &str) -> Result<Arc<Collection>, IntentError> {
@@ -335,7 +342,7 @@ impl<'g> Draft<'g> {
     }
 
     fn choose_id(
-        &self,
+        &mut self,
         id: Option<DocumentId>,
         document: &Document,
     ) -> Result<DocumentId, IntentError> {
@@ -346,14 +353,24 @@ impl<'g> Draft<'g> {
             Some(own) => own.map_err(|error| IntentError::Id {
                 reason: error.to_string(),
             }),
-            None => {
-                let micros = self.ts.as_micros();
-                let nanos = u32::try_from(micros % 1_000_000 * 1_000).expect("below 10^9");
-                let time = Timestamp::from_unix(&self.rules.id_context, micros / 1_000_000, nanos);
-                let id = Uuid::new_v7(time).to_string();
-                Ok(DocumentId::new(&id).expect("a UUID is an id"))
-            }
+            None => Ok(self.make_id()),
         }
+    }
+
+    /// A UUIDv7 (RFC 9562, section 5.7) of the commit's timestamp. Its 74 free bits are the microseconds within the
+    /// millisecond, the number of the id within the transaction, and the seed; so ids ascend in commit order, and no two
+    /// are the same since no two commits are of one time.
+    fn make_id(&mut self) -> DocumentId {
+        let micros = self.ts.as_micros();
+        let within = u16::try_from(micros % 1000).expect("below 1000");
+        let mut bytes = [0; 10];
+        bytes[..2].copy_from_slice(&within.to_be_bytes());
+        // Version and variant overwrite the first four bits and two bits of the next part.
+        bytes[2..6].copy_from_slice(&self.ids_made.to_be_bytes());
+        bytes[6..].copy_from_slice(&self.seed.to_be_bytes()[4..]);
+        self.ids_made += 1;
+        let id = Builder::from_unix_timestamp_millis(micros / 1000, &bytes).into_uuid();
+        DocumentId::new(&id.to_string()).expect("a UUID is an id")
     }
 
     /// Writes a whole document, live. A write that changes nothing is none.

@@ -3,6 +3,7 @@
 use std::any::Any;
 use std::ops::{Bound, ControlFlow};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -11,25 +12,25 @@ use thalweg_model::{CollectionId, CommitTs, prefix_end};
 use thalweg_schema_infer::{CollectionSchema, NameRegistry};
 use thalweg_storage::{Backend, Batch, CommitError, Direction, Head, Snapshot as Reader, Usage};
 use tokio::sync::{mpsc, oneshot, watch};
-use uuid::ContextV7;
 
 use crate::catalog::{COLLECTIONS, Catalog, Collection, FIRST_USER_COLLECTION, StoredCollection};
 use crate::chunk;
-use crate::clock::{Clock, SystemClock};
+use crate::clock::{self, Clock, SystemClock};
 use crate::commit::{Commit, RecentCommits};
-use crate::committer::{Committer, Ordered, Request, Verdict};
-use crate::draft::Rules;
+use crate::committer::{self, Committer, Ordered, Request, Start, Verdict};
 use crate::error::{EngineError, TransactionError};
 use crate::group::State;
 use crate::history::{self, HistoricalPage};
-use crate::intent::Intent;
+use crate::idempotency::{self, FirstAnswer, IdempotencyKey};
 use crate::keyspace;
 use crate::log;
+use crate::pipeline::{self, EngineStepper};
 use crate::published::Published;
 use crate::record::Record;
 use crate::snapshot::{Snapshot, read_statistics};
 use crate::statistics;
-use crate::transaction::{Code, Committed, Erased, Transaction};
+use crate::transaction::{Code, Committed, Erased, Once, Transaction, TransactionCode};
+use crate::writer::Writer;
 
 /// What can be set of an engine.
 #[derive(Clone, Debug)]
@@ -48,6 +49,8 @@ pub struct EngineOptions {
     pub recent_commits_bytes_max: usize,
     /// How long the log and earlier images are kept.
     pub recovery_window: Duration,
+    /// How long answers are kept under their idempotency keys.
+    pub answers_kept: Duration,
 }
 
 impl Default for EngineOptions {
@@ -60,6 +63,7 @@ impl Default for EngineOptions {
             document_bytes_max: 16 << 20,
             recent_commits_bytes_max: 64 << 20,
             recovery_window: Duration::from_secs(600),
+            answers_kept: Duration::from_secs(24 * 60 * 60),
         }
     }
 }
@@ -72,11 +76,15 @@ pub struct Engine {
 
 struct Shared {
     backend: Arc<dyn Backend>,
+    clock: Arc<dyn Clock>,
     options: EngineOptions,
     published: Arc<Published>,
     /// `None` once closed.
     requests: Mutex<Option<mpsc::Sender<Request>>>,
-    thread: Mutex<Option<std::thread::JoinHandle<()>>>,
+    threads: Mutex<Vec<std::thread::JoinHandle<()>>>,
+    /// Makes the seeds of this opening's transactions differ from those of another.
+    epoch: u64,
+    transactions: AtomicU64,
 }
 
 /// Executions that wait for the committer before transactions have to wait to be taken.
@@ -94,6 +102,32 @@ impl Engine {
         options: EngineOptions,
         clock: Arc<dyn Clock>,
     ) -> Result<Engine, EngineError> {
+        let (engine, parts) = Engine::assemble(backend, options, clock)?;
+        let Parts {
+            committer,
+            writer,
+            requests,
+        } = parts;
+        *engine.shared.threads.lock() = pipeline::start(committer, writer, requests)?;
+        Ok(engine)
+    }
+
+    /// Opens a store without any thread: nothing is committed but by the stepper. For simulations.
+    pub fn open_stepped(
+        backend: Arc<dyn Backend>,
+        options: EngineOptions,
+        clock: Arc<dyn Clock>,
+    ) -> Result<(Engine, EngineStepper), EngineError> {
+        let (engine, parts) = Engine::assemble(backend, options, clock)?;
+        let stepper = EngineStepper::new(parts.committer, parts.writer, parts.requests);
+        Ok((engine, stepper))
+    }
+
+    fn assemble(
+        backend: Arc<dyn Backend>,
+        options: EngineOptions,
+        clock: Arc<dyn Clock>,
+    ) -> Result<(Engine, Parts), EngineError> {
         let head = take_over(&*backend)?;
         let reader = backend.snapshot()?;
         let state = load(&*reader, head)?;
@@ -105,36 +139,42 @@ impl Engine {
             Arc::clone(&state.catalog),
             recent,
         ));
-        let committer = Committer {
-            backend: Arc::clone(&backend),
-            clock,
-            rules: Rules {
-                document_bytes_max: options.document_bytes_max,
-                id_context: ContextV7::new(),
-            },
-            options: options.clone(),
-            stored_names_revision: 0,
+        let start = Start {
             state,
             head,
             log_from,
+        };
+        let committer = Committer::new(
+            Arc::clone(&backend),
+            Arc::clone(&clock),
+            options.clone(),
+            Arc::clone(&published),
+            start,
+        );
+        let writer = Writer {
+            backend: Arc::clone(&backend),
             published: Arc::clone(&published),
         };
-        let (sender, receiver) = mpsc::channel(REQUESTS_MAX);
-        let thread = std::thread::Builder::new()
-            .name("committer".to_owned())
-            .spawn(move || committer.run(receiver))
-            .map_err(|error| EngineError::Thread {
-                reason: error.to_string(),
-            })?;
-        Ok(Engine {
-            shared: Arc::new(Shared {
-                backend,
-                options,
-                published,
-                requests: Mutex::new(Some(sender)),
-                thread: Mutex::new(Some(thread)),
-            }),
-        })
+        let (sender, requests) = mpsc::channel(REQUESTS_MAX);
+        let shared = Shared {
+            backend,
+            clock,
+            options,
+            published,
+            requests: Mutex::new(Some(sender)),
+            threads: Mutex::default(),
+            epoch: head.epoch,
+            transactions: AtomicU64::new(0),
+        };
+        let engine = Engine {
+            shared: Arc::new(shared),
+        };
+        let parts = Parts {
+            committer,
+            writer,
+            requests,
+        };
+        Ok((engine, parts))
     }
 
     /// The newest state: it includes every commit that was acknowledged before the call.
@@ -175,69 +215,103 @@ impl Engine {
         self.transact_on(Place::BlockingThread, code).await
     }
 
+    /// Runs a transaction that is committed once, however often it is sent under this key: a repetition gets the first
+    /// answer. `answer` makes that of what the transaction did; it runs before the transaction is durable, where the
+    /// order is made, so it should be short. An answer that could not be made is empty.
+    pub async fn transact_once<T: Send + 'static>(
+        &self,
+        place: Place,
+        key: IdempotencyKey,
+        code: impl Fn(&mut Transaction<'_>) -> Result<T, TransactionError> + Send + Sync + 'static,
+        answer: impl Fn(Committed<T>) -> Vec<u8> + Send + Sync + 'static,
+    ) -> Result<FirstAnswer, TransactionError> {
+        let horizon = clock::ago(&*self.shared.clock, self.shared.options.answers_kept);
+        let reader = self.shared.backend.snapshot().map_err(EngineError::from)?;
+        if let Some(first) = idempotency::read(&*reader, key.text(), horizon)? {
+            first.check(&key)?;
+            return Ok(first);
+        }
+        drop(reader);
+        let once = Once {
+            key,
+            answer: Box::new(move |value, ordered| answer(committed(value, ordered))),
+        };
+        let code = self.code(erase(code), Some(once));
+        match self.transact_erased(place, code).await? {
+            Verdict::Answered(first) => Ok(FirstAnswer::clone(&first)),
+            Verdict::Committed(..) | Verdict::Conflict => {
+                unreachable!("a transaction with a key ends with an answer")
+            }
+        }
+    }
+
     async fn transact_on<T: Send + 'static>(
         &self,
         place: Place,
         code: impl Fn(&mut Transaction<'_>) -> Result<T, TransactionError> + Send + Sync + 'static,
     ) -> Result<Committed<T>, TransactionError> {
-        let code = move |transaction: &mut Transaction<'_>| {
-            code(transaction).map(|value| Box::new(value) as Erased)
-        };
-        let (value, ordered) = self.transact_erased(place, Arc::new(code)).await?;
-        let value = (value as Box<dyn Any>)
-            .downcast::<T>()
-            .expect("the code returned a T");
-        Ok(Committed {
-            value: *value,
-            commit_ts: ordered.commit_ts,
-            catalog: ordered.catalog,
-            steps: ordered.steps,
+        let code = self.code(erase(code), None);
+        match self.transact_erased(place, code).await? {
+            Verdict::Committed(value, ordered) => Ok(committed(value, ordered)),
+            Verdict::Answered(_) | Verdict::Conflict => {
+                unreachable!("a transaction without a key ends with its own result")
+            }
+        }
+    }
+
+    fn code(&self, code: Box<Code>, once: Option<Once>) -> Arc<TransactionCode> {
+        let number = self.shared.transactions.fetch_add(1, Ordering::Relaxed);
+        Arc::new(TransactionCode {
+            code,
+            seed: mix(mix(self.shared.epoch).wrapping_add(number)),
+            once,
         })
     }
 
+    /// Runs a transaction until it is committed or answered; never ends with a conflict.
     async fn transact_erased(
         &self,
         place: Place,
-        code: Arc<Code>,
-    ) -> Result<(Erased, Ordered), TransactionError> {
+        code: Arc<TransactionCode>,
+    ) -> Result<Verdict, TransactionError> {
         for _ in 0..self.shared.options.optimistic_attempts_max {
-            let execution = self.execute(place, &code).await?;
-            let Execution {
-                value,
-                read_ts,
-                catalog,
-                dependencies,
-                intents,
-            } = execution;
-            if intents.is_empty() {
-                return Ok((
-                    value,
-                    Ordered {
-                        commit_ts: read_ts,
-                        catalog,
-                        steps: Vec::new(),
-                    },
-                ));
+            let (execution, catalog) = self.execute(place, &code).await?;
+            if execution.intents.is_empty() && code.once.is_none() {
+                let ordered = Ordered {
+                    commit_ts: execution.read_ts,
+                    catalog,
+                    steps: Vec::new(),
+                };
+                return Ok(Verdict::Committed(execution.value, ordered));
             }
-            let (reply, verdict) = oneshot::channel();
-            self.send(Request::Execution {
-                read_ts,
-                dependencies,
-                intents,
-                reply,
-            })
-            .await?;
-            match verdict.await.map_err(|_| EngineError::Closed)?? {
-                Verdict::Committed(ordered) => return Ok((value, ordered)),
+            match self.request(&code, Some(execution)).await? {
                 Verdict::Conflict => {}
+                verdict => return Ok(verdict),
             }
         }
-        let (reply, outcome) = oneshot::channel();
-        self.send(Request::Lane { code, reply }).await?;
-        outcome.await.map_err(|_| EngineError::Closed)?
+        self.request(&code, None).await
     }
 
-    async fn execute(&self, place: Place, code: &Arc<Code>) -> Result<Execution, TransactionError> {
+    async fn request(
+        &self,
+        code: &Arc<TransactionCode>,
+        execution: Option<committer::Execution>,
+    ) -> Result<Verdict, TransactionError> {
+        let (reply, verdict) = oneshot::channel();
+        self.send(Request {
+            code: Arc::clone(code),
+            execution,
+            reply,
+        })
+        .await?;
+        verdict.await.map_err(|_| EngineError::Closed)?
+    }
+
+    async fn execute(
+        &self,
+        place: Place,
+        code: &Arc<TransactionCode>,
+    ) -> Result<(committer::Execution, Arc<Catalog>), TransactionError> {
         match place {
             Place::Caller => self.execute_here(code),
             Place::BlockingThread => {
@@ -253,19 +327,14 @@ impl Engine {
         }
     }
 
-    fn execute_here(&self, code: &Arc<Code>) -> Result<Execution, TransactionError> {
+    fn execute_here(
+        &self,
+        code: &TransactionCode,
+    ) -> Result<(committer::Execution, Arc<Catalog>), TransactionError> {
         let snapshot = self.snapshot()?;
-        let mut transaction =
-            Transaction::new(&snapshot, self.shared.options.transaction_writes_max);
-        let value = code(&mut transaction)?;
-        let (dependencies, intents) = transaction.into_parts();
-        Ok(Execution {
-            value,
-            read_ts: snapshot.ts(),
-            catalog: Arc::clone(snapshot.catalog()),
-            dependencies,
-            intents,
-        })
+        let Shared { options, clock, .. } = &*self.shared;
+        let execution = committer::run(&snapshot, code, options, &**clock)?;
+        Ok((execution, Arc::clone(snapshot.catalog())))
     }
 
     async fn send(&self, request: Request) -> Result<(), EngineError> {
@@ -319,26 +388,52 @@ impl Engine {
     /// Stops taking transactions and waits until those that were taken are committed. Blocks.
     pub fn close(&self) {
         self.shared.requests.lock().take();
-        if let Some(thread) = self.shared.thread.lock().take() {
-            // A committer that panicked has nothing left to wait for.
+        for thread in std::mem::take(&mut *self.shared.threads.lock()) {
+            // A thread that panicked has nothing left to wait for.
             let _ = thread.join();
         }
     }
 }
 
-/// A transaction that has run on a snapshot.
-struct Execution {
-    value: Erased,
-    read_ts: CommitTs,
-    catalog: Arc<Catalog>,
-    dependencies: crate::dependency::DependencySet,
-    intents: Vec<Intent>,
+/// An engine's committer before anything drives it.
+struct Parts {
+    committer: Committer,
+    writer: Writer,
+    requests: mpsc::Receiver<Request>,
+}
+
+fn erase<T: Send + 'static>(
+    code: impl Fn(&mut Transaction<'_>) -> Result<T, TransactionError> + Send + Sync + 'static,
+) -> Box<Code> {
+    Box::new(move |transaction| code(transaction).map(|value| Box::new(value) as Erased))
+}
+
+fn committed<T: 'static>(value: Erased, ordered: Ordered) -> Committed<T> {
+    let value = (value as Box<dyn Any>)
+        .downcast::<T>()
+        .expect("the code returned a T");
+    Committed {
+        value: *value,
+        commit_ts: ordered.commit_ts,
+        catalog: ordered.catalog,
+        steps: ordered.steps,
+    }
+}
+
+/// Spreads a counter over all bits (the finalizer of SplitMix64: Steele, Lea and Flood, OOPSLA 2014).
+fn mix(number: u64) -> u64 {
+    let mut bits = number.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    bits ^ (bits >> 31)
 }
 
 /// Where a transaction's code runs.
-#[derive(Clone, Copy)]
-enum Place {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// Where the engine is called: for code that is short.
     Caller,
+    /// On one of the runtime's threads for blocking work: for code that may read a lot.
     BlockingThread,
 }
 

@@ -2,22 +2,24 @@
 //!
 //! A [`Group`] is the transactions that will be committed together. Each is applied whole or not at all: it works on
 //! a [`Draft`] that is merged into the group only when its last intent has succeeded. The group in turn is merged
-//! into the committer's [`State`] only when its batch is durable.
+//! into the committer's [`State`] when it is closed, so that the next one can stand on it before it is durable; if its batch
+//! fails, the state is loaded anew.
 
 use std::sync::Arc;
 
-use rustc_hash::{FxHashMap, FxHashSet};
+use rustc_hash::FxHashMap;
 use thalweg_model::{CollectionId, CommitTs, DocumentId};
 use thalweg_schema_infer::{CollectionSchema, NameRegistry};
-use thalweg_storage::Snapshot as Reader;
 
 use crate::catalog::{COLLECTIONS, Catalog, Collection};
 use crate::commit::{Change, Commit};
 use crate::draft::{ApplyError, Draft, Drafted, Rules};
 use crate::error::{EngineError, TransactionError};
+use crate::idempotency::FirstAnswer;
 use crate::intent::{Intent, Step};
+use crate::overlay::{Delta, Overlaid};
 use crate::record::Record;
-use crate::snapshot::read_document;
+use crate::snapshot::{Snapshot, read_document};
 use crate::statistics::Statistics;
 
 /// A document's image, where there is one.
@@ -43,46 +45,67 @@ impl State {
 
 /// Transactions on their way into one batch.
 pub(crate) struct Group {
-    pub(crate) reader: Box<dyn Reader>,
-    images: FxHashMap<DocumentKey, Image>,
-    emptied: FxHashSet<CollectionId>,
-    pub(crate) catalog: Arc<Catalog>,
+    /// The state after the transactions that are already in the group: the backend's, and over it what groups that are
+    /// not durable yet and this one have changed.
+    pub(crate) base: Snapshot,
     pub(crate) next_collection: u32,
     pub(crate) commits: Vec<Commit>,
+    /// Answers that have to be found again under their idempotency keys.
+    pub(crate) answers: Vec<(Arc<str>, Arc<FirstAnswer>)>,
     /// What the new images take.
     pub(crate) bytes: usize,
 }
 
-/// What the committer's state becomes once the group is durable.
+/// What the committer's state becomes with the group.
 pub(crate) struct Outcome {
-    pub(crate) commits: Vec<Commit>,
+    pub(crate) commits: Vec<Arc<Commit>>,
+    /// The changed images, for the groups that are opened before this one is durable.
+    pub(crate) delta: Delta,
     pub(crate) catalog: Arc<Catalog>,
     pub(crate) catalog_changed: bool,
     pub(crate) statistics: FxHashMap<CollectionId, Statistics>,
     pub(crate) next_collection: u32,
 }
 
+/// One transaction to be applied.
+pub(crate) struct Applicant {
+    pub(crate) ts: CommitTs,
+    pub(crate) intents: Vec<Intent>,
+    /// What its random choices are made of.
+    pub(crate) seed: u64,
+    /// Commit it even if it changes nothing, because an answer goes with it.
+    pub(crate) is_kept: bool,
+}
+
 impl Group {
-    pub(crate) fn new(reader: Box<dyn Reader>, state: &State) -> Self {
+    /// A group on the state that `base` shows.
+    pub(crate) fn new(base: Snapshot, state: &State) -> Self {
         Group {
-            reader,
-            images: FxHashMap::default(),
-            emptied: FxHashSet::default(),
-            catalog: Arc::clone(&state.catalog),
+            base,
             next_collection: state.next_collection,
             commits: Vec::new(),
+            answers: Vec::new(),
             bytes: 0,
         }
     }
 
-    /// Applies one transaction as of `ts`, or refuses it and leaves the group as it was.
+    pub(crate) fn catalog(&self) -> &Arc<Catalog> {
+        &self.base.catalog
+    }
+
+    /// Applies one transaction, or refuses it and leaves the group as it was.
     pub(crate) fn apply(
         &mut self,
-        intents: Vec<Intent>,
-        ts: CommitTs,
+        applicant: Applicant,
         rules: &Rules,
     ) -> Result<Vec<Step>, TransactionError> {
-        let mut draft = Draft::new(self, rules, ts);
+        let Applicant {
+            ts,
+            intents,
+            seed,
+            is_kept,
+        } = applicant;
+        let mut draft = Draft::new(self, rules, ts, seed);
         let mut steps = Vec::with_capacity(intents.len());
         for (step, intent) in intents.into_iter().enumerate() {
             match draft.apply(intent) {
@@ -94,11 +117,11 @@ impl Group {
             }
         }
         let drafted = draft.finish();
-        self.merge(ts, drafted)?;
+        self.merge(ts, drafted, is_kept)?;
         Ok(steps)
     }
 
-    fn merge(&mut self, ts: CommitTs, drafted: Drafted) -> Result<(), EngineError> {
+    fn merge(&mut self, ts: CommitTs, drafted: Drafted, is_kept: bool) -> Result<(), EngineError> {
         let Drafted {
             mut images,
             written,
@@ -127,24 +150,25 @@ impl Group {
                 after,
             });
         }
-        if changes.is_empty() && emptied.is_empty() && catalog.is_none() {
+        if changes.is_empty() && emptied.is_empty() && catalog.is_none() && !is_kept {
             return Ok(());
         }
         for collection in &emptied {
-            self.images.retain(|(of, _), _| of != collection);
-            self.emptied.insert(*collection);
+            self.base.overlay.empty(*collection);
         }
         for change in &changes {
             self.bytes += change
                 .after
                 .as_ref()
                 .map_or(0, |image| image.stored().len());
-            self.images
-                .insert((change.collection, change.id.clone()), change.after.clone());
+            self.base
+                .overlay
+                .put(change.collection, change.id.clone(), change.after.clone());
         }
         if let Some(catalog) = catalog {
-            self.catalog = Arc::new(catalog);
+            self.base.catalog = Arc::new(catalog);
         }
+        self.base.ts = ts;
         self.next_collection = next_collection;
         self.commits.push(Commit {
             ts,
@@ -155,25 +179,32 @@ impl Group {
         Ok(())
     }
 
+    /// Notes what is answered under an idempotency key.
+    pub(crate) fn keep_answer(&mut self, key: Arc<str>, answer: Arc<FirstAnswer>) {
+        self.base
+            .overlay
+            .put_answer(Arc::clone(&key), Arc::clone(&answer));
+        self.answers.push((key, answer));
+    }
+
     /// Whether the group creates, renames or drops a collection.
     pub(crate) fn changes_catalog(&self, state: &State) -> bool {
-        !Arc::ptr_eq(&self.catalog, &state.catalog)
+        !Arc::ptr_eq(self.catalog(), &state.catalog)
     }
 
     /// The image of a document after the transactions that are already in the group.
     pub(crate) fn image(&self, key: &DocumentKey) -> Result<Image, EngineError> {
-        if let Some(image) = self.images.get(key) {
-            return Ok(image.clone());
+        match self.base.overlay.image(key.0, key.1.as_str()) {
+            Overlaid::Known(image) => Ok(image.cloned()),
+            Overlaid::Unknown => {
+                let record = read_document(self.base.reader(), key.0, key.1.as_str())?;
+                Ok(record.map(|record| Arc::new(record.into_owned())))
+            }
         }
-        if self.emptied.contains(&key.0) {
-            return Ok(None);
-        }
-        let record = read_document(&*self.reader, key.0, key.1.as_str())?;
-        Ok(record.map(|record| Arc::new(record.into_owned())))
     }
 
     /// Counts what the group changed and derives the types that follow from it, which may add names to the state:
-    /// they have to be taken back if the group's batch fails. Types need not be derived for each
+    /// they have to be taken back if the group's batch fails, and so has the state itself. Types need not be derived for each
     /// transaction: nobody can read between the transactions of one batch.
     pub(crate) fn finish(mut self, state: &mut State) -> Outcome {
         let mut statistics: FxHashMap<CollectionId, Statistics> = FxHashMap::default();
@@ -194,8 +225,8 @@ impl Group {
                     .apply(change);
             }
         }
-        let mut catalog_changed = !Arc::ptr_eq(&self.catalog, &state.catalog);
-        for collection in self.catalog.collections() {
+        let mut catalog_changed = !Arc::ptr_eq(self.catalog(), &state.catalog);
+        for collection in self.base.catalog.collections() {
             let known = state.catalog.by_id(collection.id);
             if known.is_none_or(|known| !Arc::ptr_eq(known, collection)) {
                 statistics
@@ -207,7 +238,7 @@ impl Group {
         let mut counted: Vec<_> = statistics.iter().collect();
         counted.sort_unstable_by_key(|(id, _)| **id);
         for (id, statistics) in counted {
-            let Some(collection) = self.catalog.by_id(*id) else {
+            let Some(collection) = self.base.catalog.by_id(*id) else {
                 continue;
             };
             let names = match state.catalog.by_id(*id) {
@@ -227,17 +258,18 @@ impl Group {
                     schema: Arc::new(derived),
                     ..(**collection).clone()
                 };
-                Arc::make_mut(&mut self.catalog).insert(changed);
+                Arc::make_mut(&mut self.base.catalog).insert(changed);
                 catalog_changed = true;
             }
         }
         if catalog_changed && let Some(last) = self.commits.last_mut() {
-            Arc::make_mut(&mut self.catalog).version = last.ts;
-            last.catalog = Some(Arc::clone(&self.catalog));
+            Arc::make_mut(&mut self.base.catalog).version = last.ts;
+            last.catalog = Some(Arc::clone(&self.base.catalog));
         }
         Outcome {
-            commits: self.commits,
-            catalog: self.catalog,
+            commits: self.commits.into_iter().map(Arc::new).collect(),
+            delta: self.base.overlay.into_top(),
+            catalog: self.base.catalog,
             catalog_changed,
             statistics,
             next_collection: self.next_collection,

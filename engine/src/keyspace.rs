@@ -17,6 +17,8 @@ enum Keyspace {
     Chunk = 0x18,
     Log = 0x20,
     Statistics = 0x30,
+    Answer = 0x40,
+    AnswerTime = 0x41,
 }
 
 /// The only database of a store, until stores hold many.
@@ -139,6 +141,40 @@ pub(crate) fn parse_statistics(key: &[u8]) -> Result<CollectionId, EngineError> 
     };
     read().ok_or(EngineError::Corrupt {
         what: "statistics key",
+    })
+}
+
+/// The first answer that was given under an idempotency key.
+pub(crate) fn answer(key: &str) -> Vec<u8> {
+    let mut writer = start(Keyspace::Answer);
+    writer.string(key);
+    writer.finish()
+}
+
+/// The prefix of the idempotency keys in the order of their answers.
+pub(crate) fn answer_times() -> Vec<u8> {
+    start(Keyspace::AnswerTime).finish()
+}
+
+/// An idempotency key among those of its commit, so that the oldest answers are found first.
+pub(crate) fn answer_time(ts: CommitTs, key: &str) -> Vec<u8> {
+    let mut writer = start(Keyspace::AnswerTime);
+    writer.u64(ts.as_micros());
+    writer.string(key);
+    writer.finish()
+}
+
+/// The commit and the idempotency key of such an entry.
+pub(crate) fn parse_answer_time(key: &[u8]) -> Result<(CommitTs, String), EngineError> {
+    let mut reader = KeyReader::new(key);
+    let mut read = || {
+        reader.u32()?;
+        reader.u8()?;
+        let ts = CommitTs::from_micros(reader.u64()?);
+        Some((ts, reader.string()?.into_owned()))
+    };
+    read().ok_or(EngineError::Corrupt {
+        what: "idempotency key",
     })
 }
 

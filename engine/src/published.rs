@@ -67,7 +67,7 @@ impl Published {
     }
 
     /// Publishes durable commits.
-    pub(crate) fn publish(&self, commits: Vec<Commit>) {
+    pub(crate) fn publish(&self, commits: Vec<Arc<Commit>>) {
         let Some(last) = commits.last() else { return };
         let head = last.ts;
         if let Some(catalog) = &last.catalog {
@@ -75,7 +75,7 @@ impl Published {
         }
         let mut recent = self.recent.write();
         for commit in commits {
-            recent.push(Arc::new(commit));
+            recent.push(commit);
         }
         drop(recent);
         self.head.send_replace(head);

@@ -139,6 +139,13 @@ impl<'s> Record<'s> {
         self.bytes.get(1).is_some_and(|flags| flags & DELETED != 0)
     }
 
+    /// The same image, borrowed.
+    pub(crate) fn borrowed(&self) -> Record<'_> {
+        Record {
+            bytes: Cow::Borrowed(&self.bytes),
+        }
+    }
+
     /// Copies the image out of its snapshot.
     pub fn into_owned(self) -> Record<'static> {
         Record {

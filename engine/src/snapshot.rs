@@ -1,7 +1,8 @@
 //! A consistent view of everything at one timestamp.
 
 use std::borrow::Cow;
-use std::ops::{Bound, ControlFlow};
+use std::cell::Cell;
+use std::ops::{Bound, ControlFlow, RangeBounds};
 use std::sync::Arc;
 
 use thalweg_model::{CollectionId, CommitTs};
@@ -12,6 +13,7 @@ use crate::chunk;
 use crate::error::EngineError;
 use crate::find::{self, Deleted, Find, Found};
 use crate::keyspace;
+use crate::overlay::{Overlaid, Overlay};
 use crate::predicate::Predicate;
 use crate::record::Record;
 use crate::statistics::Statistics;
@@ -21,21 +23,36 @@ use crate::statistics::Statistics;
 /// It holds a backend reader, whose life the backend bounds: hold it for one execution, not for a connection.
 pub struct Snapshot {
     reader: Box<dyn Reader>,
-    ts: CommitTs,
-    catalog: Arc<Catalog>,
+    /// Images that go before the reader's; empty but in the committer.
+    pub(crate) overlay: Overlay,
+    pub(crate) ts: CommitTs,
+    pub(crate) catalog: Arc<Catalog>,
+    /// How many documents were looked at.
+    documents_read: Cell<u64>,
 }
 
 impl Snapshot {
     pub(crate) fn new(reader: Box<dyn Reader>, ts: CommitTs, catalog: Arc<Catalog>) -> Self {
         Snapshot {
             reader,
+            overlay: Overlay::default(),
             ts,
             catalog,
+            documents_read: Cell::new(0),
         }
     }
 
     pub(crate) fn reader(&self) -> &dyn Reader {
         &*self.reader
+    }
+
+    /// How many documents were looked at through it.
+    pub fn documents_read(&self) -> u64 {
+        self.documents_read.get()
+    }
+
+    fn count_read(&self) {
+        self.documents_read.set(self.documents_read.get() + 1);
     }
 
     /// The newest commit that the view includes.
@@ -54,7 +71,11 @@ impl Snapshot {
         collection: CollectionId,
         id: &str,
     ) -> Result<Option<Record<'_>>, EngineError> {
-        read_document(&*self.reader, collection, id)
+        self.count_read();
+        match self.overlay.image(collection, id) {
+            Overlaid::Known(image) => Ok(image.map(|image| image.borrowed())),
+            Overlaid::Unknown => read_document(&*self.reader, collection, id),
+        }
     }
 
     /// A page of documents.
@@ -92,18 +113,44 @@ impl Snapshot {
 
     /// The number of documents of a collection, without the softly deleted ones.
     pub fn document_count(&self, collection: CollectionId) -> Result<u64, EngineError> {
-        match stored_statistics(&*self.reader, collection)? {
-            Some(bytes) => Statistics::decode_documents(&bytes),
-            None => Ok(0),
-        }
+        let stored = match stored_statistics(&*self.reader, collection)? {
+            Some(bytes) => Statistics::decode_documents(&bytes)?,
+            None => 0,
+        };
+        self.overlaid_count(collection, stored, |image| !image.is_deleted())
     }
 
     /// The number of documents that a scan of a collection visits: the softly deleted ones included.
     pub fn stored_count(&self, collection: CollectionId) -> Result<u64, EngineError> {
-        match stored_statistics(&*self.reader, collection)? {
-            Some(bytes) => Statistics::decode_stored(&bytes),
-            None => Ok(0),
+        let stored = match stored_statistics(&*self.reader, collection)? {
+            Some(bytes) => Statistics::decode_stored(&bytes)?,
+            None => 0,
+        };
+        self.overlaid_count(collection, stored, |_| true)
+    }
+
+    /// What a count of the stored documents becomes with the images over them.
+    fn overlaid_count(
+        &self,
+        collection: CollectionId,
+        stored: u64,
+        counts: impl Fn(&Record<'_>) -> bool,
+    ) -> Result<u64, EngineError> {
+        let Some(known) = self.overlay.collection(collection) else {
+            return Ok(stored);
+        };
+        let mut count = if known.hides_stored { 0 } else { stored };
+        for (id, image) in &known.images {
+            if !known.hides_stored
+                && read_document(&*self.reader, collection, id)?.is_some_and(|image| counts(&image))
+            {
+                count = count.saturating_sub(1);
+            }
+            if image.is_some_and(|image| counts(image)) {
+                count += 1;
+            }
         }
+        Ok(count)
     }
 
     /// The commit that last emptied a collection at once; zero where none did.
@@ -123,8 +170,68 @@ impl Snapshot {
         direction: Direction,
         visit: &mut dyn FnMut(&[u8], Record<'s>) -> ControlFlow<()>,
     ) -> Result<(), EngineError> {
+        let mut visit = |key: &[u8], record: Record<'s>| {
+            self.count_read();
+            visit(key, record)
+        };
+        let known = self.overlay.collection(collection);
+        let Some(known) = known else {
+            return self.scan_stored(from, to, direction, &mut visit);
+        };
+        let bounds: (Bound<&[u8]>, Bound<&[u8]>) = (from.map(Vec::as_slice), to.map(Vec::as_slice));
+        let images = known
+            .images
+            .into_iter()
+            .map(|(id, image)| (keyspace::document(collection, id), image))
+            .filter(|(key, _)| RangeBounds::<[u8]>::contains(&bounds, key.as_slice()));
+        let mut images: Box<dyn Iterator<Item = _>> = match direction {
+            Direction::Forward => Box::new(images),
+            Direction::Backward => Box::new(images.rev()),
+        };
+        let mut next = images.next();
+        let mut ended = false;
+        if !known.hides_stored {
+            self.scan_stored(from, to, direction, &mut |key, record| {
+                while let Some((over, image)) = &next {
+                    let order = match direction {
+                        Direction::Forward => over.as_slice().cmp(key),
+                        Direction::Backward => key.cmp(over.as_slice()),
+                    };
+                    if order.is_gt() {
+                        break;
+                    }
+                    let flow = image.map_or(ControlFlow::Continue(()), |image| {
+                        visit(over, image.borrowed())
+                    });
+                    next = images.next();
+                    if flow.is_break() {
+                        ended = true;
+                        return flow;
+                    }
+                    if order.is_eq() {
+                        return ControlFlow::Continue(());
+                    }
+                }
+                let flow = visit(key, record);
+                ended = flow.is_break();
+                flow
+            })?;
+        }
+        while let Some((over, image)) = next.filter(|_| !ended) {
+            ended = image.is_some_and(|image| visit(&over, image.borrowed()).is_break());
+            next = images.next();
+        }
+        Ok(())
+    }
+
+    fn scan_stored<'s>(
+        &'s self,
+        from: Bound<&Vec<u8>>,
+        to: Bound<&Vec<u8>>,
+        direction: Direction,
+        visit: &mut dyn FnMut(&[u8], Record<'s>) -> ControlFlow<()>,
+    ) -> Result<(), EngineError> {
         let reader = &*self.reader;
-        let prefix_bytes = keyspace::documents(collection).len();
         let mut failure = None;
         reader.scan(
             from.map(Vec::as_slice),
@@ -132,7 +239,6 @@ impl Snapshot {
             direction,
             &mut |key, stored| {
                 let owner = || key.to_vec();
-                debug_assert!(key.len() > prefix_bytes);
                 match chunk::resolve(reader, stored, owner).and_then(Record::from_stored) {
                     Ok(record) => visit(key, record),
                     Err(error) => {

@@ -6,10 +6,12 @@ use std::sync::Arc;
 use thalweg_model::{CollectionId, CommitTs, DocumentId, ErrorCode};
 
 use crate::catalog::Catalog;
+use crate::committer::Ordered;
 use crate::dependency::{Dependency, DependencySet, Scope};
 use crate::error::{EngineError, TransactionError};
 use crate::field::FieldMask;
 use crate::find::Find;
+use crate::idempotency::IdempotencyKey;
 use crate::intent::{Intent, Step};
 use crate::record::Record;
 use crate::snapshot::Snapshot;
@@ -22,7 +24,15 @@ pub struct Transaction<'s> {
     snapshot: &'s Snapshot,
     dependencies: DependencySet,
     intents: Vec<Intent>,
-    intents_max: usize,
+    run: Run,
+}
+
+/// What one run of a transaction is given.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Run {
+    pub(crate) writes_max: usize,
+    pub(crate) now: CommitTs,
+    pub(crate) seed: u64,
 }
 
 /// What a committed transaction did.
@@ -44,23 +54,54 @@ pub(crate) type Erased = Box<dyn Any + Send>;
 pub(crate) type Code =
     dyn Fn(&mut Transaction<'_>) -> Result<Erased, TransactionError> + Send + Sync;
 
-impl<'s> Transaction<'s> {
-    pub(crate) fn new(snapshot: &'s Snapshot, intents_max: usize) -> Self {
-        Transaction {
+/// A transaction as the engine carries it through its runs.
+pub(crate) struct TransactionCode {
+    pub(crate) code: Box<Code>,
+    /// The same in all runs.
+    pub(crate) seed: u64,
+    pub(crate) once: Option<Once>,
+}
+
+/// That a transaction is to be committed once, however often it is sent.
+pub(crate) struct Once {
+    pub(crate) key: IdempotencyKey,
+    /// Makes the answer that repetitions get.
+    pub(crate) answer: Box<dyn Fn(Erased, Ordered) -> Vec<u8> + Send + Sync>,
+}
+
+impl TransactionCode {
+    /// Runs it on a state.
+    pub(crate) fn run(
+        &self,
+        snapshot: &Snapshot,
+        run: Run,
+    ) -> Result<(Erased, DependencySet, Vec<Intent>), TransactionError> {
+        let mut transaction = Transaction {
             snapshot,
             dependencies: DependencySet::none(),
             intents: Vec::new(),
-            intents_max,
-        }
+            run,
+        };
+        let value = (self.code)(&mut transaction)?;
+        Ok((value, transaction.dependencies, transaction.intents))
     }
+}
 
-    pub(crate) fn into_parts(self) -> (DependencySet, Vec<Intent>) {
-        (self.dependencies, self.intents)
-    }
-
+impl<'s> Transaction<'s> {
     /// The time that the transaction reads at.
     pub fn read_ts(&self) -> CommitTs {
         self.snapshot.ts()
+    }
+
+    /// The time that this run takes for now: never before what it reads, and no dependency.
+    pub fn now(&self) -> CommitTs {
+        self.run.now
+    }
+
+    /// What to make random choices of. It is the same in every run of one transaction, so that running it again makes
+    /// the same choices, and another for every transaction. It is no secret.
+    pub fn seed(&self) -> u64 {
+        self.run.seed
     }
 
     /// The collections and their types, as of then. The transaction runs again when they change before it commits.
@@ -94,12 +135,12 @@ impl<'s> Transaction<'s> {
 
     /// Adds a write and returns its number, under which [`Committed::steps`] says what it did.
     pub fn write(&mut self, intent: Intent) -> Result<usize, TransactionError> {
-        if self.intents.len() == self.intents_max {
+        if self.intents.len() == self.run.writes_max {
             return Err(TransactionError::Refused {
                 code: ErrorCode::LimitExceeded,
                 message: format!(
                     "a transaction writes at most {} documents; split the work",
-                    self.intents_max
+                    self.run.writes_max
                 ),
                 part: self.intents.len(),
             });

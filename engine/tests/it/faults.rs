@@ -13,7 +13,7 @@ use crate::fixture::{collection, commit, create, id, json_of, patch, set};
 
 /// What becomes of the next batches.
 #[derive(Clone, Copy, PartialEq)]
-enum Fate {
+pub(crate) enum Fate {
     Commit,
     /// Waits until the fate changes.
     Hold,
@@ -22,7 +22,7 @@ enum Fate {
     LandUnknown,
 }
 
-struct Faulty {
+pub(crate) struct Faulty {
     inner: MemoryBackend,
     fate: Mutex<Fate>,
     changed: Condvar,
@@ -30,7 +30,7 @@ struct Faulty {
 }
 
 impl Faulty {
-    fn new() -> Arc<Faulty> {
+    pub(crate) fn new() -> Arc<Faulty> {
         Arc::new(Faulty {
             inner: MemoryBackend::new(),
             fate: Mutex::new(Fate::Commit),
@@ -39,7 +39,7 @@ impl Faulty {
         })
     }
 
-    fn set(&self, fate: Fate) {
+    pub(crate) fn set(&self, fate: Fate) {
         *self.fate.lock() = fate;
         self.changed.notify_all();
     }

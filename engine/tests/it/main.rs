@@ -14,5 +14,6 @@ mod faults;
 mod finds;
 mod fixture;
 mod history;
+mod pipeline;
 mod recovery;
 mod world;
