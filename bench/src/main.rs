@@ -13,6 +13,7 @@
 //! | `http` | requests per second over HTTP |
 //! | `graphql_execution` | one large query, without a server |
 //! | `live` | from a write to its live query |
+//! | `engine` | transactions and reads through the whole engine |
 //! | `documents` | the generated documents |
 //! | `server`, `connection` | a process under test, and a way to talk to it |
 //! | `statistics`, `table` | from samples to what is printed |
@@ -24,6 +25,7 @@ use clap::{Parser, Subcommand, ValueEnum};
 
 mod connection;
 mod documents;
+mod engine;
 mod graphql_execution;
 mod http;
 mod import;
@@ -75,6 +77,8 @@ enum Name {
     GraphqlExecution,
     /// Latency from a write to its live query.
     Live,
+    /// Transactions and reads through the whole engine.
+    Engine,
 }
 
 /// How much is done.
@@ -117,6 +121,7 @@ fn run(options: &Options) -> Result<()> {
             Name::Http => http::run(&options.binary, extent)?,
             Name::GraphqlExecution => graphql_execution::run(extent)?,
             Name::Live => live::run(&options.binary, extent)?,
+            Name::Engine => engine::run(extent)?,
         }
     }
     Ok(())

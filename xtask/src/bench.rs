@@ -28,6 +28,8 @@ enum Name {
     GraphqlExecution,
     /// Latency from a write to its live query, alone and among 10,000 others.
     Live,
+    /// Transactions and reads through the whole engine.
+    Engine,
 }
 
 /// Builds what is needed and runs the benchmarks.
