@@ -359,7 +359,7 @@ impl Committer {
         for (key, first) in &group.answers {
             first.put(key, &mut writes);
         }
-        let mut outcome = group.finish(&mut self.state);
+        let outcome = group.finish(&mut self.state);
         let last = outcome
             .commits
             .last()
@@ -374,7 +374,10 @@ impl Committer {
         for commit in &outcome.commits {
             log::write_commit(commit, &mut writes);
         }
-        log::write_statistics(&mut outcome.statistics, &mut writes);
+        for collection in &outcome.counted {
+            let statistics = self.state.statistics.entry(*collection).or_default();
+            log::write_statistics(*collection, statistics, &mut writes);
+        }
         let names_revision = self.state.names.revision();
         if names_revision != self.stored_names_revision {
             let mut value = vec![chunk::WHOLE];
@@ -393,7 +396,6 @@ impl Committer {
         };
         self.state.catalog = Arc::clone(&outcome.catalog);
         self.state.next_collection = outcome.next_collection;
-        self.state.statistics.extend(outcome.statistics);
         let batch = Batch {
             expected: Some(expected),
             head: self.head,

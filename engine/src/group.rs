@@ -5,6 +5,7 @@
 //! into the committer's [`State`] when it is closed, so that the next one can stand on it before it is durable; if its batch
 //! fails, the state is loaded anew.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
@@ -34,15 +35,6 @@ pub(crate) struct State {
     pub(crate) next_collection: u32,
 }
 
-impl State {
-    fn counted(&self, collection: CollectionId) -> Statistics {
-        self.statistics
-            .get(&collection)
-            .cloned()
-            .unwrap_or_default()
-    }
-}
-
 /// Transactions on their way into one batch.
 pub(crate) struct Group {
     /// The state after the transactions that are already in the group: the backend's, and over it what groups that are
@@ -63,7 +55,8 @@ pub(crate) struct Outcome {
     pub(crate) delta: Delta,
     pub(crate) catalog: Arc<Catalog>,
     pub(crate) catalog_changed: bool,
-    pub(crate) statistics: FxHashMap<CollectionId, Statistics>,
+    /// The collections whose statistics the group changes.
+    pub(crate) counted: BTreeSet<CollectionId>,
     pub(crate) next_collection: u32,
 }
 
@@ -207,37 +200,38 @@ impl Group {
     /// they have to be taken back if the group's batch fails, and so has the state itself. Types need not be derived for each
     /// transaction: nobody can read between the transactions of one batch.
     pub(crate) fn finish(mut self, state: &mut State) -> Outcome {
-        let mut statistics: FxHashMap<CollectionId, Statistics> = FxHashMap::default();
+        // In the order in which the collections were created, so that the older one gets a name that two would have.
+        let mut counted: BTreeSet<CollectionId> = BTreeSet::new();
         for commit in &self.commits {
             for collection in &commit.emptied {
-                let counted = statistics.entry(*collection);
-                let counted = counted.or_insert_with(|| state.counted(*collection));
-                *counted = counted.emptied(commit.ts);
+                counted.insert(*collection);
+                let statistics = state.statistics.entry(*collection).or_default();
+                *statistics = statistics.emptied(commit.ts);
             }
             for change in commit
                 .changes
                 .iter()
                 .filter(|change| change.collection != COLLECTIONS)
             {
-                statistics
+                counted.insert(change.collection);
+                state
+                    .statistics
                     .entry(change.collection)
-                    .or_insert_with(|| state.counted(change.collection))
+                    .or_default()
                     .apply(change);
             }
         }
         let mut catalog_changed = !Arc::ptr_eq(self.catalog(), &state.catalog);
-        for collection in self.base.catalog.collections() {
-            let known = state.catalog.by_id(collection.id);
-            if known.is_none_or(|known| !Arc::ptr_eq(known, collection)) {
-                statistics
-                    .entry(collection.id)
-                    .or_insert_with(|| state.counted(collection.id));
-            }
+        if catalog_changed {
+            let collections = self.base.catalog.collections();
+            let changed = collections.filter(|collection| {
+                let known = state.catalog.by_id(collection.id);
+                known.is_none_or(|known| !Arc::ptr_eq(known, collection))
+            });
+            counted.extend(changed.map(|collection| collection.id));
         }
-        // In the order in which the collections were created, so that the older one gets a name that two would have.
-        let mut counted: Vec<_> = statistics.iter().collect();
-        counted.sort_unstable_by_key(|(id, _)| **id);
-        for (id, statistics) in counted {
+        for id in &counted {
+            let statistics = state.statistics.entry(*id).or_default();
             let Some(collection) = self.base.catalog.by_id(*id) else {
                 continue;
             };
@@ -271,7 +265,7 @@ impl Group {
             delta: self.base.overlay.into_top(),
             catalog: self.base.catalog,
             catalog_changed,
-            statistics,
+            counted,
             next_collection: self.next_collection,
         }
     }

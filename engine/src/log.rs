@@ -5,7 +5,7 @@
 
 use std::ops::{Bound, ControlFlow};
 
-use rustc_hash::{FxHashMap, FxHashSet};
+use rustc_hash::FxHashSet;
 use thalweg_model::{CollectionId, CommitTs, DocumentId, prefix_end};
 use thalweg_storage::{Direction, Snapshot as Reader, Write};
 
@@ -49,20 +49,19 @@ fn write_change(change: &Change, ts: CommitTs, writes: &mut Vec<Write>) {
     }
 }
 
-/// Appends what stores the counts of the collections that a group changed.
+/// Appends what stores the counts of a collection that a group changed.
 pub(crate) fn write_statistics(
-    statistics: &mut FxHashMap<CollectionId, Statistics>,
+    collection: CollectionId,
+    statistics: &mut Statistics,
     writes: &mut Vec<Write>,
 ) {
-    for (collection, statistics) in statistics {
-        let key = keyspace::statistics(*collection);
-        let encoded = statistics.encode();
-        if statistics.is_long {
-            chunk::erase(&key, 0, writes);
-        }
-        statistics.is_long = chunk::is_long(encoded.len());
-        chunk::put(key, 0, &encoded, writes);
+    let key = keyspace::statistics(collection);
+    let encoded = statistics.encode();
+    if statistics.is_long {
+        chunk::erase(&key, 0, writes);
     }
+    statistics.is_long = chunk::is_long(encoded.len());
+    chunk::put(key, 0, &encoded, writes);
 }
 
 fn encode(commit: &Commit) -> Vec<u8> {

@@ -148,15 +148,14 @@ fn trimming_stops_at_a_corrupt_entry() {
 
 #[test]
 fn chunks_of_statistics_are_erased_only_where_there_are_some() {
-    let mut statistics = FxHashMap::default();
     let long = Statistics {
         is_long: true,
         ..Statistics::default()
     };
-    statistics.insert(A, long.emptied(ts(1)));
+    let mut statistics = long.emptied(ts(1));
     let mut ranges = || {
         let mut writes = Vec::new();
-        write_statistics(&mut statistics, &mut writes);
+        write_statistics(A, &mut statistics, &mut writes);
         let ranges = writes
             .iter()
             .filter(|write| matches!(write, Write::DeleteRange { .. }));
