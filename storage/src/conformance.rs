@@ -8,6 +8,8 @@ mod durability;
 mod fencing;
 mod limits;
 mod model;
+#[cfg(unix)]
+pub mod postgres_server;
 mod reading;
 mod script;
 mod snapshots;

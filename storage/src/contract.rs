@@ -4,6 +4,7 @@
 
 use std::borrow::Cow;
 use std::ops::{Bound, ControlFlow};
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::keyspace::{check_key, check_value};
@@ -44,6 +45,51 @@ pub trait Backend: Send + Sync + 'static {
     ///
     /// `Io` or `Unavailable`, when the backend cannot be asked.
     fn usage(&self) -> Result<Usage, StorageError>;
+
+    /// Asks to be the one that writes, among all servers that use this store. Does not wait: `None` means that another one is,
+    /// and that it is worth asking again later. Dropping the guard gives the leadership up.
+    ///
+    /// This keeps servers from deposing each other in turns. It fences nothing: a leadership can be lost without notice, and
+    /// what protects the store is the head that each batch expects.
+    ///
+    /// A store that only one process can open has nobody to ask; there, as by default, everybody leads.
+    ///
+    /// # Errors
+    ///
+    /// `Unavailable`, when the backend cannot be asked.
+    fn lead(&self) -> Result<Option<Box<dyn Leadership>>, StorageError> {
+        Ok(Some(Box::new(SoleUser)))
+    }
+
+    /// Asks to be woken after commits, those of other servers above all.
+    ///
+    /// A hint: it may come late, for several commits at once, for no commit at all, or not at all, so whoever follows a
+    /// store looks by itself about once a second too. It is called until the backend is dropped, on a
+    /// thread of the backend, which it must not hold up.
+    ///
+    /// A store that only one process can open has nothing to tell; there, as by default, nothing is ever woken.
+    fn on_commit(&self, wake: Wake) {
+        drop(wake);
+    }
+}
+
+/// What [`Backend::on_commit`] calls.
+pub type Wake = Arc<dyn Fn() + Send + Sync>;
+
+/// The right to write, as far as the servers of a store agree among themselves. See [`Backend::lead`].
+pub trait Leadership: Send + Sync {
+    /// Whether it is still held. Once `false`, it stays so, and only a new [`Backend::lead`] can win it again. Quick enough to
+    /// ask before each batch.
+    fn is_held(&self) -> bool;
+}
+
+/// The leadership of a store that nobody else can open.
+struct SoleUser;
+
+impl Leadership for SoleUser {
+    fn is_held(&self) -> bool {
+        true
+    }
 }
 
 /// What a scan calls for each row, with the key and the value, which lives as long as the snapshot is borrowed.

@@ -15,7 +15,7 @@
 //!   outside this module can tell.
 //! - `tree` owns the environment: reading, writing, fencing. It decides what a failed write means.
 //! - `environment` opens it, and holds the one `unsafe` of the crate.
-//! - `readers` knows every open snapshot, so that the age of the oldest is visible.
+//! - `crate::readers` knows every open snapshot, so that the age of the oldest is visible.
 //! - `directory` gives exclusive use of the directory, and creates it whole or not at all.
 //!
 //! **Map growth.** LMDB maps its file at a size that can only change while no transaction runs. So the map is reserved
@@ -37,7 +37,6 @@ mod directory;
 mod environment;
 mod failure;
 mod options;
-mod readers;
 mod snapshot;
 mod tree;
 
@@ -48,9 +47,9 @@ use parking_lot::Mutex;
 
 use self::directory::Directory;
 pub use self::options::EmbeddedOptions;
-use self::readers::Readers;
 use self::snapshot::EmbeddedSnapshot;
 use self::tree::Tree;
+use crate::readers::Readers;
 use crate::{Backend, Batch, CommitError, Snapshot, StorageError, Usage};
 
 /// A [`Backend`] that keeps its data in a directory of this machine.

@@ -20,6 +20,7 @@
 //! | `error` | what can go wrong, and whether a batch landed |
 //! | [`memory`] | a persistent map in memory, feature `memory` |
 //! | [`embedded`] | an LMDB environment in a directory, feature `embedded` |
+//! | [`postgres`] | a schema of a PostgreSQL database, feature `postgres` |
 //! | [`conformance`] | the contract as executable properties, feature `conformance` |
 
 mod contract;
@@ -33,8 +34,12 @@ pub mod conformance;
 pub mod embedded;
 #[cfg(feature = "memory")]
 pub mod memory;
+#[cfg(feature = "postgres")]
+pub mod postgres;
+#[cfg(any(feature = "embedded", feature = "postgres"))]
+mod readers;
 
-pub use contract::{Backend, Batch, Direction, Snapshot, Usage, Visitor, Write};
+pub use contract::{Backend, Batch, Direction, Leadership, Snapshot, Usage, Visitor, Wake, Write};
 pub use error::{CommitError, LimitError, StorageError};
 pub use head::{HEAD_KEY, Head};
 pub use keyspace::{
@@ -45,3 +50,5 @@ pub use keyspace::{
 pub use embedded::{EmbeddedBackend, EmbeddedOptions};
 #[cfg(feature = "memory")]
 pub use memory::MemoryBackend;
+#[cfg(feature = "postgres")]
+pub use postgres::{PostgresBackend, PostgresOptions, PostgresUrl};

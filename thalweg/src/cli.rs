@@ -12,6 +12,8 @@ use clap::error::ErrorKind;
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use thalweg_examples::Example;
 use thalweg_gateway::OriginPolicy;
+use thalweg_storage::PostgresUrl;
+use thalweg_storage::postgres::PostgresUrlError;
 
 use crate::client::ServerUrl;
 
@@ -64,7 +66,7 @@ pub(crate) struct ServeArguments {
     /// The address to listen on; port 0 takes a free one.
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:4000", value_parser = address)]
     pub(crate) listen: SocketAddr,
-    /// The store: `memory:` (gone at exit) or `file:PATH`.
+    /// The store: `memory:` (gone at exit), `file:PATH` or `postgres://USER@HOST/DATABASE`.
     #[arg(long, value_name = "URL", value_parser = store_url)]
     store: Option<StoreUrl>,
     /// Create a collection when something is first inserted into it.
@@ -116,6 +118,8 @@ pub(crate) enum StoreUrl {
     Memory,
     /// The embedded store in a directory.
     File(PathBuf),
+    /// A schema of a PostgreSQL database. Boxed, since it is much larger than the others.
+    Postgres(Box<PostgresUrl>),
 }
 
 /// What `thalweg import` was asked to do.
@@ -271,12 +275,17 @@ fn store_url(text: &str) -> Result<StoreUrl, String> {
         Some(("memory", _)) => Err("`memory:` takes nothing after the colon".to_owned()),
         Some(("file", "")) => Err("`file:` needs a path, such as file:./thalweg-data".to_owned()),
         Some(("file", path)) => Ok(StoreUrl::File(PathBuf::from(path))),
-        Some((scheme @ ("postgres" | "postgresql" | "tikv"), _)) => Err(format!(
-            "the {scheme} store is not in this build; it has memory: and file:PATH",
-        )),
-        _ => Err("unknown kind of store; there are memory: and file:PATH".to_owned()),
+        Some(("postgres" | "postgresql", _)) => text
+            .parse()
+            .map(|url| StoreUrl::Postgres(Box::new(url)))
+            .map_err(|error: PostgresUrlError| error.to_string()),
+        Some(("tikv", _)) => Err(format!("the tikv store is not in this build; {STORES}")),
+        _ => Err(format!("unknown kind of store; {STORES}")),
     }
 }
+
+/// What a message about the wrong store ends with.
+const STORES: &str = "there are memory:, file:PATH and postgres://USER@HOST/DATABASE";
 
 /// Accepts the names that exist, so that help and error messages list them.
 fn example_parser() -> impl TypedValueParser<Value = &'static Example> {
@@ -305,7 +314,11 @@ When the server is ready, one line with its URL is printed. Ctrl-C stops it.";
 const SERVE_EXAMPLES: &str = "\
 Examples:
   thalweg serve --data /var/lib/thalweg
-  thalweg serve --store memory: --listen 127.0.0.1:8080";
+  thalweg serve --store memory: --listen 127.0.0.1:8080
+  thalweg serve --store 'postgres://river@127.0.0.1/water?schema=rhine'
+
+A store in PostgreSQL has a schema of its own (`thalweg` unless named), and opens as many connections as
+`connections=N` allows (32), and three more.";
 
 const IMPORT_EXAMPLES: &str = "\
 Examples:

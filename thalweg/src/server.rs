@@ -11,7 +11,10 @@ use thalweg_examples::{Example, ExampleCollection, NpmFile, cache_directory};
 use thalweg_gateway::{Drained, Gateway, GatewayOptions};
 use thalweg_model::{Document, Value};
 use thalweg_resolvers::Limits;
-use thalweg_storage::{Backend, EmbeddedBackend, EmbeddedOptions, MemoryBackend};
+use thalweg_storage::{
+    Backend, EmbeddedBackend, EmbeddedOptions, MemoryBackend, PostgresBackend, PostgresOptions,
+    PostgresUrl,
+};
 use thalweg_subscriptions::LiveLimits;
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
@@ -64,6 +67,7 @@ fn open(store: &StoreUrl) -> anyhow::Result<Engine> {
     let backend: Arc<dyn Backend> = match store {
         StoreUrl::Memory => Arc::new(MemoryBackend::new()),
         StoreUrl::File(path) => Arc::new(open_embedded(path)?),
+        StoreUrl::Postgres(url) => Arc::new(open_postgres(url)?),
     };
     Ok(Engine::open(backend, EngineOptions::default())?)
 }
@@ -71,6 +75,15 @@ fn open(store: &StoreUrl) -> anyhow::Result<Engine> {
 fn open_embedded(path: &Path) -> anyhow::Result<EmbeddedBackend> {
     EmbeddedBackend::open(path, EmbeddedOptions::default())
         .with_context(|| format!("cannot open the store in {}", path.display()))
+}
+
+fn open_postgres(url: &PostgresUrl) -> anyhow::Result<PostgresBackend> {
+    PostgresBackend::open(url, PostgresOptions::default()).with_context(|| {
+        format!(
+            "cannot open the store in PostgreSQL, schema {}",
+            url.schema()
+        )
+    })
 }
 
 fn run(

@@ -6,9 +6,9 @@ use std::sync::Arc;
 
 use heed::{RoTxn, WithoutTls};
 
-use super::readers::{Readers, Registration};
 use super::tree::{self, Tree};
 use crate::keyspace::{check_key, clip};
+use crate::readers::{Readers, Registration};
 use crate::{Direction, Head, Snapshot, StorageError, Visitor};
 
 /// Rows between two looks at the clock within a scan: some microseconds of work.

@@ -1,4 +1,4 @@
-//! The conformance suite on every backend, and what only the embedded one must survive.
+//! The conformance suite on every backend, and what only one of them must survive.
 
 #![expect(
     clippy::unwrap_used,
@@ -9,4 +9,6 @@ mod child;
 mod crash;
 mod embedded;
 mod exhaustion;
+#[cfg(feature = "postgres")]
+mod postgres;
 mod properties;

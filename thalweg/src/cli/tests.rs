@@ -66,10 +66,20 @@ fn a_store_is_named_by_url_or_directory() {
             other => panic!("{options}: {other:?}"),
         }
     }
+    for scheme in ["postgres", "postgresql"] {
+        match parse(&format!("thalweg serve --store {scheme}://db/x?schema=s")) {
+            Ok(Command::Serve(serve)) => match serve.store() {
+                StoreUrl::Postgres(url) => assert_eq!(url.schema(), "s"),
+                other => panic!("{scheme}: {other:?}"),
+            },
+            other => panic!("{scheme}: {other:?}"),
+        }
+    }
     refused(
-        "thalweg serve --store postgres://db/x",
-        "postgres store is not in this build",
+        "thalweg serve --store postgres://db/x?sslmode=require",
+        "no TLS",
     );
+    refused("thalweg serve --store postgres:db", "expected postgres://");
     refused(
         "thalweg serve --store tikv://pd:2379",
         "tikv store is not in this build",

@@ -42,7 +42,7 @@ fn wrong_usage_is_two() {
         &["fly"],
         &["dev", "--listen", "0.0.0.0:4000"],
         &["dev", "--example", "none"],
-        &["serve", "--store", "postgres://localhost/db"],
+        &["serve", "--store", "tikv://localhost:2379"],
         &["import", "a.json"],
         &["export"],
         &["schema"],
@@ -58,6 +58,22 @@ fn wrong_usage_is_two() {
         assert!(output.stdout.is_empty(), "{arguments:?}");
         assert!(!output.stderr.is_empty(), "{arguments:?}");
     }
+}
+
+#[test]
+fn a_postgres_server_that_is_not_there_is_named() {
+    let output = thalweg(&[
+        "serve",
+        "--store",
+        "postgres://river:secret@127.0.0.1:9/water",
+    ]);
+    assert_eq!(output.status.code(), Some(1));
+    let message = text(&output.stderr);
+    assert!(
+        message.contains("cannot open the store in PostgreSQL"),
+        "{message}"
+    );
+    assert!(!message.contains("secret"), "{message}");
 }
 
 #[test]

@@ -10,7 +10,7 @@ use crate::StorageError;
 
 /// All open snapshots of one backend.
 #[derive(Debug)]
-pub(super) struct Readers {
+pub(crate) struct Readers {
     clock: fn() -> Instant,
     lifetime_max: Duration,
     open: Mutex<Open>,
@@ -26,14 +26,14 @@ struct Open {
 
 /// The registration of one snapshot; ends on drop.
 #[derive(Debug)]
-pub(super) struct Registration {
+pub(crate) struct Registration {
     readers: Arc<Readers>,
     since: Instant,
     number: u64,
 }
 
 impl Readers {
-    pub(super) fn new(clock: fn() -> Instant, lifetime_max: Duration) -> Self {
+    pub(crate) fn new(clock: fn() -> Instant, lifetime_max: Duration) -> Self {
         Self {
             clock,
             lifetime_max,
@@ -42,7 +42,7 @@ impl Readers {
     }
 
     /// Registers a snapshot that begins now.
-    pub(super) fn register(self: &Arc<Self>) -> Registration {
+    pub(crate) fn register(self: &Arc<Self>) -> Registration {
         let since = (self.clock)();
         let mut open = self.open.lock();
         let number = open.next;
@@ -56,7 +56,7 @@ impl Readers {
     }
 
     /// How many are open, and the age of the oldest.
-    pub(super) fn summary(&self) -> (usize, Option<Duration>) {
+    pub(crate) fn summary(&self) -> (usize, Option<Duration>) {
         let open = self.open.lock();
         let oldest = open.since.first().map(|(since, _)| self.age(*since));
         (open.since.len(), oldest)
@@ -69,7 +69,7 @@ impl Readers {
 
 impl Registration {
     /// Whether the snapshot may still be read.
-    pub(super) fn check(&self) -> Result<(), StorageError> {
+    pub(crate) fn check(&self) -> Result<(), StorageError> {
         let age = self.readers.age(self.since);
         let lifetime_max = self.readers.lifetime_max;
         if age > lifetime_max {
