@@ -10,7 +10,7 @@ use parking_lot::Mutex;
 use rustc_hash::FxHashMap;
 use thalweg_model::{CollectionId, CommitTs, prefix_end};
 use thalweg_schema_infer::{CollectionSchema, NameRegistry};
-use thalweg_storage::{Backend, Batch, CommitError, Direction, Head, Snapshot as Reader, Usage};
+use thalweg_storage::{Backend, Direction, Head, Snapshot as Reader, Usage};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::catalog::{COLLECTIONS, Catalog, Collection, FIRST_USER_COLLECTION, StoredCollection};
@@ -29,6 +29,7 @@ use crate::published::Published;
 use crate::record::Record;
 use crate::snapshot::{Snapshot, read_statistics};
 use crate::statistics;
+use crate::takeover::take_over;
 use crate::transaction::{Code, Committed, Erased, Once, Transaction, TransactionCode};
 use crate::writer::Writer;
 
@@ -435,36 +436,6 @@ pub enum Place {
     Caller,
     /// On one of the runtime's threads for blocking work: for code that may read a lot.
     BlockingThread,
-}
-
-/// Commits a head of a higher epoch, so that no batch of a former writer can land any more.
-fn take_over(backend: &dyn Backend) -> Result<Head, EngineError> {
-    let found = backend.snapshot()?.head();
-    let head = match found {
-        None => Head {
-            epoch: 1,
-            commit_ts: CommitTs::ZERO,
-            batch: 0,
-        },
-        Some(head) => Head {
-            epoch: head.epoch + 1,
-            batch: head.batch + 1,
-            ..head
-        },
-    };
-    let batch = Batch {
-        expected: found,
-        head,
-        writes: Vec::new(),
-    };
-    match backend.commit(&batch) {
-        Ok(()) => Ok(head),
-        Err(CommitError::NotCommitted(error)) => Err(error.into()),
-        Err(CommitError::Fenced { .. }) => Err(EngineError::Deposed),
-        Err(CommitError::Indeterminate(error)) => Err(EngineError::Indeterminate {
-            reason: error.to_string(),
-        }),
-    }
 }
 
 /// The state that a committer starts from.

@@ -38,6 +38,7 @@ mod published;
 mod record;
 mod snapshot;
 mod statistics;
+mod takeover;
 mod transaction;
 mod writer;
 

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 use clap::{Args, ValueEnum};
 
+use crate::postgres::TestPostgres;
 use crate::{crash, e2e, fetch, tidy, tools, workspace};
 
 use self::tally::Tally;
@@ -91,6 +92,8 @@ impl Step {
                 command.args(["--no-fail-fast", "--lib", "--bins", "--tests"]);
                 // It has been fetched, so a test that finds none has looked in the wrong place.
                 command.env("THALWEG_REQUIRE_TEST_DATA", "1");
+                let postgres = TestPostgres::start()?;
+                postgres.name_to(&mut command);
                 tools::run_watched(&mut command, |line| tally.see(line))
             }
             Step::Doctest => {

@@ -15,6 +15,7 @@ mod crash;
 mod e2e;
 mod fetch;
 mod http;
+mod postgres;
 mod server;
 mod setup;
 mod tidy;

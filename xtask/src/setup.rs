@@ -7,6 +7,7 @@
 use std::process::Command;
 
 use anyhow::{Result, bail};
+use thalweg_storage::conformance::postgres_server::PostgresServer;
 
 use crate::{tools, workspace};
 
@@ -21,6 +22,13 @@ struct Needed {
     required: bool,
 }
 
+const POSTGRES: Needed = Needed {
+    package: "postgresql",
+    what_for: "the tests of the store in PostgreSQL",
+    present: || PostgresServer::programs().is_some(),
+    required: true,
+};
+
 const NEEDED: &[Needed] = &[
     Needed {
         package: "chromium",
@@ -28,6 +36,7 @@ const NEEDED: &[Needed] = &[
         present: || tools::chromium().is_some(),
         required: true,
     },
+    POSTGRES,
     Needed {
         package: "wrk",
         what_for: "the request rates of `cargo xtask bench`",
@@ -35,6 +44,11 @@ const NEEDED: &[Needed] = &[
         required: false,
     },
 ];
+
+/// Tries to install PostgreSQL. Whether it worked is seen when a server is started.
+pub(crate) fn install_postgres() {
+    install(&[&POSTGRES]);
+}
 
 /// Installs what can be installed, and fails with the list of what is missing.
 pub(crate) fn run() -> Result<()> {

@@ -89,8 +89,8 @@ const ROOMS: &[Room] = &[
     },
     Room {
         folder: "xtask",
-        // It fetches the examples that are not shipped, for the tests.
-        may_use: Only(&["examples"]),
+        // It fetches the examples that are not shipped, and starts PostgreSQL, for the tests.
+        may_use: Only(&["examples", "storage"]),
     },
 ];
 
