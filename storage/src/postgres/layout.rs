@@ -34,6 +34,7 @@ pub(super) fn settings(reader_seconds_max: u64) -> String {
          SET plan_cache_mode = force_generic_plan; SET client_min_messages = error; \
          SET lock_timeout = '20s'; SET idle_in_transaction_session_timeout = '{idle_seconds_max}s'; \
          SET tcp_keepalives_idle = 5; SET tcp_keepalives_interval = 2; SET tcp_keepalives_count = 3; \
+         SET tcp_user_timeout = 11000; \
          SELECT set_config('synchronous_commit', 'on', false) \
          WHERE current_setting('synchronous_commit') IN ('off', 'local', 'remote_write')"
     )

@@ -4,6 +4,7 @@
 //! has a schema of its own, so they share it. Tests that stop a server always have their own.
 
 mod conformance;
+mod doubt;
 mod faults;
 mod leadership;
 mod reading;
