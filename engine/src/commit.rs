@@ -34,7 +34,36 @@ pub struct Change {
     pub after: Option<Arc<Record<'static>>>,
 }
 
+/// What a change did to a document, as those see it who do not ask for deleted ones.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ChangeKind {
+    /// The document came to be, be it in the place of one that was softly deleted.
+    Create,
+    /// It was changed.
+    Update,
+    /// It was softly deleted, or what is known of its deletion was changed.
+    Delete,
+    /// Its soft deletion was taken back.
+    Restore,
+    /// It was deleted for good.
+    Purge,
+}
+
 impl Change {
+    /// What it did to the document.
+    pub fn kind(&self) -> ChangeKind {
+        match (&self.before, &self.after) {
+            (_, None) => ChangeKind::Purge,
+            (_, Some(after)) if after.is_deleted() => ChangeKind::Delete,
+            (None, Some(_)) => ChangeKind::Create,
+            (Some(before), Some(_)) if !before.is_deleted() => ChangeKind::Update,
+            (Some(before), Some(after)) if before.created_at() == after.created_at() => {
+                ChangeKind::Restore
+            }
+            (Some(_), Some(_)) => ChangeKind::Create,
+        }
+    }
+
     /// Whether it changes how many documents a collection shows: one came, went, or was softly deleted or restored.
     pub fn changes_count(&self) -> bool {
         let shown = |image: &Option<Arc<Record<'static>>>| {
@@ -49,7 +78,8 @@ impl Change {
 }
 
 impl Commit {
-    fn bytes(&self) -> usize {
+    /// About what it takes in memory.
+    pub(crate) fn bytes(&self) -> usize {
         let images = self.changes.iter().flat_map(Change::images);
         let catalog = self.catalog.as_ref().map_or(0, |catalog| catalog.bytes());
         size_of::<Commit>()
@@ -99,5 +129,19 @@ impl RecentCommits {
             let start = self.commits.partition_point(|commit| commit.ts <= ts);
             self.commits.range(start..)
         })
+    }
+
+    /// The same, about `bytes_max` bytes of them, but at least one.
+    pub(crate) fn page(&self, ts: CommitTs, bytes_max: usize) -> Option<Vec<Arc<Commit>>> {
+        let mut bytes = 0;
+        let mut page = Vec::new();
+        for commit in self.after(ts)? {
+            if bytes >= bytes_max && !page.is_empty() {
+                break;
+            }
+            bytes += commit.bytes();
+            page.push(Arc::clone(commit));
+        }
+        Some(page)
     }
 }

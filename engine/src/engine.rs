@@ -11,9 +11,10 @@ use rustc_hash::FxHashMap;
 use thalweg_model::{CollectionId, CommitTs, prefix_end};
 use thalweg_schema_infer::{CollectionSchema, NameRegistry};
 use thalweg_storage::{Backend, Direction, Head, Snapshot as Reader, Usage};
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{Semaphore, SemaphorePermit, mpsc, oneshot, watch};
 
 use crate::catalog::{COLLECTIONS, Catalog, Collection, FIRST_USER_COLLECTION, StoredCollection};
+use crate::changes::PAGES_READ_MAX;
 use crate::chunk;
 use crate::clock::{self, Clock, SystemClock};
 use crate::commit::{Commit, RecentCommits};
@@ -23,7 +24,7 @@ use crate::group::State;
 use crate::history::{self, HistoricalPage};
 use crate::idempotency::{self, FirstAnswer, IdempotencyKey};
 use crate::keyspace;
-use crate::log;
+use crate::log::{self, LoggedCommit};
 use crate::pipeline::{self, EngineStepper};
 use crate::published::Published;
 use crate::record::Record;
@@ -80,6 +81,8 @@ struct Shared {
     clock: Arc<dyn Clock>,
     options: EngineOptions,
     published: Arc<Published>,
+    /// For making pages of change streams from what is stored.
+    pages: Semaphore,
     /// `None` once closed.
     requests: Mutex<Option<mpsc::Sender<Request>>>,
     threads: Mutex<Vec<std::thread::JoinHandle<()>>>,
@@ -162,6 +165,7 @@ impl Engine {
             clock,
             options,
             published,
+            pages: Semaphore::new(PAGES_READ_MAX),
             requests: Mutex::new(Some(sender)),
             threads: Mutex::default(),
             epoch: head.epoch,
@@ -358,6 +362,43 @@ impl Engine {
     pub fn recent_commits(&self, ts: CommitTs) -> Option<Vec<Arc<Commit>>> {
         let recent = self.shared.published.recent.read();
         Some(recent.after(ts)?.cloned().collect())
+    }
+
+    /// The commits after `ts` that are in memory, oldest first, about `bytes_max` bytes of them, but at least one;
+    /// `None` where some are no longer in memory.
+    pub(crate) fn recent_page(&self, ts: CommitTs, bytes_max: usize) -> Option<Vec<Arc<Commit>>> {
+        self.shared.published.recent.read().page(ts, bytes_max)
+    }
+
+    /// Waits until a page of changes may be read from the store: each takes memory until it is made.
+    pub(crate) async fn page_permit(&self) -> Option<SemaphorePermit<'_>> {
+        // It is never closed, so there always is one.
+        self.shared.pages.acquire().await.ok()
+    }
+
+    /// The commits after `ts`, oldest first, as the log has them: about `bytes_max` bytes, but at least one; none where
+    /// `ts` is the newest. So a server follows the commits of another one. Fails with [`EngineError::ChangesGone`]
+    /// where some are no longer in the log. Blocks for as long as it reads.
+    pub fn logged_after(
+        &self,
+        ts: CommitTs,
+        bytes_max: usize,
+    ) -> Result<Vec<LoggedCommit>, EngineError> {
+        log::read::commits(&self.snapshot()?, ts, bytes_max)
+    }
+
+    /// The same from memory where that reaches back far enough, else from the log. Those from the log have no catalog;
+    /// see [`LoggedCommit`].
+    pub fn changes_after(
+        &self,
+        ts: CommitTs,
+        bytes_max: usize,
+    ) -> Result<Vec<Arc<Commit>>, EngineError> {
+        if let Some(commits) = self.recent_page(ts, bytes_max) {
+            return Ok(commits);
+        }
+        let logged = self.logged_after(ts, bytes_max)?;
+        Ok(logged.into_iter().map(|logged| logged.commit).collect())
     }
 
     /// Reads a collection as it was at `at`, in order of the ids, from after `after` on. Works for as long as the

@@ -4,7 +4,7 @@
 //! to the document it found; [`TransactionError`] is what a caller of [`crate::Engine::transact`] gets. A conflict
 //! is in none of them: the engine re-executes.
 
-use thalweg_model::{DocumentId, ErrorClass, ErrorCode, FieldPath, PatchError};
+use thalweg_model::{CommitTs, DocumentId, ErrorClass, ErrorCode, FieldPath, PatchError};
 use thalweg_storage::StorageError;
 use thiserror::Error;
 
@@ -43,6 +43,15 @@ pub enum EngineError {
     /// A read reached into a time that is no longer kept.
     #[error("the state of that time is no longer kept")]
     HistoryGone,
+    /// A reader of the log asked for changes that are no longer kept.
+    #[error(
+        "the changes after that commit are no longer all kept; the oldest commit to resume from is {oldest}. Begin with \
+         a snapshot"
+    )]
+    ChangesGone {
+        /// Everything after this commit is kept.
+        oldest: CommitTs,
+    },
 }
 
 impl From<StorageError> for EngineError {
@@ -63,6 +72,7 @@ impl EngineError {
             },
             EngineError::Corrupt { .. } => ErrorCode::Internal,
             EngineError::Indeterminate { .. } => ErrorCode::Indeterminate,
+            EngineError::ChangesGone { .. } => ErrorCode::HistoryGone,
             EngineError::Deposed
             | EngineError::Thread { .. }
             | EngineError::Closed
@@ -76,6 +86,7 @@ impl EngineError {
             EngineError::Storage(error) => error.class(),
             EngineError::Corrupt { .. } => ErrorClass::Corruption,
             EngineError::Indeterminate { .. } => ErrorClass::Indeterminate,
+            EngineError::ChangesGone { .. } => ErrorClass::Caller,
             EngineError::Deposed
             | EngineError::Thread { .. }
             | EngineError::Closed

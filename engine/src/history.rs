@@ -55,6 +55,24 @@ pub(crate) fn trimmed(reader: &dyn Reader) -> Result<CommitTs, EngineError> {
     }
 }
 
+/// The earlier image of a document that the commit at `written` wrote.
+pub(crate) fn image(
+    reader: &dyn Reader,
+    collection: CollectionId,
+    id: &str,
+    written: CommitTs,
+) -> Result<Option<Record<'static>>, EngineError> {
+    let Some(value) = reader.get(&keyspace::history(collection, id, written))? else {
+        return Ok(None);
+    };
+    let (_, stored) = value.split_first_chunk::<8>().ok_or(EngineError::Corrupt {
+        what: "earlier image",
+    })?;
+    let owner = || keyspace::document(collection, id);
+    let whole = chunk::resolve(reader, Cow::Borrowed(stored), owner)?;
+    Record::from_stored(Cow::Owned(whole.into_owned())).map(Some)
+}
+
 /// Reads on from `after` (exclusive) as of `at`. Looks at about `images_max` current images at most, or as many as
 /// have [`PAGE_BYTES_MAX`] bytes, and at as many earlier ones, except that it looks at all earlier images of a document
 /// or at none.

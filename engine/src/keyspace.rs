@@ -119,6 +119,15 @@ pub(crate) fn log(ts: CommitTs) -> Vec<u8> {
     key.finish()
 }
 
+/// The commit of a log key; `None` of a corrupt one.
+pub(crate) fn parse_log(key: &[u8]) -> Option<CommitTs> {
+    let mut reader = KeyReader::new(key);
+    reader.u32()?;
+    reader.u8()?;
+    let ts = CommitTs::from_micros(reader.u64()?);
+    reader.rest().is_empty().then_some(ts)
+}
+
 /// The prefix of the statistics of all collections.
 pub(crate) fn all_statistics() -> Vec<u8> {
     start(Keyspace::Statistics).finish()

@@ -14,6 +14,7 @@
 //! What is not here: GraphQL (`resolvers`), delivery to clients (`subscriptions`), bytes on a disk (`storage`).
 
 mod catalog;
+mod changes;
 mod chunk;
 mod clock;
 mod commit;
@@ -43,8 +44,11 @@ mod transaction;
 mod writer;
 
 pub use catalog::{Catalog, Collection};
+pub use changes::{
+    ChangeEvent, ChangeEventKind, ChangePage, ChangeStream, ChangesError, ChangesStart,
+};
 pub use clock::{Clock, SystemClock};
-pub use commit::{Change, Commit};
+pub use commit::{Change, ChangeKind, Commit};
 pub use dependency::{Dependency, DependencySet, Range, Scope};
 pub use engine::{Engine, EngineOptions, Place};
 pub use error::{EngineError, IntentError, TransactionError};
@@ -53,6 +57,7 @@ pub use find::{Deleted, Find, Found};
 pub use history::HistoricalPage;
 pub use idempotency::{FirstAnswer, IdempotencyKey};
 pub use intent::{CollectionRef, Intent, Step};
+pub use log::LoggedCommit;
 pub use order::{OrderKey, Position, fingerprint};
 pub use pipeline::{EngineStepper, Stage};
 pub use predicate::{Comparison, EntryTest, LikePattern, Predicate, Test};

@@ -1,12 +1,16 @@
 //! The commit log as it is stored, and the batch that a group of commits becomes.
 //!
-//! A log entry says which documents a commit wrote. Their images it has by reference: the image after is the current
+//! A log entry says which documents a commit wrote, and what it did to each ([`ChangeKind`](crate::ChangeKind)). Their images it has by reference: the image after is the current
 //! one or in the history under the commit's timestamp, the image before is in the history under its own.
 
+pub(crate) mod entry;
+pub(crate) mod read;
+
+use std::borrow::Cow;
 use std::ops::{Bound, ControlFlow};
 
 use rustc_hash::FxHashSet;
-use thalweg_model::{CollectionId, CommitTs, DocumentId, prefix_end};
+use thalweg_model::{CollectionId, CommitTs, prefix_end};
 use thalweg_storage::{Direction, Snapshot as Reader, Write};
 
 use crate::chunk;
@@ -16,10 +20,8 @@ use crate::history;
 use crate::keyspace;
 use crate::statistics::Statistics;
 
-const BEFORE: u8 = 1;
-const AFTER: u8 = 2;
-/// The image before is long, so its chunks go with it.
-const BEFORE_IS_LONG: u8 = 4;
+use entry::{Entry, LoggedChange};
+pub use read::LoggedCommit;
 
 /// Appends all that one commit writes, its log entry included.
 pub(crate) fn write_commit(commit: &Commit, writes: &mut Vec<Write>) {
@@ -35,7 +37,7 @@ pub(crate) fn write_commit(commit: &Commit, writes: &mut Vec<Write>) {
     for change in &commit.changes {
         write_change(change, commit.ts, writes);
     }
-    chunk::put(keyspace::log(commit.ts), 0, &encode(commit), writes);
+    chunk::put(keyspace::log(commit.ts), 0, &entry::encode(commit), writes);
 }
 
 fn write_change(change: &Change, ts: CommitTs, writes: &mut Vec<Write>) {
@@ -62,71 +64,6 @@ pub(crate) fn write_statistics(
     }
     statistics.is_long = chunk::is_long(encoded.len());
     chunk::put(key, 0, &encoded, writes);
-}
-
-fn encode(commit: &Commit) -> Vec<u8> {
-    let mut bytes = vec![chunk::WHOLE];
-    bytes.extend_from_slice(&length(commit.changes.len()));
-    for change in &commit.changes {
-        let id = change.id.as_str().as_bytes();
-        bytes.extend_from_slice(&change.collection.0.to_be_bytes());
-        bytes.push(u8::try_from(id.len()).expect("an id has at most 128 bytes"));
-        bytes.extend_from_slice(id);
-        let mut flags = 0;
-        let mut before_ts = CommitTs::ZERO;
-        if let Some(before) = &change.before {
-            flags |= BEFORE;
-            before_ts = before.commit_ts();
-            if chunk::is_long(before.stored().len()) {
-                flags |= BEFORE_IS_LONG;
-            }
-        }
-        if change.after.is_some() {
-            flags |= AFTER;
-        }
-        bytes.push(flags);
-        bytes.extend_from_slice(&before_ts.as_micros().to_be_bytes());
-    }
-    bytes.extend_from_slice(&length(commit.emptied.len()));
-    for collection in &commit.emptied {
-        bytes.extend_from_slice(&collection.0.to_be_bytes());
-    }
-    bytes
-}
-
-fn length(count: usize) -> [u8; 4] {
-    u32::try_from(count)
-        .expect("a commit has fewer than 2^32 changes")
-        .to_be_bytes()
-}
-
-/// One document of a log entry.
-struct LoggedChange {
-    collection: CollectionId,
-    id: DocumentId,
-    flags: u8,
-    before_ts: CommitTs,
-}
-
-/// The changes of a log entry; what follows them is not needed to trim.
-fn decode_changes(bytes: &[u8]) -> Option<Vec<LoggedChange>> {
-    let (count, mut rest) = bytes.get(1..)?.split_first_chunk::<4>()?;
-    let mut changes = Vec::new();
-    for _ in 0..u32::from_be_bytes(*count) {
-        let (collection, tail) = rest.split_first_chunk::<4>()?;
-        let (id_bytes, tail) = tail.split_first()?;
-        let (id, tail) = tail.split_at_checked(usize::from(*id_bytes))?;
-        let (flags, tail) = tail.split_first()?;
-        let (before_ts, tail) = tail.split_first_chunk::<8>()?;
-        rest = tail;
-        changes.push(LoggedChange {
-            collection: CollectionId(u32::from_be_bytes(*collection)),
-            id: DocumentId::new(std::str::from_utf8(id).ok()?).ok()?,
-            flags: *flags,
-            before_ts: CommitTs::from_micros(u64::from_be_bytes(*before_ts)),
-        });
-    }
-    Some(changes)
 }
 
 /// The oldest entry of the log.
@@ -179,14 +116,13 @@ pub(crate) fn trim(
     })?;
     let mut erased = FxHashSet::default();
     for (ts, stored) in &entries {
-        let Some(changes) = read_changes(reader, *ts, stored)? else {
+        let whole = whole(reader, *ts, stored)?;
+        let Some(entry) = whole.as_deref().and_then(Entry::decode) else {
             trimmed.is_stuck = true;
             break;
         };
-        for change in changes {
-            if change.flags & BEFORE != 0 {
-                erase_image(&change, &mut erased, writes);
-            }
+        for change in entry.changes() {
+            erase_image(&change, &mut erased, writes);
         }
         let (_, is_long) = chunk::length(stored);
         if is_long {
@@ -203,26 +139,34 @@ pub(crate) fn trim(
     Ok(trimmed)
 }
 
-/// The changes of a stored log entry; `None` of a corrupt one.
-fn read_changes(
-    reader: &dyn Reader,
+/// The whole bytes of a stored log entry; `None` of a corrupt one.
+fn whole<'s>(
+    reader: &'s dyn Reader,
     ts: CommitTs,
-    stored: &[u8],
-) -> Result<Option<Vec<LoggedChange>>, EngineError> {
+    stored: &'s [u8],
+) -> Result<Option<Cow<'s, [u8]>>, EngineError> {
     match chunk::resolve(reader, stored.into(), || keyspace::log(ts)) {
-        Ok(entry) => Ok(decode_changes(&entry)),
+        Ok(whole) => Ok(Some(whole)),
         Err(EngineError::Corrupt { .. }) => Ok(None),
         Err(error) => Err(error),
     }
 }
 
-fn erase_image(change: &LoggedChange, erased: &mut FxHashSet<Vec<u8>>, writes: &mut Vec<Write>) {
-    let key = keyspace::history(change.collection, change.id.as_str(), change.before_ts);
+/// Erases the image before a change, if there is one and it has not been erased with another entry.
+fn erase_image(
+    change: &LoggedChange<'_>,
+    erased: &mut FxHashSet<Vec<u8>>,
+    writes: &mut Vec<Write>,
+) {
+    let Some(written) = change.before() else {
+        return;
+    };
+    let key = keyspace::history(change.collection, change.id, written);
     if erased.insert(key.clone()) {
         writes.push(Write::Delete { key });
-        if change.flags & BEFORE_IS_LONG != 0 {
-            let owner = keyspace::document(change.collection, change.id.as_str());
-            chunk::erase(&owner, change.before_ts.as_micros(), writes);
+        if change.before_is_long() {
+            let owner = keyspace::document(change.collection, change.id);
+            chunk::erase(&owner, written.as_micros(), writes);
         }
     }
 }
@@ -238,11 +182,7 @@ fn visit(reader: &dyn Reader, visit: &mut Visitor<'_>) -> Result<(), EngineError
         Bound::Included(&prefix),
         Bound::Excluded(&end),
         Direction::Forward,
-        &mut |key, stored| {
-            let ts = key.get(prefix.len()..).and_then(|ts| ts.try_into().ok());
-            let ts = ts.map(|ts| CommitTs::from_micros(u64::from_be_bytes(ts)));
-            visit(ts, &stored)
-        },
+        &mut |key, stored| visit(keyspace::parse_log(key), &stored),
     )?;
     Ok(())
 }

@@ -138,6 +138,7 @@ pub(crate) fn status_of(code: ErrorCode) -> StatusCode {
         | ErrorCode::PersistedQueryNotFound
         | ErrorCode::PersistedQueryNotSupported => StatusCode::BAD_REQUEST,
         ErrorCode::NotFound => StatusCode::NOT_FOUND,
+        ErrorCode::HistoryGone => StatusCode::GONE,
         ErrorCode::UniqueViolation
         | ErrorCode::SchemaChanged
         | ErrorCode::TypeDrift

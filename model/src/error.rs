@@ -66,6 +66,8 @@ error_codes! {
     SchemaViolation = "SCHEMA_VIOLATION", Caller;
     /// The API schema moved on, and a live query is no longer valid in it.
     SchemaChanged = "SCHEMA_CHANGED", Caller;
+    /// The request reaches back to a time that is no longer kept.
+    HistoryGone = "HISTORY_GONE", Caller;
     /// A stored value does not fit its published type.
     TypeDrift = "TYPE_DRIFT", Caller;
     /// The document has another version than `ifVersion` says.

@@ -1,6 +1,7 @@
 use std::ops::{Bound, ControlFlow};
 
-use thalweg_model::Document;
+use proptest::prelude::*;
+use thalweg_model::{Document, DocumentId};
 use thalweg_storage::{Backend, Batch, Head, MemoryBackend};
 
 use super::*;
@@ -163,4 +164,25 @@ fn chunks_of_statistics_are_erased_only_where_there_are_some() {
     };
     assert_eq!(ranges(), 1, "those of before");
     assert_eq!(ranges(), 0);
+}
+
+proptest! {
+    /// Whatever the bytes are, an entry is decoded or it is not; and what is decoded gives all of its changes.
+    #[test]
+    fn arbitrary_bytes_do_no_harm(
+        at in 0..100usize,
+        byte in any::<u8>(),
+        length in 0..400usize,
+    ) {
+        let mut bytes = entry::encode(&commit_of(10, 2));
+        prop_assert_eq!(Entry::decode(&bytes).unwrap().changes().count(), 2);
+        bytes.truncate(length);
+        prop_assert_eq!(Entry::decode(&bytes).is_some(), length >= entry::encode(&commit_of(10, 2)).len());
+        if let Some(place) = bytes.get_mut(at) {
+            *place = byte;
+        }
+        if let Some(entry) = Entry::decode(&bytes) {
+            prop_assert!(entry.changes().count() <= 2);
+        }
+    }
 }
