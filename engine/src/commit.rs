@@ -123,6 +123,13 @@ impl RecentCommits {
         }
     }
 
+    /// Forgets what there was: everything after `ts` will be here.
+    pub(crate) fn skip_to(&mut self, ts: CommitTs) {
+        self.commits.clear();
+        self.bytes = 0;
+        self.complete_after = ts;
+    }
+
     /// The commits after `ts`, in order; `None` where some of them are no longer kept.
     pub(crate) fn after(&self, ts: CommitTs) -> Option<impl Iterator<Item = &Arc<Commit>>> {
         (ts >= self.complete_after).then(|| {

@@ -396,6 +396,12 @@ impl Committer {
         };
         self.state.catalog = Arc::clone(&outcome.catalog);
         self.state.next_collection = outcome.next_collection;
+        if outcome.catalog_changed {
+            writes.push(Write::Put {
+                key: keyspace::catalog_version(),
+                value: outcome.catalog.version.as_micros().to_be_bytes().to_vec(),
+            });
+        }
         let batch = Batch {
             expected: Some(expected),
             head: self.head,
@@ -462,7 +468,7 @@ impl Committer {
         // The catalog stays the published one; the stored state is the one that it was made of.
         self.state = State {
             catalog: self.published.newest_catalog(),
-            ..load(&*reader, head)?
+            ..load(&*reader)?
         };
         self.stored_names_revision = 0;
         Ok(())

@@ -4,13 +4,14 @@ use std::any::Any;
 use std::ops::{Bound, ControlFlow};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use parking_lot::Mutex;
 use rustc_hash::FxHashMap;
 use thalweg_model::{CollectionId, CommitTs, prefix_end};
 use thalweg_schema_infer::{CollectionSchema, NameRegistry};
-use thalweg_storage::{Backend, Direction, Head, Snapshot as Reader, Usage};
+use thalweg_storage::{Backend, Direction, Snapshot as Reader, Usage};
 use tokio::sync::{Semaphore, SemaphorePermit, mpsc, oneshot, watch};
 
 use crate::catalog::{COLLECTIONS, Catalog, Collection, FIRST_USER_COLLECTION, StoredCollection};
@@ -24,6 +25,7 @@ use crate::group::State;
 use crate::history::{self, HistoricalPage};
 use crate::idempotency::{self, FirstAnswer, IdempotencyKey};
 use crate::keyspace;
+use crate::leadership::{KeeperThread, decode_version};
 use crate::log::{self, LoggedCommit};
 use crate::pipeline::{self, EngineStepper};
 use crate::published::Published;
@@ -73,22 +75,31 @@ impl Default for EngineOptions {
 /// A database: its collections and documents, its transactions, its commit log. Cloning shares it.
 #[derive(Clone)]
 pub struct Engine {
-    shared: Arc<Shared>,
+    pub(crate) shared: Arc<Shared>,
 }
 
-struct Shared {
-    backend: Arc<dyn Backend>,
+pub(crate) struct Shared {
+    pub(crate) backend: Arc<dyn Backend>,
     clock: Arc<dyn Clock>,
     options: EngineOptions,
-    published: Arc<Published>,
+    pub(crate) published: Arc<Published>,
     /// For making pages of change streams from what is stored.
     pages: Semaphore,
-    /// `None` once closed.
-    requests: Mutex<Option<mpsc::Sender<Request>>>,
-    threads: Mutex<Vec<std::thread::JoinHandle<()>>>,
-    /// Makes the seeds of this opening's transactions differ from those of another.
-    epoch: u64,
+    pub(crate) requests: Mutex<Door>,
+    pipeline: Mutex<Vec<JoinHandle<()>>>,
+    /// Only where the store is shared with other servers.
+    keeper: Mutex<Option<KeeperThread>>,
+    /// Makes the seeds of this leadership's transactions differ from those of another.
+    epoch: AtomicU64,
     transactions: AtomicU64,
+}
+
+/// The way to the committer.
+pub(crate) enum Door {
+    Open(mpsc::Sender<Request>),
+    /// The committer is in another server.
+    Elsewhere,
+    Closed,
 }
 
 /// Executions that wait for the committer before transactions have to wait to be taken.
@@ -106,13 +117,18 @@ impl Engine {
         options: EngineOptions,
         clock: Arc<dyn Clock>,
     ) -> Result<Engine, EngineError> {
-        let (engine, parts) = Engine::assemble(backend, options, clock)?;
-        let Parts {
-            committer,
-            writer,
-            requests,
-        } = parts;
-        *engine.shared.threads.lock() = pipeline::start(committer, writer, requests)?;
+        let leadership = backend.lead()?;
+        let engine = Engine::assemble(backend, options, clock)?;
+        if leadership.is_some() {
+            let start = engine.shared.take_over()?;
+            // Another server may have written until a moment ago.
+            engine.catch_up()?;
+            engine.shared.start_pipeline(start)?;
+        }
+        if engine.shared.backend.is_shared() {
+            let keeper = KeeperThread::start(&engine, leadership)?;
+            *engine.shared.keeper.lock() = Some(keeper);
+        }
         Ok(engine)
     }
 
@@ -122,64 +138,37 @@ impl Engine {
         options: EngineOptions,
         clock: Arc<dyn Clock>,
     ) -> Result<(Engine, EngineStepper), EngineError> {
-        let (engine, parts) = Engine::assemble(backend, options, clock)?;
-        let stepper = EngineStepper::new(parts.committer, parts.writer, parts.requests);
-        Ok((engine, stepper))
+        let engine = Engine::assemble(backend, options, clock)?;
+        let (committer, writer, requests) = engine.shared.pipeline(engine.shared.take_over()?);
+        Ok((engine, EngineStepper::new(committer, writer, requests)))
     }
 
+    /// An engine that reads.
     fn assemble(
         backend: Arc<dyn Backend>,
         options: EngineOptions,
         clock: Arc<dyn Clock>,
-    ) -> Result<(Engine, Parts), EngineError> {
-        let head = take_over(&*backend)?;
+    ) -> Result<Engine, EngineError> {
         let reader = backend.snapshot()?;
-        let state = load(&*reader, head)?;
-        let log_from = log::oldest(&*reader)?;
+        let head = reader.head().map_or(CommitTs::ZERO, |head| head.commit_ts);
+        let catalog = load(&*reader)?.catalog;
         drop(reader);
-        let recent = RecentCommits::new(head.commit_ts, options.recent_commits_bytes_max);
-        let published = Arc::new(Published::new(
-            head.commit_ts,
-            Arc::clone(&state.catalog),
-            recent,
-        ));
-        let start = Start {
-            state,
-            head,
-            log_from,
-        };
-        let committer = Committer::new(
-            Arc::clone(&backend),
-            Arc::clone(&clock),
-            options.clone(),
-            Arc::clone(&published),
-            start,
-        );
-        let writer = Writer {
-            backend: Arc::clone(&backend),
-            published: Arc::clone(&published),
-        };
-        let (sender, requests) = mpsc::channel(REQUESTS_MAX);
+        let recent = RecentCommits::new(head, options.recent_commits_bytes_max);
         let shared = Shared {
             backend,
             clock,
             options,
-            published,
+            published: Arc::new(Published::new(head, catalog, recent)),
             pages: Semaphore::new(PAGES_READ_MAX),
-            requests: Mutex::new(Some(sender)),
-            threads: Mutex::default(),
-            epoch: head.epoch,
+            requests: Mutex::new(Door::Elsewhere),
+            pipeline: Mutex::default(),
+            keeper: Mutex::default(),
+            epoch: AtomicU64::new(0),
             transactions: AtomicU64::new(0),
         };
-        let engine = Engine {
+        Ok(Engine {
             shared: Arc::new(shared),
-        };
-        let parts = Parts {
-            committer,
-            writer,
-            requests,
-        };
-        Ok((engine, parts))
+        })
     }
 
     /// The newest state: it includes every commit that was acknowledged before the call.
@@ -187,6 +176,10 @@ impl Engine {
         loop {
             let reader = self.shared.backend.snapshot()?;
             let ts = reader.head().map_or(CommitTs::ZERO, |head| head.commit_ts);
+            if self.shared.backend.is_shared() {
+                let catalog = self.shared.stored_catalog(&*reader)?;
+                return Ok(Snapshot::new(reader, ts, catalog));
+            }
             // A thread that slept between these two lines for many changes of the catalog looks again.
             if let Some(catalog) = self.shared.published.catalog_at(ts) {
                 return Ok(Snapshot::new(reader, ts, catalog));
@@ -268,7 +261,7 @@ impl Engine {
         let number = self.shared.transactions.fetch_add(1, Ordering::Relaxed);
         Arc::new(TransactionCode {
             code,
-            seed: mix(mix(self.shared.epoch).wrapping_add(number)),
+            seed: mix(mix(self.shared.epoch.load(Ordering::Relaxed)).wrapping_add(number)),
             once,
         })
     }
@@ -343,12 +336,14 @@ impl Engine {
     }
 
     async fn send(&self, request: Request) -> Result<(), EngineError> {
-        let sender = self
-            .shared
-            .requests
-            .lock()
-            .clone()
-            .ok_or(EngineError::Closed)?;
+        let sender = match &*self.shared.requests.lock() {
+            Door::Open(sender) => sender.clone(),
+            Door::Elsewhere => {
+                let failure = self.shared.published.failure();
+                return Err(failure.unwrap_or(EngineError::Following));
+            }
+            Door::Closed => return Err(EngineError::Closed),
+        };
         sender.send(request).await.map_err(|_| EngineError::Closed)
     }
 
@@ -429,19 +424,73 @@ impl Engine {
 
     /// Stops taking transactions and waits until those that were taken are committed. Blocks.
     pub fn close(&self) {
-        self.shared.requests.lock().take();
-        for thread in std::mem::take(&mut *self.shared.threads.lock()) {
+        if let Some(keeper) = self.shared.keeper.lock().take() {
+            keeper.stop();
+        }
+        self.shared.close_door(Door::Closed);
+        self.shared.join_pipeline();
+    }
+}
+
+impl Shared {
+    /// The catalog that a reader of a shared store sees, which another server may have changed.
+    fn stored_catalog(&self, reader: &dyn Reader) -> Result<Arc<Catalog>, EngineError> {
+        let version = stored_catalog_version(reader)?;
+        if let Some(catalog) = self.published.catalog_of(version) {
+            return Ok(catalog);
+        }
+        let catalog = load(reader)?.catalog;
+        self.published.announce(&catalog);
+        Ok(catalog)
+    }
+
+    /// Becomes the one who writes.
+    pub(crate) fn take_over(&self) -> Result<Start, EngineError> {
+        let head = take_over(&*self.backend)?;
+        let reader = self.backend.snapshot()?;
+        self.epoch.store(head.epoch, Ordering::Relaxed);
+        Ok(Start {
+            state: load(&*reader)?,
+            head,
+            log_from: log::oldest(&*reader)?,
+        })
+    }
+
+    /// A committer, its writer, and what is asked of them from now on.
+    fn pipeline(&self, start: Start) -> (Committer, Writer, mpsc::Receiver<Request>) {
+        let committer = Committer::new(
+            Arc::clone(&self.backend),
+            Arc::clone(&self.clock),
+            self.options.clone(),
+            Arc::clone(&self.published),
+            start,
+        );
+        let writer = Writer {
+            backend: Arc::clone(&self.backend),
+            published: Arc::clone(&self.published),
+        };
+        let (sender, requests) = mpsc::channel(REQUESTS_MAX);
+        *self.requests.lock() = Door::Open(sender);
+        (committer, writer, requests)
+    }
+
+    pub(crate) fn start_pipeline(&self, start: Start) -> Result<(), EngineError> {
+        let (committer, writer, requests) = self.pipeline(start);
+        *self.pipeline.lock() = pipeline::start(committer, writer, requests)?;
+        Ok(())
+    }
+
+    /// Takes no more requests; those that were taken are still answered.
+    pub(crate) fn close_door(&self, door: Door) {
+        *self.requests.lock() = door;
+    }
+
+    pub(crate) fn join_pipeline(&self) {
+        for thread in std::mem::take(&mut *self.pipeline.lock()) {
             // A thread that panicked has nothing left to wait for.
             let _ = thread.join();
         }
     }
-}
-
-/// An engine's committer before anything drives it.
-struct Parts {
-    committer: Committer,
-    writer: Writer,
-    requests: mpsc::Receiver<Request>,
 }
 
 fn erase<T: Send + 'static>(
@@ -480,10 +529,10 @@ pub enum Place {
 }
 
 /// The state that a committer starts from.
-pub(crate) fn load(reader: &dyn Reader, head: Head) -> Result<State, EngineError> {
+pub(crate) fn load(reader: &dyn Reader) -> Result<State, EngineError> {
     let mut names = load_names(reader)?;
     let mut catalog = Catalog::default();
-    catalog.version = head.commit_ts;
+    catalog.version = stored_catalog_version(reader)?;
     let mut statistics = FxHashMap::default();
     let last_collection = statistics::last_collection(reader)?.map_or(0, |last| last.0);
     let next_collection = FIRST_USER_COLLECTION.max(last_collection.saturating_add(1));
@@ -510,6 +559,13 @@ pub(crate) fn load(reader: &dyn Reader, head: Head) -> Result<State, EngineError
         statistics,
         next_collection,
     })
+}
+
+fn stored_catalog_version(reader: &dyn Reader) -> Result<CommitTs, EngineError> {
+    match reader.get(&keyspace::catalog_version())? {
+        Some(stored) => decode_version(&stored),
+        None => Ok(CommitTs::ZERO),
+    }
 }
 
 fn load_names(reader: &dyn Reader) -> Result<NameRegistry, EngineError> {

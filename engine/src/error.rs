@@ -37,6 +37,11 @@ pub enum EngineError {
         /// What the system said.
         reason: String,
     },
+    /// Another server writes to this store.
+    #[error(
+        "this server follows another one that writes to the same store; send what writes to that one"
+    )]
+    Following,
     /// The engine is shutting down.
     #[error("the server is shutting down")]
     Closed,
@@ -74,6 +79,7 @@ impl EngineError {
             EngineError::Indeterminate { .. } => ErrorCode::Indeterminate,
             EngineError::ChangesGone { .. } => ErrorCode::HistoryGone,
             EngineError::Deposed
+            | EngineError::Following
             | EngineError::Thread { .. }
             | EngineError::Closed
             | EngineError::HistoryGone => ErrorCode::Unavailable,
@@ -88,6 +94,7 @@ impl EngineError {
             EngineError::Indeterminate { .. } => ErrorClass::Indeterminate,
             EngineError::ChangesGone { .. } => ErrorClass::Caller,
             EngineError::Deposed
+            | EngineError::Following
             | EngineError::Thread { .. }
             | EngineError::Closed
             | EngineError::HistoryGone => ErrorClass::Unavailable,

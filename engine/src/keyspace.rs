@@ -194,6 +194,13 @@ pub(crate) fn names() -> Vec<u8> {
     key.finish()
 }
 
+/// The version of the catalog.
+pub(crate) fn catalog_version() -> Vec<u8> {
+    let mut key = start(Keyspace::Meta);
+    key.string("catalog");
+    key.finish()
+}
+
 /// Up to which commit the log and the history have been trimmed.
 pub(crate) fn trimmed() -> Vec<u8> {
     let mut key = start(Keyspace::Meta);

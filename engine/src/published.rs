@@ -50,10 +50,20 @@ impl Published {
         Arc::clone(&self.newest.read())
     }
 
+    /// The catalog of that very version.
+    pub(crate) fn catalog_of(&self, version: CommitTs) -> Option<Arc<Catalog>> {
+        let catalogs = self.catalogs.read();
+        let mut newest_first = catalogs.iter().rev().map(|(_, catalog)| catalog);
+        newest_first
+            .find(|catalog| catalog.version == version)
+            .cloned()
+    }
+
     /// Makes a new catalog findable before the state that it belongs to is.
     pub(crate) fn announce(&self, catalog: &Arc<Catalog>) {
         let mut catalogs = self.catalogs.write();
-        catalogs.push_back((catalog.version, Arc::clone(catalog)));
+        let at = catalogs.partition_point(|(from, _)| *from < catalog.version);
+        catalogs.insert(at, (catalog.version, Arc::clone(catalog)));
         if catalogs.len() > CATALOGS_MAX {
             catalogs.pop_front();
         }
@@ -81,12 +91,27 @@ impl Published {
         self.head.send_replace(head);
     }
 
+    /// Goes on from a later commit, for want of those between.
+    pub(crate) fn skip_to(&self, ts: CommitTs, catalog: &Arc<Catalog>) {
+        *self.newest.write() = Arc::clone(catalog);
+        self.recent.write().skip_to(ts);
+        self.head.send_replace(ts);
+    }
+
     pub(crate) fn head(&self) -> watch::Receiver<CommitTs> {
         self.head.subscribe()
     }
 
     pub(crate) fn failure(&self) -> Option<EngineError> {
         self.failure.read().clone()
+    }
+
+    /// Notes that it can be written again.
+    pub(crate) fn heal(&self) {
+        // Asked first, since this is called again and again.
+        if self.failure.read().is_some() {
+            *self.failure.write() = None;
+        }
     }
 
     /// Notes that nothing more can be written, and why. The first reason stays.

@@ -46,6 +46,11 @@ pub trait Backend: Send + Sync + 'static {
     /// `Io` or `Unavailable`, when the backend cannot be asked.
     fn usage(&self) -> Result<Usage, StorageError>;
 
+    /// Whether other servers may use the store at the same time, so that it can have changed between any two looks.
+    fn is_shared(&self) -> bool {
+        false
+    }
+
     /// Asks to be the one that writes, among all servers that use this store. Does not wait: `None` means that another one is,
     /// and that it is worth asking again later. Dropping the guard gives the leadership up.
     ///

@@ -155,6 +155,10 @@ impl Backend for PostgresBackend {
         })
     }
 
+    fn is_shared(&self) -> bool {
+        true
+    }
+
     fn lead(&self) -> Result<Option<Box<dyn Leadership>>, StorageError> {
         let taken = PostgresLeadership::take(&self.shared)?;
         Ok(taken.map(|leadership| Box::new(leadership) as Box<dyn Leadership>))

@@ -15,6 +15,7 @@ mod faults;
 mod finds;
 mod fixture;
 mod history;
+mod leadership;
 mod pipeline;
 mod recovery;
 mod world;
