@@ -42,8 +42,9 @@ mod writer;
 
 use std::sync::Arc;
 
+use parking_lot::Mutex;
 use tokio::time::timeout;
-use tokio_postgres::Config;
+use tokio_postgres::{Client, Config};
 
 use self::bridge::Bridge;
 use self::layout::{Sql, StoreId};
@@ -72,6 +73,8 @@ struct Shared {
     sql: Sql,
     readers: Arc<Readers>,
     listener: Listener,
+    /// The connection that last asked for the leadership in vain, to ask again.
+    candidate: Mutex<Option<Client>>,
     snapshots_max: u32,
     /// Dropped before the runtime that drives their connections.
     snapshots: Sessions,
@@ -117,6 +120,7 @@ impl PostgresBackend {
                 sql: Sql::of(&url.schema),
                 readers: Arc::new(Readers::new(options.clock, options.reader_lifetime_max)),
                 listener: Listener::default(),
+                candidate: Mutex::default(),
                 snapshots_max,
                 options,
                 bridge,

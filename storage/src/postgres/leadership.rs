@@ -48,22 +48,37 @@ impl PostgresLeadership {
 }
 
 async fn lock(shared: &Shared) -> Result<Option<Client>, StorageError> {
-    let (client, _) = session::connect(&shared.config, None).await?;
-    let settings = layout::settings(shared.options.reader_lifetime_max.as_secs());
+    let action = "asking for the leadership";
+    let kept = shared.candidate.lock().take();
+    let client = match kept.filter(|client| !client.is_closed()) {
+        Some(client) => client,
+        None => {
+            let (client, _) = session::connect(&shared.config, None).await?;
+            let settings = layout::settings(shared.options.reader_lifetime_max.as_secs());
+            timeout(shared.options.answer_max, client.batch_execute(&settings))
+                .await
+                .map_err(|_| failure::timed_out(action))?
+                .map_err(|error| failure::of(action, error))?;
+            client
+        }
+    };
     let exchange = async {
-        client.batch_execute(&settings).await?;
         let lock = shared.store.lock();
         client
             .query_one("SELECT pg_try_advisory_lock($1, $2)", &[&LOCK_CLASS, &lock])
             .await?
             .try_get(0)
     };
-    let action = "asking for the leadership";
     let is_ours: bool = timeout(shared.options.answer_max, exchange)
         .await
         .map_err(|_| failure::timed_out(action))?
         .map_err(|error| failure::of(action, error))?;
-    Ok(is_ours.then_some(client))
+    if is_ours {
+        return Ok(Some(client));
+    }
+    // It will be asked again and again, which should not take a new connection each time.
+    *shared.candidate.lock() = Some(client);
+    Ok(None)
 }
 
 /// Notes every sign of life until one fails.

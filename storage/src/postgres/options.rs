@@ -8,7 +8,7 @@ pub struct PostgresOptions {
     /// How many snapshots may be open at once; each has a connection of its own, made when it is first needed.
     ///
     /// 32 by default: a third of what a PostgreSQL server gives out unless told otherwise. Besides these a backend uses one
-    /// connection to commit, one while it leads and one while it watches.
+    /// connection to commit, one while it leads or wants to, and one while it watches.
     pub snapshots_max: u32,
     /// How long a new snapshot waits for a connection when all are in use. 5 s by default.
     pub connection_wait_max: Duration,

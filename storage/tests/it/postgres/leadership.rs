@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc;
 use std::thread;
 
-use thalweg_storage::{Backend, CommitError, Head, PostgresOptions};
+use thalweg_storage::{Backend, CommitError, Head, PostgresBackend, PostgresOptions};
 
 use super::{PATIENCE, Schema, batch, commit, eventually, put};
 
@@ -34,6 +34,44 @@ fn one_of_two_servers_leads_until_it_gives_up() {
     });
     assert!(successor.is_held());
     assert!(first.lead().unwrap().is_none());
+}
+
+#[test]
+fn asking_for_the_leadership_again_takes_no_further_connection() {
+    let schema = Schema::new();
+    let leader = schema.open(PostgresOptions::default());
+    let _leadership = leader.lead().unwrap().expect("nobody leads yet");
+    let name = format!("asks_{}", schema.name);
+    let url = schema.url(&format!("&application_name={name}"));
+    let follower = PostgresBackend::open(&url, PostgresOptions::default()).unwrap();
+    let connections = || {
+        schema.sql(&format!(
+            "SELECT pid FROM pg_stat_activity WHERE application_name = '{name}' AND query LIKE '%advisory_lock%'"
+        ))
+    };
+    assert!(follower.lead().unwrap().is_none());
+    let first = connections();
+    assert_eq!(first.len(), 1);
+    for _ in 0..5 {
+        assert!(follower.lead().unwrap().is_none());
+    }
+    assert_eq!(connections(), first);
+    // And if that one breaks, another takes its place.
+    schema.sql(&format!("SELECT pg_terminate_backend({})", first[0]));
+    eventually("it asks again", || match follower.lead() {
+        Ok(None) => Ok(()),
+        Ok(Some(_)) => panic!("somebody else leads"),
+        Err(error) => Err(error),
+    });
+    let second = eventually("the broken one is gone", || {
+        let found = connections();
+        if found.contains(&first[0]) {
+            Err(found)
+        } else {
+            Ok(found)
+        }
+    });
+    assert_eq!(second.len(), 1);
 }
 
 #[test]
