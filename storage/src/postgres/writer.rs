@@ -3,8 +3,7 @@
 //! The first sends everything but `COMMIT`: the conditional update of the head, then the writes, then the
 //! notification, without waiting in between. Whatever fails there, `COMMIT` has not been sent, so the batch is
 //! [`CommitError::NotCommitted`] for certain. Only when all of it has succeeded is `COMMIT` sent, alone; if its
-//! answer is lost, nobody knows. Sending it along would save a round trip, which is little beside the disk, and would leave
-//! every lost connection in doubt.
+//! answer is lost, nobody knows. Sending it along would save a round trip, and leave every lost connection in doubt.
 
 use std::future::Future;
 use std::pin::Pin;
