@@ -123,6 +123,11 @@ pub enum ChangesError {
         /// The name.
         name: String,
     },
+    /// The list of collections is empty.
+    #[error(
+        "the list of collections is empty, so there would be nothing to tell; leave it out for all collections"
+    )]
+    NoCollections,
     /// The commit to resume from is later than the newest one.
     #[error(
         "{since} is later than the newest commit, {head}: it is not a commitTs of this database"
@@ -140,9 +145,9 @@ impl ChangesError {
     pub fn code(&self) -> ErrorCode {
         match self {
             ChangesError::Engine(error) => error.code(),
-            ChangesError::NoSuchCollection { .. } | ChangesError::NotYet { .. } => {
-                ErrorCode::BadRequest
-            }
+            ChangesError::NoSuchCollection { .. }
+            | ChangesError::NoCollections
+            | ChangesError::NotYet { .. } => ErrorCode::BadRequest,
         }
     }
 
@@ -150,9 +155,9 @@ impl ChangesError {
     pub fn class(&self) -> ErrorClass {
         match self {
             ChangesError::Engine(error) => error.class(),
-            ChangesError::NoSuchCollection { .. } | ChangesError::NotYet { .. } => {
-                ErrorClass::Caller
-            }
+            ChangesError::NoSuchCollection { .. }
+            | ChangesError::NoCollections
+            | ChangesError::NotYet { .. } => ErrorClass::Caller,
         }
     }
 }
@@ -336,6 +341,9 @@ impl std::fmt::Debug for ChangeStream {
 
 impl Filter {
     fn new(names: &[String], catalog: &Catalog) -> Result<Self, ChangesError> {
+        if names.is_empty() {
+            return Err(ChangesError::NoCollections);
+        }
         let mut ids = FxHashSet::default();
         for name in names {
             let Some(found) = catalog.by_name(name) else {

@@ -76,8 +76,8 @@ impl GraphqlResponse {
 /// One result of a live operation.
 #[derive(Clone, Debug)]
 pub struct LiveEvent {
-    /// The state that the result shows; a client resumes from it.
-    pub commit_ts: CommitTs,
+    /// From where a client resumes after it: the state that the result shows. `None` where it has to begin anew.
+    pub resume_from: Option<CommitTs>,
     /// A complete GraphQL response map.
     pub body: Bytes,
 }
@@ -93,7 +93,27 @@ pub enum LiveItem {
     Complete,
 }
 
-/// Why an import or export cannot begin or go on.
+/// Which changes of the change stream are asked for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ChangesOptions {
+    /// The collections; all where `None`.
+    pub collections: Option<Vec<String>>,
+    /// The commit after which to begin; `None` for now, or with a snapshot.
+    pub since: Option<CommitTs>,
+    /// Whether to begin with all documents as they are.
+    pub snapshot: bool,
+}
+
+/// A step of the change stream.
+#[derive(Clone, Debug)]
+pub struct ChangeItem {
+    /// A change, as a JSON object; `None` where only the point to resume from has moved.
+    pub json: Option<Bytes>,
+    /// From where to resume after it, where that is possible.
+    pub resume_from: Option<CommitTs>,
+}
+
+/// Why an import, an export or the change stream cannot begin or go on.
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("{message}")]
 pub struct ApiError {
@@ -188,6 +208,9 @@ pub trait Api: Send + Sync + 'static {
     type Import: ImportSink;
     /// NDJSON in chunks. An error cuts the response off, so that the client sees that it is not whole.
     type Export: Stream<Item = Result<Bytes, ApiError>> + Send + 'static;
+    /// Changes in order, some at a time. Nothing is skipped: the stream reads on when it is polled. An error is the
+    /// last item.
+    type Changes: Stream<Item = Result<Vec<ChangeItem>, ApiError>> + Send + 'static;
 
     /// Parses, validates and coerces variables: fast, and without waiting for anything.
     fn prepare(&self, request: GraphqlRequest) -> Result<Self::Operation, GraphqlResponse>;
@@ -226,4 +249,10 @@ pub trait Api: Send + Sync + 'static {
         collection: &str,
         meta: bool,
     ) -> impl Future<Output = Result<Self::Export, ApiError>> + Send;
+
+    /// Begins a change stream.
+    fn changes(
+        &self,
+        options: ChangesOptions,
+    ) -> impl Future<Output = Result<Self::Changes, ApiError>> + Send;
 }

@@ -26,12 +26,14 @@
 //! | `sse` | GraphQL over SSE, distinct connections mode |
 //! | `websocket` | `graphql-transport-ws` |
 //! | `import`, `export` | documents in and out |
+//! | `changes` | the change stream over SSE |
 //! | `console`, `schema`, `health` | what a person or a load balancer looks at |
 //! | `body`, `error` | reading bodies within limits; answering with errors |
 
 mod accept;
 mod api;
 mod body;
+mod changes;
 mod console;
 mod error;
 mod execution;
@@ -49,8 +51,8 @@ mod sse;
 mod websocket;
 
 pub use api::{
-    Api, ApiError, GraphqlRequest, GraphqlResponse, ImportFailure, ImportOptions, ImportOutcome,
-    ImportRecord, ImportSink, LiveEvent, LiveItem, OperationKind,
+    Api, ApiError, ChangeItem, ChangesOptions, GraphqlRequest, GraphqlResponse, ImportFailure,
+    ImportOptions, ImportOutcome, ImportRecord, ImportSink, LiveEvent, LiveItem, OperationKind,
 };
 pub use options::{GatewayOptions, OriginPolicy};
 pub use server::{Drained, Gateway};

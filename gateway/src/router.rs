@@ -14,7 +14,7 @@ use tokio::sync::watch;
 use crate::api::Api;
 use crate::error::HttpError;
 use crate::options::GatewayOptions;
-use crate::{console, export, graphql, guard, health, import, schema};
+use crate::{changes, console, export, graphql, guard, health, import, schema};
 
 /// What every handler sees.
 pub(crate) struct Shared<A> {
@@ -66,6 +66,7 @@ pub(crate) fn build<A: Api>(shared: &Arc<Shared<A>>) -> Router {
         .route("/schema.graphql", get(schema::get::<A>))
         .route("/import/{collection}", post(import::post::<A>))
         .route("/export/{collection}", get(export::get::<A>))
+        .route("/changes", get(changes::get::<A>))
         .route("/healthz", get(health::alive))
         .route("/readyz", get(health::ready::<A>))
         .method_not_allowed_fallback(method_not_allowed)
@@ -97,8 +98,8 @@ async fn not_found(uri: Uri) -> Response {
         ErrorCode::NotFound,
         format!(
             "there is nothing at {}; the API is at /graphql, the console at /, the schema at \
-             /schema.graphql, and documents go in at /import/{{collection}} and out at \
-             /export/{{collection}}",
+             /schema.graphql, documents go in at /import/{{collection}} and out at \
+             /export/{{collection}}, and changes come from /changes",
             uri.path()
         ),
     )

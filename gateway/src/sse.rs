@@ -21,7 +21,7 @@ use tokio::time::{Instant, sleep_until};
 use crate::accept::MediaType;
 use crate::api::{Api, GraphqlResponse, LiveItem};
 use crate::error::{INTERNAL_MESSAGE, errors_list};
-use crate::execution::{self, caught};
+use crate::execution::{self, Panicked, caught};
 use crate::router::{Drain, Shared};
 
 const COMPLETE: &[u8] = b"event: complete\ndata:\n\n";
@@ -43,34 +43,41 @@ pub(crate) async fn stream<A: Api>(
 ) -> Response {
     let subscribed = match last_event_id(headers) {
         Ok(resume_from) => execution::subscribe(shared, operation, resume_from).await,
-        Err(failure) => Err(failure),
+        Err(message) => Err(GraphqlResponse::request_error(
+            ErrorCode::BadRequest,
+            message,
+        )),
     };
     match subscribed {
         Ok(events) => {
-            let feed = Feed::new(events, shared.drain(), shared.options.keep_alive);
+            let feed = Feed::new(
+                events,
+                shared.drain(),
+                shared.options.keep_alive,
+                write_item,
+            );
             response(Body::from_stream(feed.into_chunks()))
         }
         Err(failure) => single(&failure.body),
     }
 }
 
-fn last_event_id(headers: &HeaderMap) -> Result<Option<CommitTs>, GraphqlResponse> {
+/// From where a client that comes back wants to resume; the error says what is wrong with its header.
+pub(crate) fn last_event_id(headers: &HeaderMap) -> Result<Option<CommitTs>, &'static str> {
     let Some(value) = headers.get("last-event-id") else {
         return Ok(None);
     };
     match value.to_str().unwrap_or_default().trim() {
         "" => Ok(None),
         text => text.parse().map(Some).map_err(|_| {
-            GraphqlResponse::request_error(
-                ErrorCode::BadRequest,
-                "the Last-Event-ID header is not the id of an event of this server; leave it out to \
-                 begin with a snapshot",
-            )
+            "the Last-Event-ID header is not the id of an event of this server; leave it out to begin \
+             anew"
         }),
     }
 }
 
-fn response(body: Body) -> Response {
+/// An event stream.
+pub(crate) fn response(body: Body) -> Response {
     let headers = [
         (
             CONTENT_TYPE,
@@ -89,9 +96,22 @@ fn response(body: Body) -> Response {
     (headers, body).into_response()
 }
 
-/// Writes a `next` event. JSON may hold line ends between its tokens; each line is a `data` field.
 fn write_next(id: Option<CommitTs>, body: &[u8], out: &mut Vec<u8>) {
-    out.extend_from_slice(b"event: next\n");
+    write_event(Some("next"), id, body, out);
+}
+
+/// Writes an event. JSON may hold line ends between its tokens; each line is a `data` field.
+pub(crate) fn write_event(
+    name: Option<&str>,
+    id: Option<CommitTs>,
+    body: &[u8],
+    out: &mut Vec<u8>,
+) {
+    if let Some(name) = name {
+        out.extend_from_slice(b"event: ");
+        out.extend_from_slice(name.as_bytes());
+        out.push(b'\n');
+    }
     if let Some(id) = id {
         out.extend_from_slice(format!("id: {id}\n").as_bytes());
     }
@@ -103,23 +123,30 @@ fn write_next(id: Option<CommitTs>, body: &[u8], out: &mut Vec<u8>) {
     out.push(b'\n');
 }
 
-/// The events of one operation on their way into a response body. Nothing is read ahead: the next result is
-/// asked for when the connection has taken the one before.
-struct Feed<S> {
+/// A stream on its way into a response body. Nothing is read ahead: the next item is asked for when the
+/// connection has taken the one before.
+pub(crate) struct Feed<S, W> {
     events: Pin<Box<S>>,
+    write: W,
     drain: Drain,
     keep_alive: Duration,
     comment_at: Instant,
     done: bool,
 }
 
-impl<S: Stream<Item = LiveItem> + Send + 'static> Feed<S> {
-    fn new(events: S, drain: Drain, keep_alive: Duration) -> Self {
+impl<S, W> Feed<S, W>
+where
+    S: Stream<Item: Send> + Send + 'static,
+    W: FnMut(Result<Option<S::Item>, Panicked>, &mut Vec<u8>) -> bool + Send + 'static,
+{
+    /// `write` appends what the stream yielded, `None` for its end, and tells whether the body ends with that.
+    pub(crate) fn new(events: S, drain: Drain, keep_alive: Duration, write: W) -> Self {
         // The first comment is due at once: it tells the client that the operation is accepted, however
         // long its first result takes.
         let comment_at = Instant::now();
         Self {
             events: Box::pin(events),
+            write,
             drain,
             keep_alive,
             comment_at,
@@ -127,7 +154,9 @@ impl<S: Stream<Item = LiveItem> + Send + 'static> Feed<S> {
         }
     }
 
-    fn into_chunks(self) -> impl Stream<Item = Result<Bytes, std::convert::Infallible>> + Send {
+    pub(crate) fn into_chunks(
+        self,
+    ) -> impl Stream<Item = Result<Bytes, std::convert::Infallible>> + Send {
         stream::unfold(self, |mut feed| async move {
             let chunk = feed.next_chunk().await?;
             Some((Ok(chunk), feed))
@@ -150,27 +179,28 @@ impl<S: Stream<Item = LiveItem> + Send + 'static> Feed<S> {
         };
         self.comment_at = Instant::now() + self.keep_alive;
         let mut out = Vec::new();
-        match item {
-            Ok(Some(LiveItem::Event(event))) => {
-                write_next(Some(event.commit_ts), &event.body, &mut out);
-            }
-            Ok(Some(LiveItem::Ended(errors))) => self.end(Some(&errors), &mut out),
-            Ok(Some(LiveItem::Complete) | None) => self.end(None, &mut out),
-            Err(_) => {
-                let errors = errors_list(ErrorCode::Internal, INTERNAL_MESSAGE);
-                self.end(Some(&errors), &mut out);
-            }
-        }
+        self.done = (self.write)(item, &mut out);
         Some(Bytes::from(out))
     }
+}
 
-    fn end(&mut self, errors: Option<&[u8]>, out: &mut Vec<u8>) {
-        self.done = true;
-        if let Some(errors) = errors {
-            write_next(None, &[b"{\"errors\":", errors, b"}"].concat(), out);
+/// Writes what a live operation yielded; returns whether that was the last.
+fn write_item(came: Result<Option<LiveItem>, Panicked>, out: &mut Vec<u8>) -> bool {
+    match came {
+        Ok(Some(LiveItem::Event(event))) => {
+            write_next(event.resume_from, &event.body, out);
+            return false;
         }
-        out.extend_from_slice(COMPLETE);
+        Ok(Some(LiveItem::Ended(errors))) => write_errors(&errors, out),
+        Ok(Some(LiveItem::Complete) | None) => {}
+        Err(Panicked) => write_errors(&errors_list(ErrorCode::Internal, INTERNAL_MESSAGE), out),
     }
+    out.extend_from_slice(COMPLETE);
+    true
+}
+
+fn write_errors(errors: &[u8], out: &mut Vec<u8>) {
+    write_next(None, &[b"{\"errors\":", errors, b"}"].concat(), out);
 }
 
 #[cfg(test)]

@@ -14,6 +14,7 @@ use thalweg_engine::{Deleted, FieldMask, Find, OrderKey, Predicate, fingerprint}
 use thalweg_model::{CollectionId, ErrorCode};
 use thalweg_schema_infer::{ApiCollection, CollectionSchema};
 
+use crate::changes::{self, ChangesRequest};
 use crate::document::locate;
 use crate::failure::{Failure, GraphqlError, Refusal};
 use crate::filter;
@@ -45,6 +46,7 @@ pub(crate) enum Bound {
     },
     List(Box<BoundList>),
     Write(Write),
+    Changes(Box<ChangesRequest>),
 }
 
 /// The arguments of a list field.
@@ -108,6 +110,7 @@ pub(crate) fn bind(plan: &Plan, binding: &Binding<'_>) -> Result<Arc<[Bound]>, F
                     limits.response_bytes_max,
                 ))
             }
+            Action::Changes(_) => changes::bind(arguments),
             Action::Query(action) => query(action, arguments, limits),
             Action::Mutation(action) => write::bind(action, arguments, limits).map(Bound::Write),
         };

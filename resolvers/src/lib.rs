@@ -11,6 +11,7 @@
 //! | and bound to what the engine takes | `bind`, `filter`, `order`, `page`, `new_document`, `patch`, `node_id` |
 //! | a query runs on a snapshot, a mutation as a transaction | `run`, `mutate` |
 //! | and writes its response straight from stored bytes | `render` |
+//! | the change stream, which is neither, is told | `changes` |
 //!
 //! [`Resolvers`] is the door: [`Resolvers::prepare`] gives an [`Operation`], [`Resolvers::run`] and
 //! [`Resolvers::mutate`] give an [`Evaluation`].
@@ -28,6 +29,7 @@
 
 mod bind;
 mod cache;
+mod changes;
 mod document;
 mod failure;
 mod filter;
@@ -47,6 +49,7 @@ mod resolvers;
 mod run;
 mod schema;
 
+pub use changes::{ChangesRequest, write_change_json};
 pub use failure::{Failure, GraphqlError, Location, PathSegment};
 pub use limits::Limits;
 pub use operation::{Operation, OperationKey};

@@ -66,7 +66,7 @@ impl Resolvers {
         for (root, bound) in prepared.plan.roots.iter().zip(prepared.bound.iter()) {
             let refusal = match (&root.action, bound) {
                 (_, Bound::Refused(refusal)) => refusal.clone(),
-                (Action::Query(_) | Action::Introspection, _) => {
+                (Action::Query(_) | Action::Introspection | Action::Changes(_), _) => {
                     Refusal::bad_request("a query cannot be run as a mutation")
                 }
                 _ => continue,
@@ -156,7 +156,7 @@ impl Resolvers {
                     };
                     self.render_root(renderer, action, root, &done, &path)
                 }
-                Action::Query(_) | Action::Introspection => Err(Nulled),
+                Action::Query(_) | Action::Introspection | Action::Changes(_) => Err(Nulled),
             }
         });
         renderer.finish(Some(committed.commit_ts), None, DependencySet::none())

@@ -19,7 +19,8 @@ use crate::bind::Bound;
 pub(crate) use collect::condition_variables;
 pub(crate) use compile::compile;
 use selection::{
-    BulkSource, ConnectionSelection, DocumentSelection, InfoSource, SchemaSource, Selected, Target,
+    BulkSource, ChangeSource, ConnectionSelection, DocumentSelection, InfoSource, SchemaSource,
+    Selected, Target,
 };
 
 /// What an operation does.
@@ -85,6 +86,8 @@ pub(crate) enum Action {
     Introspection,
     Query(QueryAction),
     Mutation(MutationAction),
+    /// `changes`
+    Changes(Vec<Selected<ChangeSource>>),
 }
 
 #[derive(Debug)]

@@ -191,8 +191,13 @@ impl<'a> Renderer<'a> {
         }
     }
 
+    /// Lets somebody else write a value.
+    pub(crate) fn write(&mut self, write: impl FnOnce(&mut Vec<u8>)) {
+        write(&mut self.out);
+    }
+
     /// Writes an object: each selected item by `write`, null where that fails and null may stand.
-    fn object<S>(
+    pub(crate) fn object<S>(
         &mut self,
         items: &[Selected<S>],
         path: &Path<'_>,

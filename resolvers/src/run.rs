@@ -127,7 +127,7 @@ impl Run<'_> {
                     Err(renderer.refuse_root(&refusal, &root.target))
                 })
             }
-            (Action::Introspection | Action::Mutation(_), _) => {
+            (Action::Introspection | Action::Mutation(_) | Action::Changes(_), _) => {
                 let message = "the field cannot be run here".to_owned();
                 let refusal = Refusal {
                     code: ErrorCode::Internal,

@@ -1,5 +1,6 @@
-//! The database as the gateway sees it: resolvers, live queries, imports and exports over one engine.
+//! The database as the gateway sees it: resolvers, live queries, changes, imports and exports over one engine.
 
+mod changes;
 mod export;
 mod import;
 
@@ -11,8 +12,8 @@ use futures_util::{Stream, stream};
 use serde_json::value::RawValue;
 use thalweg_engine::{Catalog, Engine, EngineError, Snapshot};
 use thalweg_gateway::{
-    Api, ApiError, GraphqlRequest, GraphqlResponse, ImportOptions, LiveEvent, LiveItem,
-    OperationKind,
+    Api, ApiError, ChangeItem, ChangesOptions, GraphqlRequest, GraphqlResponse, ImportOptions,
+    LiveEvent, LiveItem, OperationKind,
 };
 use thalweg_model::{CommitTs, ErrorCode, Value};
 use thalweg_resolvers::{Failure, Limits, Operation, OperationKey, Request, Resolvers};
@@ -149,6 +150,7 @@ impl Api for Service {
     type Events = Pin<Box<dyn Stream<Item = LiveItem> + Send>>;
     type Import = Import;
     type Export = Pin<Box<dyn Stream<Item = Result<Bytes, ApiError>> + Send>>;
+    type Changes = Pin<Box<dyn Stream<Item = Result<Vec<ChangeItem>, ApiError>> + Send>>;
 
     fn prepare(&self, request: GraphqlRequest) -> Result<ServiceOperation, GraphqlResponse> {
         let request = Request {
@@ -195,6 +197,15 @@ impl Api for Service {
         resume_from: Option<CommitTs>,
     ) -> Result<Self::Events, GraphqlResponse> {
         let resume_from = resume_from.or(operation.resume_from);
+        if let Some(request) = operation.operation.changes() {
+            let request = request.map_err(|failure| refused(&failure))?.clone();
+            let changes = changes::open(&self.engine, request, resume_from)
+                .await
+                .map_err(|error| GraphqlResponse::request_error(error.code, &error.message))?;
+            let resolvers = self.resolvers.clone();
+            let messages = changes::as_messages(resolvers, operation.operation, changes);
+            return Ok(Box::pin(messages));
+        }
         match self.live.subscribe(operation.operation, resume_from).await {
             Ok(subscription) => Ok(Box::pin(events(subscription))),
             Err(error) => Err(not_subscribed(&error)),
@@ -227,6 +238,12 @@ impl Api for Service {
             meta,
         )?))
     }
+
+    async fn changes(&self, options: ChangesOptions) -> Result<Self::Changes, ApiError> {
+        let request = changes::request(options)?;
+        let changes = changes::open(&self.engine, request, None).await?;
+        Ok(Box::pin(changes::as_json(changes)))
+    }
 }
 
 /// An operation, and from where its client wants to resume.
@@ -257,7 +274,7 @@ fn events(subscription: Subscription<ResolverRunner>) -> impl Stream<Item = Live
     stream::unfold(subscription, |mut subscription| async move {
         let item = match subscription.next().await? {
             Item::Event(event) => LiveItem::Event(LiveEvent {
-                commit_ts: event.commit_ts,
+                resume_from: Some(event.commit_ts),
                 body: event.body,
             }),
             Item::Ended(errors) => LiveItem::Ended(errors),

@@ -10,9 +10,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::stream::{self, Stream, StreamExt};
 use thalweg_gateway::{
-    Api, ApiError, Drained, Gateway, GatewayOptions, GraphqlRequest, GraphqlResponse,
-    ImportFailure, ImportOptions, ImportOutcome, ImportRecord, ImportSink, LiveEvent, LiveItem,
-    OperationKind,
+    Api, ApiError, ChangeItem, ChangesOptions, Drained, Gateway, GatewayOptions, GraphqlRequest,
+    GraphqlResponse, ImportFailure, ImportOptions, ImportOutcome, ImportRecord, ImportSink,
+    LiveEvent, LiveItem, OperationKind,
 };
 use thalweg_model::{CommitTs, DocumentId, ErrorCode};
 use tokio::net::TcpListener;
@@ -32,6 +32,8 @@ pub(crate) struct Double {
     /// Mutations that ran to their end.
     pub(crate) mutations: Arc<AtomicU64>,
     pub(crate) ready: Arc<Mutex<Result<(), String>>>,
+    /// How often change streams have been polled for more.
+    pub(crate) polled: Arc<AtomicUsize>,
 }
 
 pub(crate) struct Operation {
@@ -54,6 +56,7 @@ impl Api for Double {
     type Events = Pin<Box<dyn Stream<Item = LiveItem> + Send>>;
     type Import = Import;
     type Export = Pin<Box<dyn Stream<Item = Result<Bytes, ApiError>> + Send>>;
+    type Changes = Pin<Box<dyn Stream<Item = Result<Vec<ChangeItem>, ApiError>> + Send>>;
 
     fn prepare(&self, request: GraphqlRequest) -> Result<Operation, GraphqlResponse> {
         let refuse = |code, message: &str| Err(GraphqlResponse::request_error(code, message));
@@ -172,7 +175,7 @@ impl Api for Double {
         };
         let event = move |value: u64| {
             LiveItem::Event(LiveEvent {
-                commit_ts: CommitTs::from_micros(value),
+                resume_from: Some(CommitTs::from_micros(value)),
                 body: Bytes::from(format!(
                     "{{\"data\":{{\"value\":{value}}},\"extensions\":\"{}\"}}",
                     "x".repeat(padding)
@@ -257,6 +260,42 @@ impl Api for Double {
             line
         });
         Ok(lines.boxed())
+    }
+
+    /// The changes are the values, from the one after `since` on; 3 is gone, and a collection "big" has long ones.
+    async fn changes(&self, options: ChangesOptions) -> Result<Self::Changes, ApiError> {
+        let gone = || ApiError::new(ErrorCode::HistoryGone, "gone; begin with a snapshot");
+        let since = options.since.map_or(100, CommitTs::as_micros);
+        if since == 3 {
+            return Err(gone());
+        }
+        let is_big = options
+            .collections
+            .as_ref()
+            .is_some_and(|names| names[0] == "big");
+        let padding = if is_big { 1 << 20 } else { 0 };
+        let living = Living::new(&self.living);
+        let polled = Arc::clone(&self.polled);
+        let next = move |(value, living): (u64, Living)| {
+            let polled = Arc::clone(&polled);
+            async move {
+                polled.fetch_add(1, Ordering::SeqCst);
+                let item = |json: String, at| ChangeItem {
+                    json: Some(Bytes::from(json)),
+                    resume_from: at,
+                };
+                let items = match value {
+                    7 => Err(gone()),
+                    value if value >= 1000 => std::future::pending().await,
+                    value => Ok(vec![
+                        item(format!("[{value},1,\"{}\"]", "x".repeat(padding)), None),
+                        item(format!("[{value},2]"), Some(CommitTs::from_micros(value))),
+                    ]),
+                };
+                Some((items, (value + 1, living)))
+            }
+        };
+        Ok(stream::unfold((since + 1, living), next).boxed())
     }
 }
 
@@ -355,6 +394,7 @@ impl Served {
             living: Arc::default(),
             mutations: Arc::default(),
             ready: Arc::new(Mutex::new(Ok(()))),
+            polled: Arc::default(),
         };
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("bound");

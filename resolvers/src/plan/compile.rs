@@ -139,18 +139,34 @@ impl<'d> Compiler<'d> {
             _ if kind == OperationKind::Mutation => {
                 self.mutation(name, group).map(Action::Mutation)
             }
-            _ => self.query(name, group).map(Action::Query),
+            _ => match self.schema.api.query_field(name) {
+                Some(QueryField::Changes) => self.changes(group).map(Action::Changes),
+                Some(field) => self.query(field, group).map(Action::Query),
+                None => Err(unbound(name)),
+            },
         }
     }
 
-    fn query(&mut self, name: &str, group: &Group<'d>) -> Result<QueryAction, Failure> {
+    fn changes(&mut self, group: &Group<'d>) -> Result<Vec<Selected<ChangeSource>>, Failure> {
+        let type_name = group[0].definition.ty.inner_named_type().clone();
+        self.select(&type_name, &subsets(group), |_, name, _| {
+            Ok(match name {
+                "__typename" => ChangeSource::TypeName(json_string(&type_name)),
+                "commitTs" => ChangeSource::CommitTs,
+                "collection" => ChangeSource::Collection,
+                "id" => ChangeSource::Id,
+                "kind" => ChangeSource::Kind,
+                "before" => ChangeSource::Before,
+                "after" => ChangeSource::After,
+                _ => return Err(unbound(name)),
+            })
+        })
+    }
+
+    fn query(&mut self, field: QueryField, group: &Group<'d>) -> Result<QueryAction, Failure> {
         let sets = subsets(group);
-        match self
-            .schema
-            .api
-            .query_field(name)
-            .ok_or_else(|| unbound(name))?
-        {
+        match field {
+            QueryField::Changes => Err(unbound("changes where it is queried")),
             QueryField::Node => {
                 let schema = self.schema;
                 let mut selections = Vec::new();

@@ -146,6 +146,18 @@ pub(crate) enum InfoSource {
     CreatedAt,
 }
 
+/// Where a field of `Change` comes from.
+#[derive(Debug)]
+pub(crate) enum ChangeSource {
+    TypeName(Box<[u8]>),
+    CommitTs,
+    Collection,
+    Id,
+    Kind,
+    Before,
+    After,
+}
+
 /// Where a field of `SchemaInfo` comes from.
 #[derive(Debug)]
 pub(crate) enum SchemaSource {

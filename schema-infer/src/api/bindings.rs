@@ -19,6 +19,8 @@ pub enum QueryField {
     Collections,
     /// `schema`
     Schema,
+    /// `changes`, of `Subscription` only
+    Changes,
     /// One document: `movie(id:)`
     ById(usize),
     /// A connection: `movies(filter:, …)`
@@ -65,7 +67,7 @@ pub enum TypeBinding {
     Query,
     /// The root of mutations.
     Mutation,
-    /// The root of subscriptions; its fields are those of `Query`.
+    /// The root of subscriptions; its fields are those of `Query`, and `changes`.
     Subscription,
     /// The interface `Node`.
     Node,
@@ -95,6 +97,8 @@ pub enum TypeBinding {
     CollectionInfo,
     /// `SchemaInfo`
     SchemaInfo,
+    /// `Change`
+    Change,
     /// `BulkResult`
     BulkResult,
 }
@@ -422,6 +426,7 @@ impl QueryField {
             ("node", QueryField::Node),
             ("collections", QueryField::Collections),
             ("schema", QueryField::Schema),
+            ("changes", QueryField::Changes),
         ]
         .into_iter()
         .map(|(name, field)| (name.to_owned(), field))
@@ -469,6 +474,7 @@ impl TypeBinding {
             ("PageInfo", TypeBinding::PageInfo),
             ("Collection", TypeBinding::CollectionInfo),
             ("SchemaInfo", TypeBinding::SchemaInfo),
+            ("Change", TypeBinding::Change),
             ("BulkResult", TypeBinding::BulkResult),
         ]
         .into_iter()

@@ -93,7 +93,8 @@ impl ApiSchema {
         &self.collections
     }
 
-    /// What a field of `Query` stands for. `Subscription` has the same fields.
+    /// What a field of `Query` stands for. `Subscription` has the same fields, and
+    /// `changes`.
     pub fn query_field(&self, name: &str) -> Option<QueryField> {
         self.query.get(name).copied()
     }

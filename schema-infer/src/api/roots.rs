@@ -19,7 +19,19 @@ pub(super) fn write(collections: &[&CollectionSchema], writer: &mut Writer<'_>) 
         "Following. Every field of `Query`, live: first the result as it is now, then the newest one \
          whenever it has changed.",
         &["type Subscription"],
-        |body| write_query(collections, body),
+        |body| {
+            write_query(collections, body);
+            write_changes(body);
+        },
+    );
+}
+
+fn write_changes(body: &mut Body<'_>) {
+    body.member(
+        "The change stream: every change of the named collections, or of all, in the order of the commits. It \
+         skips nothing. A message has the changes of one commit. `since` is the `commitTs` after which to begin, \
+         else it begins now; with `snapshot` it begins with all documents as they are.",
+        &["changes(collections: [String!], since: Timestamp, snapshot: Boolean = false): [Change!]!"],
     );
 }
 

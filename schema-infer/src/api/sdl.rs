@@ -235,6 +235,7 @@ fn write_system_types(writer: &mut Writer<'_>) {
             body.plain(&["sdl: String!"]);
         },
     );
+    write_change_types(writer);
     writer.block("What a bulk mutation did.", &["type BulkResult"], |body| {
         body.member("How many documents it wrote.", &["count: Int!"]);
         body.member("Their ids.", &["ids: [ID!]!"]);
@@ -257,6 +258,39 @@ fn write_system_types(writer: &mut Writer<'_>) {
             "Largest first; null and missing after everything else.",
             &["DESC"],
         );
+    });
+}
+
+fn write_change_types(writer: &mut Writer<'_>) {
+    writer.block(
+        "What a commit did to one document, or to a collection as a whole.",
+        &["type Change"],
+        |body| {
+            body.member("The commit.", &["commitTs: Timestamp!"]);
+            body.member("The name of the collection.", &["collection: String!"]);
+            body.member(
+                "The document's id, null where the whole collection was emptied.",
+                &["id: ID"],
+            );
+            body.plain(&["kind: ChangeKind!"]);
+            body.member(
+                "The document before, of `UPDATE` and `DELETE`.",
+                &["before: JSON"],
+            );
+            body.member(
+                "The document after, of `CREATE`, `UPDATE`, `RESTORE` and `SNAPSHOT`.",
+                &["after: JSON"],
+            );
+        },
+    );
+    writer.block("What happened.", &["enum ChangeKind"], |body| {
+        body.plain(&["CREATE"]);
+        body.plain(&["UPDATE"]);
+        body.member("Deleted, so that it can be restored.", &["DELETE"]);
+        body.plain(&["RESTORE"]);
+        body.member("Deleted for good.", &["PURGE"]);
+        body.member("The collection was emptied, or dropped.", &["TRUNCATE"]);
+        body.member("As it was when the stream began.", &["SNAPSHOT"]);
     });
 }
 
