@@ -81,11 +81,10 @@ pub struct ChangeEvent {
     pub id: Option<Box<str>>,
     /// What happened.
     pub kind: ChangeEventKind,
-    /// The document before, of an update and a soft deletion. `None` also where the collection has been emptied
-    /// since.
+    /// The document before, of an update and a soft deletion. `None` also where it has been erased since.
     pub before: Option<Arc<Record<'static>>>,
-    /// The document after, where there then is one that is not softly deleted. `None` also where the collection has
-    /// been emptied since.
+    /// The document after, where there then is one that is not softly deleted. `None` also where it has been
+    /// erased since; what became of the document is then told by a later change.
     pub after: Option<Arc<Record<'static>>>,
     /// Whether nothing of its commit follows, so that one can resume after it.
     pub ends_commit: bool,

@@ -113,8 +113,8 @@ impl Item<'_> {
                 change,
             } => shown(
                 change.kind,
-                || read::before(snapshot, *ts, change),
-                || read::after_image(snapshot, *ts, change),
+                || read::image_before(snapshot, change),
+                || read::image_after(snapshot, *ts, change),
             ),
         }
     }

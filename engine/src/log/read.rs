@@ -1,8 +1,9 @@
 //! Reading commits back from the log, with their images.
 //!
 //! Within the recovery window every image that an entry refers to is there, but for one case: emptying a collection at
-//! once erases its images at once. The changes that the collection had before are then told without images, and the
-//! emptying is among the commits that follow.
+//! once erases its images at once. After the window the log may for a while be behind the history with erasing. A
+//! change whose images are gone is told without them; then a commit that follows says what became of the document: the
+//! current image is always there.
 
 use std::ops::{Bound, ControlFlow};
 use std::sync::Arc;
@@ -22,9 +23,11 @@ use crate::snapshot::{Snapshot, read_document};
 /// A commit as the log tells it.
 #[derive(Clone, Debug)]
 pub struct LoggedCommit {
-    /// The commit, byte for byte the one that was published, except that it has no catalog, and that a change whose
-    /// images were erased when its collection was emptied later has none.
+    /// The commit, byte for byte the one that was published, except that it has no catalog, and that images which
+    /// have been erased since are missing.
     pub commit: Arc<Commit>,
+    /// Whether images are missing, so that the commit may have touched more than it says.
+    pub lacks_images: bool,
     /// Whether it made another catalog, which is to be read from the store.
     pub changes_catalog: bool,
 }
@@ -100,12 +103,17 @@ pub(crate) fn commits(
         let whole = whole(snapshot.reader(), ts, stored)?;
         let entry = decode(&whole)?;
         let mut changes = Vec::new();
+        let mut lacks_images = false;
         for logged in entry.changes() {
+            let before = image_before(snapshot, &logged)?;
+            let after = image_after(snapshot, ts, &logged)?;
+            lacks_images |= before.is_some() != logged.before().is_some();
+            lacks_images |= after.is_some() != logged.has_after();
             changes.push(Change {
                 collection: logged.collection,
                 id: DocumentId::new(logged.id).map_err(|_| EngineError::Corrupt { what: "id" })?,
-                before: before(snapshot, ts, &logged)?,
-                after: after_image(snapshot, ts, &logged)?,
+                before,
+                after,
             });
         }
         let commit = Commit {
@@ -117,27 +125,27 @@ pub(crate) fn commits(
         bytes += commit.bytes();
         commits.push(LoggedCommit {
             commit: Arc::new(commit),
+            lacks_images,
             changes_catalog: entry.changes_catalog,
         });
     }
     Ok(commits)
 }
 
-/// The image before a change of the commit at `ts`; `None` where there is none, or none any more.
-pub(crate) fn before(
+/// The image before a change; `None` where there is none, or none any more.
+pub(crate) fn image_before(
     snapshot: &Snapshot,
-    ts: CommitTs,
     change: &LoggedChange<'_>,
 ) -> Result<Image, EngineError> {
     let Some(written) = change.before() else {
         return Ok(None);
     };
     let found = history::image(snapshot.reader(), change.collection, change.id, written)?;
-    found_or_erased(snapshot, ts, change, found.map(Arc::new))
+    Ok(found.map(Arc::new))
 }
 
 /// The image after a change of the commit at `ts`; `None` where there is none, or none any more.
-pub(crate) fn after_image(
+pub(crate) fn image_after(
     snapshot: &Snapshot,
     ts: CommitTs,
     change: &LoggedChange<'_>,
@@ -151,20 +159,5 @@ pub(crate) fn after_image(
         Some(record) => Some(record.into_owned()),
         None => history::image(reader, change.collection, change.id, ts)?,
     };
-    found_or_erased(snapshot, ts, change, found.map(Arc::new))
-}
-
-/// An image may be missing only where its collection has been emptied since.
-fn found_or_erased(
-    snapshot: &Snapshot,
-    ts: CommitTs,
-    change: &LoggedChange<'_>,
-    found: Image,
-) -> Result<Image, EngineError> {
-    if found.is_some() || snapshot.emptied_ts(change.collection)? > ts {
-        return Ok(found);
-    }
-    Err(EngineError::Corrupt {
-        what: "log entry's image",
-    })
+    Ok(found.map(Arc::new))
 }
