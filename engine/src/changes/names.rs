@@ -52,20 +52,14 @@ impl Names {
         }
     }
 
-    /// Learns what a collection is called from its document in `_collections`.
+    /// Learns what a collection is called from its document in `_collections`. One that is dropped need not be
+    /// forgotten: nothing happens to it any more.
     pub(super) fn learn(&mut self, document: &Record<'_>) -> Result<(), EngineError> {
         let stored = StoredCollection::from_document(document.document())?;
         if self.get(stored.id) != Some(&stored.name) {
             self.others.insert(stored.id, Some(stored.name));
         }
         Ok(())
-    }
-
-    /// Forgets a collection that was dropped, by the id of its document in `_collections`.
-    pub(super) fn forget(&mut self, document: &str) {
-        if let Ok(number) = document.parse() {
-            self.others.insert(CollectionId(number), None);
-        }
     }
 
     /// Takes a newer catalog instead, if the names of `ts` are those in it.
@@ -80,11 +74,6 @@ impl Names {
 /// Whether a change of that kind in that collection says what a collection is called.
 pub(super) fn is_naming(collection: CollectionId, kind: ChangeKind) -> bool {
     collection == COLLECTIONS && kind != ChangeKind::Purge
-}
-
-/// Whether a change of that kind in that collection drops a collection.
-pub(super) fn is_dropping(collection: CollectionId, kind: ChangeKind) -> bool {
-    collection == COLLECTIONS && kind == ChangeKind::Purge
 }
 
 /// The collections at `ts`, as they are stored.

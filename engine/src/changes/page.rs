@@ -191,7 +191,6 @@ impl<'b> Builder<'b> {
         if let Some(last) = self.events[begun..].last_mut() {
             last.ends_commit = true;
         }
-        self.forget(items);
         *position = (ts, 0);
         Ok(!self.is_full())
     }
@@ -233,16 +232,5 @@ impl<'b> Builder<'b> {
             }
         }
         Ok(())
-    }
-
-    /// Forgets the collections that the commit dropped, when all of it has been told.
-    fn forget(&mut self, items: &Items<'_>) {
-        for item in items.iter() {
-            if let (Some(kind), Some(id)) = (item.kind(), item.id())
-                && names::is_dropping(item.collection(), kind)
-            {
-                self.names.forget(id);
-            }
-        }
     }
 }
