@@ -180,6 +180,8 @@ impl Engine {
                 return Ok(());
             }
             let logged = match log::read::commits(&snapshot, known, FOLLOWED_BYTES) {
+                // What has been erased since cannot be published, and what it touched is not known.
+                Ok(logged) if logged.iter().any(|commit| commit.lacks_images) => Vec::new(),
                 Ok(logged) => logged,
                 // It was away for longer than the log reaches back: everybody has to look anew.
                 Err(EngineError::ChangesGone { .. }) => Vec::new(),

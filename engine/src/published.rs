@@ -80,7 +80,9 @@ impl Published {
     pub(crate) fn publish(&self, commits: Vec<Arc<Commit>>) {
         let Some(last) = commits.last() else { return };
         let head = last.ts;
-        if let Some(catalog) = &last.catalog {
+        // Those that are read from the log are of several groups, so it need not be the last that has one.
+        let mut newest_first = commits.iter().rev();
+        if let Some(catalog) = newest_first.find_map(|commit| commit.catalog.as_ref()) {
             *self.newest.write() = Arc::clone(catalog);
         }
         let mut recent = self.recent.write();

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use thalweg_engine::{Engine, EngineOptions, Role};
+use thalweg_engine::{ChangeStream, ChangesStart, Engine, EngineOptions, Intent, Role};
 use thalweg_model::{CommitTs, ErrorCode};
 use thalweg_storage::{
     Backend, Batch, CommitError, Leadership, MemoryBackend, Snapshot, StorageError, Usage, Wake,
@@ -25,7 +25,10 @@ struct Shared {
 }
 
 /// One server's way to it.
-struct Connection(Arc<Shared>);
+struct Connection {
+    shared: Arc<Shared>,
+    is_cut: Arc<AtomicBool>,
+}
 
 struct Guard {
     shared: Arc<Shared>,
@@ -74,26 +77,31 @@ impl Backend for Connection {
     }
 
     fn snapshot(&self) -> Result<Box<dyn Snapshot>, StorageError> {
-        self.0.check()?;
-        self.0.inner.snapshot()
+        self.shared.check()?;
+        if self.is_cut.load(Ordering::SeqCst) {
+            return Err(StorageError::Unavailable {
+                reason: "the test has cut the connection".into(),
+            });
+        }
+        self.shared.inner.snapshot()
     }
 
     fn commit(&self, batch: &Batch) -> Result<(), CommitError> {
-        self.0.check().map_err(CommitError::NotCommitted)?;
-        self.0.inner.commit(batch)?;
-        if self.0.loses_answer.swap(false, Ordering::SeqCst) {
+        self.shared.check().map_err(CommitError::NotCommitted)?;
+        self.shared.inner.commit(batch)?;
+        if self.shared.loses_answer.swap(false, Ordering::SeqCst) {
             return Err(CommitError::Indeterminate(StorageError::Unavailable {
                 reason: "the answer was lost".into(),
             }));
         }
-        for wake in self.0.wakes.lock().iter() {
+        for wake in self.shared.wakes.lock().iter() {
             wake();
         }
         Ok(())
     }
 
     fn usage(&self) -> Result<Usage, StorageError> {
-        self.0.inner.usage()
+        self.shared.inner.usage()
     }
 
     fn is_shared(&self) -> bool {
@@ -101,27 +109,37 @@ impl Backend for Connection {
     }
 
     fn lead(&self) -> Result<Option<Box<dyn Leadership>>, StorageError> {
-        self.0.check()?;
-        let mut leader = self.0.leader.lock();
+        self.shared.check()?;
+        let mut leader = self.shared.leader.lock();
         if leader.is_some() {
             return Ok(None);
         }
         let is_held = Arc::new(AtomicBool::new(true));
         *leader = Some(Arc::clone(&is_held));
         Ok(Some(Box::new(Guard {
-            shared: Arc::clone(&self.0),
+            shared: Arc::clone(&self.shared),
             is_held,
         })))
     }
 
     fn on_commit(&self, wake: Wake) {
-        self.0.wakes.lock().push(wake);
+        self.shared.wakes.lock().push(wake);
     }
 }
 
 fn open(shared: &Arc<Shared>) -> Engine {
-    let connection = Arc::new(Connection(Arc::clone(shared)));
-    Engine::open(connection, EngineOptions::default()).unwrap()
+    open_cuttable(shared).0
+}
+
+/// A server, and what cuts it off from the store.
+fn open_cuttable(shared: &Arc<Shared>) -> (Engine, Arc<AtomicBool>) {
+    let is_cut = Arc::new(AtomicBool::new(false));
+    let connection = Connection {
+        shared: Arc::clone(shared),
+        is_cut: Arc::clone(&is_cut),
+    };
+    let engine = Engine::open(Arc::new(connection), EngineOptions::default()).unwrap();
+    (engine, is_cut)
 }
 
 /// Waits for what the keeper does in its own time.
@@ -258,4 +276,52 @@ async fn a_server_gets_over_a_lost_answer_and_a_store_that_was_away() {
     let json = json_of(&engine.snapshot().unwrap(), a, "x").unwrap();
     assert_eq!(json, r#"{"id":"x","n":3}"#);
     engine.close();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_follower_that_was_cut_off_knows_the_newest_catalog() {
+    let shared = Arc::new(Shared::default());
+    let leader = open(&shared);
+    commit(&leader, vec![create("a", r#"{"id":"x","n":1}"#)])
+        .await
+        .unwrap();
+    let a = collection(&leader, "a");
+    let (follower, is_cut) = open_cuttable(&shared);
+    is_cut.store(true, Ordering::SeqCst);
+    commit(&leader, vec![create("b", "{}")]).await.unwrap();
+    let last = commit(&leader, vec![patch(a, "x", vec![increment("n", 1)])]).await;
+    is_cut.store(false, Ordering::SeqCst);
+    let last = last.unwrap().commit_ts;
+    until("it has caught up", || *follower.head().borrow() == last).await;
+    assert!(follower.catalog().by_name("b").is_some());
+}
+
+/// A commit whose images are gone cannot be published, but the change stream still tells it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_follower_that_was_cut_off_while_a_collection_was_emptied_looks_anew() {
+    let shared = Arc::new(Shared::default());
+    let leader = open(&shared);
+    let begun = commit(&leader, vec![create("a", r#"{"id":"x","n":1}"#)]).await;
+    let begun = begun.unwrap().commit_ts;
+    let a = collection(&leader, "a");
+    let (follower, is_cut) = open_cuttable(&shared);
+    let start = ChangesStart::After(begun);
+    let mut changes = ChangeStream::open(&follower, None, start).unwrap();
+    is_cut.store(true, Ordering::SeqCst);
+    commit(&leader, vec![patch(a, "x", vec![increment("n", 1)])])
+        .await
+        .unwrap();
+    let truncate = Intent::TruncateCollection { name: "a".into() };
+    let last = commit(&leader, vec![truncate]).await.unwrap().commit_ts;
+    is_cut.store(false, Ordering::SeqCst);
+    until("it has caught up", || *follower.head().borrow() == last).await;
+    assert!(follower.recent_commits(begun).is_none());
+    let page = changes.next().await.unwrap().unwrap();
+    let told: Vec<_> = page
+        .events
+        .iter()
+        .map(|event| event.kind.as_str())
+        .collect();
+    assert_eq!(told, ["UPDATE", "TRUNCATE"]);
+    assert!(page.events[0].after.is_none());
 }
