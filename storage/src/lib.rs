@@ -19,7 +19,7 @@
 //! | `keyspace` | limits of keys and values, reserved keys, clipping of scan bounds |
 //! | `error` | what can go wrong, and whether a batch landed |
 //! | [`memory`] | a persistent map in memory, feature `memory` |
-//! | [`embedded`] | an LMDB environment in a directory, feature `embedded` |
+//! | [`embedded`] | a log and an LMDB environment in a directory, feature `embedded` |
 //! | [`postgres`] | a schema of a PostgreSQL database, feature `postgres` |
 //! | [`conformance`] | the contract as executable properties, feature `conformance` |
 
@@ -47,7 +47,7 @@ pub use keyspace::{
 };
 
 #[cfg(feature = "embedded")]
-pub use embedded::{EmbeddedBackend, EmbeddedOptions};
+pub use embedded::{EmbeddedBackend, EmbeddedOptions, Recovery, TornTail, WritePath};
 #[cfg(feature = "memory")]
 pub use memory::MemoryBackend;
 #[cfg(feature = "postgres")]

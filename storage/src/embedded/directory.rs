@@ -21,8 +21,7 @@ impl Directory {
     /// Creates the directory if need be, and locks it.
     pub(super) fn lock(path: &Path) -> Result<Self, StorageError> {
         let existed = path.is_dir();
-        fs::create_dir_all(path)
-            .map_err(|error| io_failure(format!("creating {}", path.display()), error))?;
+        fs::create_dir_all(path).map_err(|error| opening_failure(path, path, error))?;
         let path = path
             .canonicalize()
             .map_err(|error| io_failure(format!("resolving {}", path.display()), error))?;
@@ -36,7 +35,7 @@ impl Directory {
             .create(true)
             .truncate(false)
             .open(&file)
-            .map_err(|error| io_failure(format!("opening {}", file.display()), error))?;
+            .map_err(|error| opening_failure(&path, &file, error))?;
         match lock.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
@@ -52,6 +51,11 @@ impl Directory {
         // On a full disk the store must still open for reading, and the pid is only for the message of others.
         let _ = write_pid(&mut lock);
         Ok(Self { path, lock })
+    }
+
+    /// The directory of the log, which may not exist yet.
+    pub(super) fn log(&self) -> PathBuf {
+        self.path.join("log")
     }
 
     /// The directory of the B-tree: `create` fills it if it does not exist yet.
@@ -95,7 +99,7 @@ impl Drop for Directory {
 }
 
 /// Makes the names in a directory durable.
-fn sync(directory: &Path) -> Result<(), StorageError> {
+pub(super) fn sync(directory: &Path) -> Result<(), StorageError> {
     let result = File::open(directory).and_then(|directory| directory.sync_all());
     match result {
         // Some filesystems keep directories durable by themselves and refuse the call.
@@ -104,6 +108,21 @@ fn sync(directory: &Path) -> Result<(), StorageError> {
             error,
         )),
         _ => Ok(()),
+    }
+}
+
+/// A store needs its directory even to be read: readers take part in the locking.
+fn opening_failure(path: &Path, file: &Path, error: io::Error) -> StorageError {
+    match error.kind() {
+        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
+            StorageError::Unavailable {
+                reason: format!(
+                    "{} must be writable, and this process may not write there ({error})",
+                    path.display()
+                ),
+            }
+        }
+        _ => io_failure(format!("opening {}", file.display()), error),
     }
 }
 

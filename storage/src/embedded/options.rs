@@ -15,6 +15,20 @@ pub struct EmbeddedOptions {
     pub reader_lifetime_max: Duration,
     /// How many snapshots may be open at once; each takes 64 bytes of shared memory. 4,096 by default.
     pub snapshots_max: u32,
+    /// How much the log may be ahead of the B-tree, in bytes of memory; commits wait beyond it. The log takes about as
+    /// much of the disk, and reading it back after a crash takes about a second for 256 MiB, the default.
+    pub overlay_bytes_max: u64,
+    /// The size of a segment of the log. Smaller ones come first in a young store. A batch of more than half of it goes
+    /// into the B-tree directly. 64 MiB by default.
+    pub log_segment_bytes_max: u64,
+    /// The B-tree is brought up to date as soon as the log is this many bytes ahead. 0 does it after every batch.
+    ///
+    /// 64 MiB by default: the more is applied at once, the fewer pages and the fewer versions of hot keys are written.
+    pub apply_bytes: u64,
+    /// The B-tree is brought up to date when a batch has waited this long, however little waits with it. 5 s by default.
+    pub apply_after: Duration,
+    /// The B-tree is brought up to date when no batch has come for this long. 200 ms by default.
+    pub apply_idle: Duration,
     /// Where snapshots read their age. The monotonic clock of the system by default.
     pub clock: fn() -> Instant,
 }
@@ -25,6 +39,11 @@ impl Default for EmbeddedOptions {
             map_bytes_max: 1 << 40,
             reader_lifetime_max: Duration::from_secs(30),
             snapshots_max: 4096,
+            overlay_bytes_max: 256 << 20,
+            log_segment_bytes_max: 64 << 20,
+            apply_bytes: 64 << 20,
+            apply_after: Duration::from_secs(5),
+            apply_idle: Duration::from_millis(200),
             clock: Instant::now,
         }
     }

@@ -1,10 +1,12 @@
 //! The B-tree: one LMDB environment whose only database maps keys to values, head and format marker included.
 //!
-//! [`Tree::write`] is the one place that changes it. When it fails, [`Tree::settle`] says what the store has become.
+//! [`Tree::write`] is the one place that changes it: with a layer of the overlay, or with a batch that did not go through
+//! the log. When it fails, [`Tree::settle`] says what the store has become.
 
 use std::fs::File;
-use std::path::Path;
-use std::sync::OnceLock;
+use std::ops::Bound;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use heed::types::Bytes;
 use heed::{Database, MdbError, RoTxn, RwTxn, WithoutTls};
@@ -14,35 +16,53 @@ use super::EmbeddedOptions;
 use super::directory::Directory;
 use super::environment::{self, Environment};
 use super::failure::{failure, io_failure, is_full};
+use super::log::Position;
+use super::overlay::{Found, Layer};
+use super::seal::Seal;
 use crate::head::HEAD_KEY;
 use crate::keyspace::{RESERVED_PREFIX, clip_half_open};
-use crate::{Batch, CommitError, Head, StorageError, Write};
+use crate::{Batch, CommitError, Direction, Head, StorageError, Write};
 
 /// The version of what is stored. Raised when an older program could no longer read it.
-const FORMAT: u32 = 1;
+///
+/// 2 has a log beside the tree, and [`APPLIED_KEY`] in it. A store of version 1 becomes one of version 2 when it is opened.
+const FORMAT: u32 = 2;
 
 /// Where [`FORMAT`] is stored, as a big-endian integer. Written once, when the store is created.
 const FORMAT_KEY: &[u8] = &[RESERVED_PREFIX, b'f', b'o', b'r', b'm', b'a', b't'];
 
+/// Where the tree keeps the position up to which it has taken over the log.
+const APPLIED_KEY: &[u8] = &[RESERVED_PREFIX, b'a', b'p', b'p', b'l', b'i', b'e', b'd'];
+
 type Map = Database<Bytes, Bytes>;
+
+/// What is written into the tree in one transaction.
+#[derive(Clone, Copy)]
+pub(super) enum Change<'a> {
+    /// A batch, if it is on top of what the tree has.
+    Batch(&'a Batch),
+    /// A layer of the overlay, and the head after it.
+    Layer(&'a Layer, Option<Head>),
+}
 
 pub(super) struct Tree {
     pub(super) map: Map,
     environment: Environment,
     /// The data file, opened beside LMDB's own handle: the kernel reports a failed write-back once to every handle.
     witness: File,
-    /// The head of the newest state that was read, by its transaction id: most snapshots are of one state.
-    newest_head: Mutex<Option<(usize, Option<Head>)>>,
-    /// Why nothing more may be written. Set by the first failed sync or meta page, never cleared.
-    sealed: OnceLock<String>,
+    /// The position of the newest state that was read, by its transaction id: most snapshots are of one state.
+    newest_applied: Mutex<Option<(usize, Position)>>,
+    /// Set by the first failed sync or meta page.
+    seal: Arc<Seal>,
     /// Last, so that it is unlocked after the environment has closed.
-    _directory: Directory,
+    directory: Directory,
 }
 
 impl Tree {
     pub(super) fn open(
         directory: Directory,
         options: &EmbeddedOptions,
+        seal: Arc<Seal>,
     ) -> Result<Self, StorageError> {
         let data = directory.data(|unfinished| {
             let environment = environment::open(&directory, unfinished, options)?;
@@ -62,9 +82,9 @@ impl Tree {
             map,
             environment,
             witness,
-            newest_head: Mutex::new(None),
-            sealed: OnceLock::new(),
-            _directory: directory,
+            newest_applied: Mutex::new(None),
+            seal,
+            directory,
         })
     }
 
@@ -76,20 +96,39 @@ impl Tree {
             .map_err(|error| failure("opening a snapshot", error))
     }
 
-    /// The head of the committed state that a read transaction sees. Its id names that state.
-    pub(super) fn head_of_snapshot(
+    /// The directory of the log.
+    pub(super) fn log_directory(&self) -> PathBuf {
+        self.directory.log()
+    }
+
+    /// Where the log was when the state was written that a read transaction sees. Its id names that state.
+    pub(super) fn applied(
         &self,
         transaction: &RoTxn<'_, WithoutTls>,
-    ) -> Result<Option<Head>, StorageError> {
+    ) -> Result<Position, StorageError> {
         let id = transaction.id();
-        if let Some((known, head)) = *self.newest_head.lock()
+        if let Some((known, applied)) = *self.newest_applied.lock()
             && known == id
         {
-            return Ok(head);
+            return Ok(applied);
         }
-        let head = self.head(transaction)?;
-        *self.newest_head.lock() = Some((id, head));
-        Ok(head)
+        let stored = self
+            .map
+            .get(transaction, APPLIED_KEY)
+            .map_err(read_failure)?;
+        let applied = stored
+            .and_then(Position::decode)
+            .ok_or_else(|| StorageError::Corrupt {
+                detail: "the tree has no valid position in the log".to_owned(),
+            })?;
+        *self.newest_applied.lock() = Some((id, applied));
+        Ok(applied)
+    }
+
+    /// Where the log was when the newest state was written, and the head of that state.
+    pub(super) fn newest(&self) -> Result<(Position, Option<Head>), StorageError> {
+        let transaction = self.read()?;
+        Ok((self.applied(&transaction)?, self.head(&transaction)?))
     }
 
     /// The head of the state that a transaction sees.
@@ -98,26 +137,26 @@ impl Tree {
         stored.map(Head::decode).transpose()
     }
 
-    /// Applies a batch in one synced transaction, if the stored head is the expected one.
+    /// Writes a change in one synced transaction, and that the tree is now at `applied`.
     ///
     /// One caller at a time.
-    pub(super) fn write(&self, batch: &Batch) -> Result<(), CommitError> {
-        if let Some(reason) = self.sealed.get() {
-            let reason = reason.clone();
-            return Err(CommitError::NotCommitted(StorageError::Unavailable {
-                reason,
-            }));
-        }
+    pub(super) fn write(&self, change: Change<'_>, applied: Position) -> Result<(), CommitError> {
+        self.seal.check().map_err(CommitError::NotCommitted)?;
         let mut transaction = self
             .environment
             .write_txn()
             .map_err(|error| CommitError::NotCommitted(failure("beginning a batch", error)))?;
-        let found = self.head(&transaction).map_err(CommitError::NotCommitted)?;
-        if found != batch.expected {
-            return Err(CommitError::Fenced { found });
+        if let Change::Batch(batch) = change {
+            let found = self.head(&transaction).map_err(CommitError::NotCommitted)?;
+            if found != batch.expected {
+                return Err(CommitError::Fenced { found });
+            }
         }
-        let applied = apply(&self.map, &mut transaction, batch);
-        match applied.and_then(|()| transaction.commit()) {
+        let written = apply(&self.map, &mut transaction, change).and_then(|()| {
+            self.map
+                .put(&mut transaction, APPLIED_KEY, &applied.encode())
+        });
+        match written.and_then(|()| transaction.commit()) {
             Ok(()) => Ok(()),
             Err(error) => Err(self.settle(error)),
         }
@@ -133,14 +172,14 @@ impl Tree {
             self.environment.write_txn(),
             Err(heed::Error::Mdb(MdbError::Panic))
         ) {
-            self.seal(&error);
+            self.seal.set(&error);
             return CommitError::Indeterminate(failure("writing the meta page", error));
         }
         let heed::Error::Io(error) = error else {
             return CommitError::NotCommitted(failure("writing a batch", error));
         };
         if let Err(write_back) = self.witness.sync_data() {
-            self.seal(&write_back);
+            self.seal.set(&write_back);
             return CommitError::NotCommitted(io_failure("syncing a batch".to_owned(), error));
         }
         // LMDB reports a write that was cut short, as the last one on a full disk is, as EIO. A write into the page
@@ -149,16 +188,8 @@ impl Tree {
             let detail = format!("writing a batch: no room on the disk ({error})");
             return CommitError::NotCommitted(StorageError::Full { detail });
         }
-        self.seal(&error);
+        self.seal.set(&error);
         CommitError::NotCommitted(io_failure("writing a batch".to_owned(), error))
-    }
-
-    fn seal(&self, error: &dyn std::fmt::Display) {
-        let reason = format!(
-            "writing stopped after a failed sync ({error}); close the store and open it again"
-        );
-        // The first reason stands.
-        self.sealed.get_or_init(|| reason);
     }
 
     pub(super) fn map_bytes(&self) -> u64 {
@@ -194,7 +225,20 @@ pub(super) fn read_failure(error: heed::Error) -> StorageError {
 fn create(environment: &Environment) -> heed::Result<()> {
     let mut transaction = environment.write_txn()?;
     let map: Map = environment.create_database(&mut transaction, None)?;
-    map.put(&mut transaction, FORMAT_KEY, &FORMAT.to_be_bytes())?;
+    mark(&map, &mut transaction)?;
+    transaction.commit()
+}
+
+/// Writes the format marker, and that the log is empty.
+fn mark(map: &Map, transaction: &mut RwTxn) -> heed::Result<()> {
+    map.put(transaction, APPLIED_KEY, &Position::default().encode())?;
+    map.put(transaction, FORMAT_KEY, &FORMAT.to_be_bytes())
+}
+
+/// Makes a store of version 1 one of this version.
+fn upgrade(environment: &Environment, map: &Map) -> heed::Result<()> {
+    let mut transaction = environment.write_txn()?;
+    mark(map, &mut transaction)?;
     transaction.commit()
 }
 
@@ -215,6 +259,12 @@ fn open_map(environment: &Environment, data: &Path) -> Result<Map, StorageError>
             .map(u32::from_be_bytes),
     ) {
         (Some(map), Some(FORMAT)) => Ok(map),
+        (Some(map), Some(1)) => {
+            // A reader of its own state, which would only keep pages from being reused.
+            drop(transaction);
+            upgrade(environment, &map).map_err(|error| failure("upgrading the store", error))?;
+            Ok(map)
+        }
         (Some(_), Some(found)) if found > FORMAT => Err(StorageError::Format {
             found,
             supported: FORMAT,
@@ -225,8 +275,44 @@ fn open_map(environment: &Environment, data: &Path) -> Result<Map, StorageError>
     }
 }
 
-/// Applies the writes of a batch, and its head.
-fn apply(map: &Map, transaction: &mut RwTxn, batch: &Batch) -> heed::Result<()> {
+/// Applies the writes of a change, and its head.
+fn apply(map: &Map, transaction: &mut RwTxn, change: Change<'_>) -> heed::Result<()> {
+    let head = match change {
+        Change::Batch(batch) => {
+            apply_batch(map, transaction, batch)?;
+            Some(batch.head)
+        }
+        Change::Layer(layer, head) => {
+            apply_layer(map, transaction, layer)?;
+            head
+        }
+    };
+    match head {
+        Some(head) => map.put(transaction, HEAD_KEY, &head.encode()),
+        None => Ok(()),
+    }
+}
+
+/// Applies a layer: what its deleted ranges hide below it, then the newest write to each key, in key order.
+fn apply_layer(map: &Map, transaction: &mut RwTxn, layer: &Layer) -> heed::Result<()> {
+    for (from, to) in layer.deleted_ranges() {
+        if let Some(range) = clip_half_open(from, to) {
+            map.delete_range(transaction, &range)?;
+        }
+    }
+    for (key, found) in layer.range((Bound::Unbounded, Bound::Unbounded), Direction::Forward) {
+        match found {
+            Found::Value(value) => map.put(transaction, key, value)?,
+            Found::Deleted | Found::Unknown => {
+                map.delete(transaction, key)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Applies the writes of a batch in their order.
+fn apply_batch(map: &Map, transaction: &mut RwTxn, batch: &Batch) -> heed::Result<()> {
     let mut run = Vec::with_capacity(batch.writes.len());
     for write in &batch.writes {
         match write {
@@ -240,8 +326,7 @@ fn apply(map: &Map, transaction: &mut RwTxn, batch: &Batch) -> heed::Result<()> 
             }
         }
     }
-    apply_run(map, transaction, &mut run)?;
-    map.put(transaction, HEAD_KEY, &batch.head.encode())
+    apply_run(map, transaction, &mut run)
 }
 
 /// Applies and clears a run of single keys and their new values, of which `None` is a delete.

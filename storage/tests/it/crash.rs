@@ -15,8 +15,14 @@ use crate::child;
 const ROUNDS: usize = 8;
 const KEYS: u8 = 30;
 
+/// Within a round the log is applied, and its segments are used again, several times.
 fn open(directory: &Path) -> EmbeddedBackend {
-    EmbeddedBackend::open(directory, EmbeddedOptions::default()).unwrap()
+    let options = EmbeddedOptions {
+        log_segment_bytes_max: 1 << 20,
+        apply_bytes: 512 << 10,
+        ..EmbeddedOptions::default()
+    };
+    EmbeddedBackend::open(directory, options).unwrap()
 }
 
 /// Batch n overwrites a block of keys with n and adds one key of its own.

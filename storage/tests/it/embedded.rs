@@ -87,15 +87,15 @@ fn a_second_process_is_refused_and_told_by_whom() {
     assert!(open(&path).is_ok());
 }
 
-/// Overwrites the format marker, which no batch can name, in a store that is closed.
-fn patch_format(directory: &Path, version: u32) {
+/// Replaces the format marker, which no batch can name, in a store that is closed.
+fn patch_format(directory: &Path, from: u32, to: u32) {
     let file = directory.join("data").join("data.mdb");
     let mut bytes = fs::read(&file).unwrap();
-    let marker = [&b"\xFFformat"[..], &1_u32.to_be_bytes()].concat();
+    let marker = [&b"\xFFformat"[..], &from.to_be_bytes()].concat();
     let mut found = 0;
     for start in 0..bytes.len() - marker.len() {
         if bytes[start..].starts_with(&marker) {
-            bytes[start + 7..start + 11].copy_from_slice(&version.to_be_bytes());
+            bytes[start + 7..start + 11].copy_from_slice(&to.to_be_bytes());
             found += 1;
         }
     }
@@ -107,36 +107,46 @@ fn patch_format(directory: &Path, version: u32) {
 fn a_newer_format_is_refused() {
     let directory = tempfile::tempdir().unwrap();
     commit(&open(directory.path()).unwrap(), vec![put(b"a", b"1")]);
-    patch_format(directory.path(), 2);
+    patch_format(directory.path(), 2, 3);
     let error = open(directory.path()).err().unwrap();
     assert!(
         matches!(
             error,
             StorageError::Format {
-                found: 2,
-                supported: 1
+                found: 3,
+                supported: 2
             }
         ),
         "{error:?}"
     );
-    patch_format_back(directory.path());
+    patch_format(directory.path(), 3, 2);
     assert!(
         open(directory.path()).is_ok(),
         "refusing must leave the store as it was"
     );
 }
 
-fn patch_format_back(directory: &Path) {
-    let file = directory.join("data").join("data.mdb");
-    let bytes = fs::read(&file).unwrap();
-    let (newer, current) = (b"\xFFformat\0\0\0\x02", b"\xFFformat\0\0\0\x01");
-    let mut patched = bytes.clone();
-    for start in 0..bytes.len() - newer.len() {
-        if bytes[start..].starts_with(newer) {
-            patched[start..start + newer.len()].copy_from_slice(current);
-        }
-    }
-    fs::write(&file, patched).unwrap();
+/// Stores of format 1 had no log, and no position in it.
+#[test]
+fn a_store_of_format_1_is_upgraded_in_place() {
+    let directory = tempfile::tempdir().unwrap();
+    commit(&open(directory.path()).unwrap(), vec![put(b"a", b"1")]);
+    patch_format(directory.path(), 2, 1);
+    fs::remove_dir_all(directory.path().join("log")).unwrap();
+
+    let store = open(directory.path()).unwrap();
+    let snapshot = store.snapshot().unwrap();
+    assert_eq!(snapshot.head().unwrap().batch, 1);
+    assert_eq!(snapshot.get(b"a").unwrap().as_deref(), Some(&b"1"[..]));
+    drop(snapshot);
+    commit(&store, vec![put(b"b", b"2")]);
+    drop(store);
+
+    patch_format(directory.path(), 2, 2);
+    let store = open(directory.path()).unwrap();
+    let snapshot = store.snapshot().unwrap();
+    assert_eq!(snapshot.get(b"a").unwrap().as_deref(), Some(&b"1"[..]));
+    assert_eq!(snapshot.get(b"b").unwrap().as_deref(), Some(&b"2"[..]));
 }
 
 #[test]
@@ -320,8 +330,10 @@ fn space_is_reused_unless_a_snapshot_pins_it() {
                 &store,
                 (0..200_u8).map(|key| put(&[key], &[key; 1000])).collect(),
             );
+            store.drain().unwrap();
         }
-        store.usage().unwrap().bytes_on_disk
+        let tree = directory.path().join("data").join("data.mdb");
+        tree.metadata().unwrap().len()
     };
     let settled = rewrite(20);
     assert_eq!(

@@ -9,6 +9,7 @@ mod child;
 mod crash;
 mod embedded;
 mod exhaustion;
+mod log;
 #[cfg(feature = "postgres")]
 mod postgres;
 mod properties;

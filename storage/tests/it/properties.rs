@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tempfile::TempDir;
 use thalweg_storage::conformance::{self, Fixture, PROPERTIES};
@@ -24,14 +25,16 @@ struct Embedded {
     /// `None` only while it is reopened.
     backend: Option<Arc<EmbeddedBackend>>,
     directory: TempDir,
+    options: EmbeddedOptions,
 }
 
 impl Embedded {
-    fn new() -> Self {
+    fn new(options: EmbeddedOptions) -> Self {
         let directory = tempfile::tempdir().unwrap();
         Self {
-            backend: Some(open(directory.path())),
+            backend: Some(open(directory.path(), options)),
             directory,
+            options,
         }
     }
 }
@@ -43,13 +46,13 @@ impl Fixture for Embedded {
 
     fn reopen(&mut self) -> bool {
         self.backend = None;
-        self.backend = Some(open(self.directory.path()));
+        self.backend = Some(open(self.directory.path(), self.options));
         true
     }
 }
 
-fn open(path: &Path) -> Arc<EmbeddedBackend> {
-    Arc::new(EmbeddedBackend::open(path, EmbeddedOptions::default()).unwrap())
+fn open(path: &Path, options: EmbeddedOptions) -> Arc<EmbeddedBackend> {
+    Arc::new(EmbeddedBackend::open(path, options).unwrap())
 }
 
 #[test]
@@ -57,9 +60,50 @@ fn the_memory_backend_keeps_the_contract() {
     conformance::run(&|| Box::new(Memory(Arc::default())));
 }
 
+fn embedded_keeps_the_contract(options: EmbeddedOptions) {
+    conformance::run(&|| Box::new(Embedded::new(options)));
+}
+
 #[test]
 fn the_embedded_backend_keeps_the_contract() {
-    conformance::run(&|| Box::new(Embedded::new()));
+    embedded_keeps_the_contract(EmbeddedOptions::default());
+}
+
+#[test]
+fn the_embedded_backend_keeps_the_contract_while_nothing_is_applied() {
+    embedded_keeps_the_contract(EmbeddedOptions {
+        apply_bytes: u64::MAX,
+        apply_after: Duration::MAX,
+        apply_idle: Duration::MAX,
+        ..EmbeddedOptions::default()
+    });
+}
+
+#[test]
+fn the_embedded_backend_keeps_the_contract_applying_every_batch() {
+    embedded_keeps_the_contract(EmbeddedOptions {
+        apply_bytes: 0,
+        ..EmbeddedOptions::default()
+    });
+}
+
+#[test]
+fn the_embedded_backend_keeps_the_contract_on_tiny_segments() {
+    embedded_keeps_the_contract(EmbeddedOptions {
+        log_segment_bytes_max: 16 << 10,
+        ..EmbeddedOptions::default()
+    });
+}
+
+#[test]
+fn the_embedded_backend_keeps_the_contract_with_a_tiny_overlay() {
+    embedded_keeps_the_contract(EmbeddedOptions {
+        overlay_bytes_max: 64 << 10,
+        apply_bytes: u64::MAX,
+        apply_after: Duration::MAX,
+        apply_idle: Duration::MAX,
+        ..EmbeddedOptions::default()
+    });
 }
 
 #[test]

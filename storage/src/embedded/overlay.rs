@@ -1,0 +1,25 @@
+//! What the B-tree does not have yet, in memory: layers of writes over it, the newest on top.
+//!
+//! There are at most two. Commits go into the *active* layer; the applier *freezes* it, writes the frozen one to the
+//! tree and drops it whole, so nothing is ever removed key by key. A layer is persistent: a snapshot keeps a clone,
+//! and later commits copy what they change.
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | `layer` | the writes of some batches, and the answer to "what became of this key?" |
+//! | `entries` | the persistent ordered map from key to its newest write |
+//! | `ranges` | deleted ranges |
+//! | `arena` | the bytes of both |
+//! | `merge` | scans over the layers and the tree |
+
+mod arena;
+mod entries;
+mod layer;
+mod merge;
+mod ranges;
+
+pub(super) use layer::{Found, Layer};
+pub(super) use merge::{Row, TreeRows, merge};
+
+#[cfg(test)]
+mod tests;
