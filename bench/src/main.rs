@@ -14,6 +14,7 @@
 //! | `graphql_execution` | one large query, without a server |
 //! | `live` | from a write to its live query |
 //! | `engine` | transactions and reads through the whole engine |
+//! | `engine_store` | the store alone, beside other engines |
 //! | `documents` | the generated documents |
 //! | `server`, `connection` | a process under test, and a way to talk to it |
 //! | `statistics`, `table` | from samples to what is printed |
@@ -26,6 +27,7 @@ use clap::{Parser, Subcommand, ValueEnum};
 mod connection;
 mod documents;
 mod engine;
+mod engine_store;
 mod graphql_execution;
 mod http;
 mod import;
@@ -79,6 +81,8 @@ enum Name {
     Live,
     /// Transactions and reads through the whole engine.
     Engine,
+    /// Durable transactions, reads and scans of the store alone.
+    EngineStore,
 }
 
 /// How much is done.
@@ -122,6 +126,7 @@ fn run(options: &Options) -> Result<()> {
             Name::GraphqlExecution => graphql_execution::run(extent)?,
             Name::Live => live::run(&options.binary, extent)?,
             Name::Engine => engine::run(extent)?,
+            Name::EngineStore => engine_store::run(extent)?,
         }
     }
     Ok(())

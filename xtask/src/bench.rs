@@ -30,6 +30,8 @@ enum Name {
     Live,
     /// Transactions and reads through the whole engine.
     Engine,
+    /// Durable transactions, reads and scans of the store alone, beside fjall, surrealkv and bare LMDB.
+    EngineStore,
 }
 
 /// Builds what is needed and runs the benchmarks.

@@ -1,0 +1,275 @@
+//! The stores: each writes a group of rows durably as one batch.
+
+use std::ops::{Bound, ControlFlow};
+use std::path::Path;
+
+use anyhow::{Context, Result, ensure};
+use heed::types::Bytes;
+use heed::{Database, Env, EnvOpenOptions, WithoutTls};
+use parking_lot::Mutex;
+use surrealkv::{Durability, LSMIterator, Mode, Tree, TreeBuilder};
+use thalweg_model::CommitTs;
+use thalweg_storage::{
+    Backend, Batch, Direction, EmbeddedBackend, EmbeddedOptions, Head, Write, WritePath,
+};
+
+/// A key and its value.
+pub(super) type Row = (Vec<u8>, Vec<u8>);
+
+/// Says of a key whether it is there.
+pub(super) type Get<'a> = &'a mut dyn FnMut(&[u8]) -> Result<bool>;
+
+pub(super) trait Store: Sync {
+    fn name(&self) -> &'static str;
+
+    /// Makes rows durable. One caller at a time.
+    fn write(&self, rows: &[Row]) -> Result<()>;
+
+    /// Reads a key in a snapshot of its own.
+    fn get(&self, key: &[u8]) -> Result<Option<usize>>;
+
+    /// Lets `reads` read in one snapshot.
+    fn read_burst(&self, reads: &mut dyn FnMut(Get<'_>) -> Result<()>) -> Result<()> {
+        reads(&mut |key| Ok(self.get(key)?.is_some()))
+    }
+
+    /// Scans up to `rows` rows, and returns how many there were.
+    fn scan(&self, from: &[u8], rows: usize) -> Result<usize>;
+}
+
+/// The store of this project.
+pub(super) struct Embedded {
+    backend: EmbeddedBackend,
+    head: Mutex<Option<Head>>,
+}
+
+impl Embedded {
+    pub(super) fn open(path: &Path) -> Result<Self> {
+        Self::open_with(path, EmbeddedOptions::default())
+    }
+
+    pub(super) fn open_with(path: &Path, options: EmbeddedOptions) -> Result<Self> {
+        let backend = EmbeddedBackend::open(path, options)?;
+        Ok(Self {
+            backend,
+            head: Mutex::new(None),
+        })
+    }
+
+    /// Waits until nothing is left to be done behind the commits.
+    pub(super) fn settle(&self) -> Result<()> {
+        Ok(self.backend.drain()?)
+    }
+
+    pub(super) fn write_path(&self) -> WritePath {
+        self.backend.write_path()
+    }
+}
+
+impl Store for Embedded {
+    fn name(&self) -> &'static str {
+        "thalweg"
+    }
+
+    fn write(&self, rows: &[Row]) -> Result<()> {
+        let mut expected = self.head.lock();
+        let batch = expected.map_or(1, |head| head.batch + 1);
+        let head = Head {
+            epoch: 1,
+            commit_ts: CommitTs::from_micros(batch),
+            batch,
+        };
+        let put = |(key, value): &Row| Write::Put {
+            key: key.clone(),
+            value: value.clone(),
+        };
+        self.backend.commit(&Batch {
+            expected: *expected,
+            head,
+            writes: rows.iter().map(put).collect(),
+        })?;
+        *expected = Some(head);
+        Ok(())
+    }
+
+    fn get(&self, key: &[u8]) -> Result<Option<usize>> {
+        Ok(self.backend.snapshot()?.get(key)?.map(|value| value.len()))
+    }
+
+    fn read_burst(&self, reads: &mut dyn FnMut(Get<'_>) -> Result<()>) -> Result<()> {
+        let snapshot = self.backend.snapshot()?;
+        reads(&mut |key| Ok(snapshot.get(key)?.is_some()))
+    }
+
+    fn scan(&self, from: &[u8], rows: usize) -> Result<usize> {
+        let mut seen = 0;
+        let snapshot = self.backend.snapshot()?;
+        let from = Bound::Included(from);
+        snapshot.scan(from, Bound::Unbounded, Direction::Forward, &mut |_, _| {
+            seen += 1;
+            if seen == rows {
+                return ControlFlow::Break(());
+            }
+            ControlFlow::Continue(())
+        })?;
+        Ok(seen)
+    }
+}
+
+/// LMDB with one synced transaction a group.
+pub(super) struct Lmdb {
+    environment: Env<WithoutTls>,
+    map: Database<Bytes, Bytes>,
+}
+
+impl Lmdb {
+    #[expect(
+        unsafe_code,
+        reason = "a memory map is sound while nothing else writes its file, and this one is in a new directory"
+    )]
+    pub(super) fn open(path: &Path) -> Result<Self> {
+        std::fs::create_dir(path)?;
+        let mut options = EnvOpenOptions::new().read_txn_without_tls();
+        options.map_size(1 << 36).max_readers(256);
+        // SAFETY: the directory was created just now, and nothing but this environment uses it.
+        let environment = unsafe { options.open(path)? };
+        let mut transaction = environment.write_txn()?;
+        let map = environment.create_database(&mut transaction, None)?;
+        transaction.commit()?;
+        Ok(Self { environment, map })
+    }
+}
+
+impl Store for Lmdb {
+    fn name(&self) -> &'static str {
+        "LMDB"
+    }
+
+    fn write(&self, rows: &[Row]) -> Result<()> {
+        let mut transaction = self.environment.write_txn()?;
+        let mut sorted: Vec<&Row> = rows.iter().collect();
+        sorted.sort_by_key(|row| &row.0);
+        for (key, value) in sorted {
+            self.map.put(&mut transaction, key, value)?;
+        }
+        Ok(transaction.commit()?)
+    }
+
+    fn get(&self, key: &[u8]) -> Result<Option<usize>> {
+        let transaction = self.environment.read_txn()?;
+        Ok(self.map.get(&transaction, key)?.map(<[u8]>::len))
+    }
+
+    fn read_burst(&self, reads: &mut dyn FnMut(Get<'_>) -> Result<()>) -> Result<()> {
+        let transaction = self.environment.read_txn()?;
+        reads(&mut |key| Ok(self.map.get(&transaction, key)?.is_some()))
+    }
+
+    fn scan(&self, from: &[u8], rows: usize) -> Result<usize> {
+        let transaction = self.environment.read_txn()?;
+        let range = (Bound::Included(from), Bound::Unbounded);
+        let mut seen = 0;
+        for row in self.map.range(&transaction, &range)?.take(rows) {
+            row?;
+            seen += 1;
+        }
+        Ok(seen)
+    }
+}
+
+/// fjall, its plain database with one batch a group.
+pub(super) struct Fjall {
+    database: fjall::Database,
+    keyspace: fjall::Keyspace,
+}
+
+impl Fjall {
+    pub(super) fn open(path: &Path) -> Result<Self> {
+        let database = fjall::Database::builder(path).open()?;
+        let keyspace = database.keyspace("rows", fjall::KeyspaceCreateOptions::default)?;
+        Ok(Self { database, keyspace })
+    }
+}
+
+impl Store for Fjall {
+    fn name(&self) -> &'static str {
+        "fjall"
+    }
+
+    fn write(&self, rows: &[Row]) -> Result<()> {
+        let mut batch = self
+            .database
+            .batch()
+            .durability(Some(fjall::PersistMode::SyncData));
+        for (key, value) in rows {
+            batch.insert(&self.keyspace, key.as_slice(), value.as_slice());
+        }
+        Ok(batch.commit()?)
+    }
+
+    fn get(&self, key: &[u8]) -> Result<Option<usize>> {
+        Ok(self.keyspace.get(key)?.map(|value| value.len()))
+    }
+
+    fn scan(&self, from: &[u8], rows: usize) -> Result<usize> {
+        let mut seen = 0;
+        for row in self.keyspace.range(from..).take(rows) {
+            row.into_inner()?;
+            seen += 1;
+        }
+        Ok(seen)
+    }
+}
+
+/// surrealkv, one transaction a group, synced by its commit.
+pub(super) struct Surreal {
+    runtime: tokio::runtime::Runtime,
+    tree: Tree,
+}
+
+impl Surreal {
+    pub(super) fn open(path: &Path) -> Result<Self> {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(2)
+            .enable_all()
+            .build()?;
+        let _entered = runtime.enter();
+        let tree = TreeBuilder::new().with_path(path.to_owned()).build()?;
+        drop(_entered);
+        Ok(Self { runtime, tree })
+    }
+}
+
+impl Store for Surreal {
+    fn name(&self) -> &'static str {
+        "surrealkv"
+    }
+
+    fn write(&self, rows: &[Row]) -> Result<()> {
+        let mut transaction = self.tree.begin_with_mode(Mode::WriteOnly)?;
+        transaction.set_durability(Durability::Immediate);
+        for (key, value) in rows {
+            transaction.set(key.as_slice(), value.as_slice())?;
+        }
+        Ok(self.runtime.block_on(transaction.commit())?)
+    }
+
+    fn get(&self, key: &[u8]) -> Result<Option<usize>> {
+        let transaction = self.tree.begin_with_mode(Mode::ReadOnly)?;
+        Ok(transaction.get(key)?.map(|value| value.len()))
+    }
+
+    fn scan(&self, from: &[u8], rows: usize) -> Result<usize> {
+        let transaction = self.tree.begin_with_mode(Mode::ReadOnly)?;
+        let mut rest = transaction.range(from, &[0xFF_u8][..])?;
+        let mut seen = 0;
+        let mut valid = rest.seek_first()?;
+        while valid && seen < rows {
+            ensure!(!rest.key().user_key().is_empty());
+            rest.value().context("a value")?;
+            seen += 1;
+            valid = rest.next()?;
+        }
+        Ok(seen)
+    }
+}
