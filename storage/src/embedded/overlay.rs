@@ -8,12 +8,14 @@
 //! |---|---|
 //! | `layer` | the writes of some batches, and the answer to "what became of this key?" |
 //! | `entries` | the persistent ordered map from key to its newest write |
+//! | `hints` | finding a key in a node of the map |
 //! | `ranges` | deleted ranges |
 //! | `arena` | the bytes of both |
 //! | `merge` | scans over the layers and the tree |
 
 mod arena;
 mod entries;
+mod hints;
 mod layer;
 mod merge;
 mod ranges;

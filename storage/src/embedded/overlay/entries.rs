@@ -10,6 +10,7 @@ use std::slice;
 use std::sync::Arc;
 
 use super::arena::Arena;
+use super::hints::Hints;
 use crate::Direction;
 use crate::keyspace::KeyRange;
 
@@ -57,33 +58,82 @@ pub(super) struct Entries {
     root: Option<Arc<Node>>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 enum Node {
-    Leaf(Vec<Entry>),
-    Branch(Vec<Child>),
+    Leaf(Leaf),
+    Branch(Branch),
+}
+
+#[derive(Debug)]
+struct Leaf {
+    hints: Hints,
+    entries: Vec<Entry>,
+}
+
+#[derive(Debug)]
+struct Branch {
+    /// Of all children but the first, which is chosen for any key below the second.
+    hints: Hints,
+    children: Vec<Child>,
 }
 
 #[derive(Clone, Debug)]
 struct Child {
-    /// An entry whose key is a lower bound of those below, except in the first child of the leftmost branches.
+    /// An entry whose key is a lower bound of those below. Not looked at in the first child of a branch.
     first: Entry,
     node: Arc<Node>,
 }
 
 /// With room for the insert that a copy is made for.
-impl Clone for Node {
+impl Clone for Leaf {
     fn clone(&self) -> Self {
-        match self {
-            Self::Leaf(entries) => {
-                let mut copy = Vec::with_capacity(LEAF_MAX + 1);
-                copy.extend_from_slice(entries);
-                Self::Leaf(copy)
-            }
-            Self::Branch(children) => {
-                let mut copy = Vec::with_capacity(BRANCH_MAX + 1);
-                copy.extend_from_slice(children);
-                Self::Branch(copy)
-            }
+        let mut entries = Vec::with_capacity(LEAF_MAX + 1);
+        entries.extend_from_slice(&self.entries);
+        Self {
+            hints: self.hints.clone(),
+            entries,
+        }
+    }
+}
+
+/// With room for the insert that a copy is made for.
+impl Clone for Branch {
+    fn clone(&self) -> Self {
+        let mut children = Vec::with_capacity(BRANCH_MAX + 1);
+        children.extend_from_slice(&self.children);
+        Self {
+            hints: self.hints.clone(),
+            children,
+        }
+    }
+}
+
+impl Leaf {
+    fn new(arena: &Arena, entries: Vec<Entry>) -> Self {
+        let hints = Hints::of(entries.len(), |index| entries[index].key(arena));
+        Self { hints, entries }
+    }
+
+    fn position(&self, arena: &Arena, key: &[u8]) -> Result<usize, usize> {
+        let key_at = |index: usize| self.entries[index].key(arena);
+        self.hints.position(key, key_at)
+    }
+}
+
+impl Branch {
+    fn new(arena: &Arena, children: Vec<Child>) -> Self {
+        let hints = Hints::of(children.len() - 1, |index| {
+            children[index + 1].first.key(arena)
+        });
+        Self { hints, children }
+    }
+
+    /// The child that holds `key` if any does.
+    fn child_of(&self, arena: &Arena, key: &[u8]) -> usize {
+        let key_at = |index: usize| self.children[index + 1].first.key(arena);
+        match self.hints.position(key, key_at) {
+            Ok(index) => index + 1,
+            Err(index) => index,
         }
     }
 }
@@ -92,16 +142,15 @@ impl Entries {
     /// Sets the entry of `key`, which is the entry's own key.
     pub(super) fn insert(&mut self, arena: &Arena, key: &[u8], entry: Entry) {
         let Some(root) = &mut self.root else {
-            self.root = Some(Arc::new(Node::Leaf(vec![entry])));
+            self.root = Some(Arc::new(Node::Leaf(Leaf::new(arena, vec![entry]))));
             return;
         };
         if let Some(right) = insert(root, arena, key, entry) {
             let left = Child {
-                // The first child is chosen for any key below the second, so its bound is never looked at.
                 first: right.first,
                 node: Arc::clone(root),
             };
-            *root = Arc::new(Node::Branch(vec![left, right]));
+            *root = Arc::new(Node::Branch(Branch::new(arena, vec![left, right])));
         }
     }
 
@@ -109,10 +158,12 @@ impl Entries {
         let mut node = self.root.as_deref()?;
         loop {
             match node {
-                Node::Branch(children) => node = &children[child_of(children, arena, key)].node,
-                Node::Leaf(entries) => {
-                    let found = entries.binary_search_by(|entry| entry.key(arena).cmp(key));
-                    return found.ok().map(|index| entries[index]);
+                Node::Branch(branch) => {
+                    node = &branch.children[branch.child_of(arena, key)].node;
+                }
+                Node::Leaf(leaf) => {
+                    let found = leaf.position(arena, key);
+                    return found.ok().map(|index| leaf.entries[index]);
                 }
             }
         }
@@ -142,38 +193,43 @@ impl Entries {
     }
 }
 
-/// The child that holds `key` if any does.
-fn child_of(children: &[Child], arena: &Arena, key: &[u8]) -> usize {
-    let after_first = &children[1..];
-    after_first.partition_point(|child| child.first.key(arena) <= key)
-}
-
 /// Inserts below a node, and returns the right half if it had to be split.
 fn insert(node: &mut Arc<Node>, arena: &Arena, key: &[u8], entry: Entry) -> Option<Child> {
     match Arc::make_mut(node) {
-        Node::Leaf(entries) => {
-            let index = match entries.binary_search_by(|entry| entry.key(arena).cmp(key)) {
+        Node::Leaf(leaf) => {
+            let index = match leaf.position(arena, key) {
                 Ok(index) => {
-                    entries[index] = entry;
+                    leaf.entries[index] = entry;
                     return None;
                 }
                 Err(index) => index,
             };
-            entries.insert(index, entry);
-            let right = split(entries, index, LEAF_MAX)?;
+            leaf.entries.insert(index, entry);
+            let Some(right) = split(&mut leaf.entries, index, LEAF_MAX) else {
+                let entries = &leaf.entries;
+                leaf.hints.insert(index, |index| entries[index].key(arena));
+                return None;
+            };
+            *leaf = Leaf::new(arena, std::mem::take(&mut leaf.entries));
             Some(Child {
                 first: right[0],
-                node: Arc::new(Node::Leaf(right)),
+                node: Arc::new(Node::Leaf(Leaf::new(arena, right))),
             })
         }
-        Node::Branch(children) => {
-            let index = child_of(children, arena, key);
-            let split_off = insert(&mut children[index].node, arena, key, entry)?;
-            children.insert(index + 1, split_off);
-            let right = split(children, index + 1, BRANCH_MAX)?;
+        Node::Branch(branch) => {
+            let index = branch.child_of(arena, key);
+            let split_off = insert(&mut branch.children[index].node, arena, key, entry)?;
+            branch.children.insert(index + 1, split_off);
+            let Some(right) = split(&mut branch.children, index + 1, BRANCH_MAX) else {
+                let children = &branch.children;
+                let key_at = |index: usize| children[index + 1].first.key(arena);
+                branch.hints.insert(index, key_at);
+                return None;
+            };
+            *branch = Branch::new(arena, std::mem::take(&mut branch.children));
             Some(Child {
                 first: right[0].first,
-                node: Arc::new(Node::Branch(right)),
+                node: Arc::new(Node::Branch(Branch::new(arena, right))),
             })
         }
     }
@@ -213,36 +269,38 @@ impl<'a> Range<'a, '_> {
         let mut node = root;
         loop {
             match (node, self.direction) {
-                (Node::Branch(children), Direction::Forward) => {
+                (Node::Branch(branch), Direction::Forward) => {
                     let index = match range.0 {
                         Bound::Included(key) | Bound::Excluded(key) => {
-                            child_of(children, self.arena, key)
+                            branch.child_of(self.arena, key)
                         }
                         Bound::Unbounded => 0,
                     };
-                    self.branches.push(children[index + 1..].iter());
-                    node = &children[index].node;
+                    self.branches.push(branch.children[index + 1..].iter());
+                    node = &branch.children[index].node;
                 }
-                (Node::Branch(children), Direction::Backward) => {
+                (Node::Branch(branch), Direction::Backward) => {
                     let index = match range.1 {
                         Bound::Included(key) | Bound::Excluded(key) => {
-                            child_of(children, self.arena, key)
+                            branch.child_of(self.arena, key)
                         }
-                        Bound::Unbounded => children.len() - 1,
+                        Bound::Unbounded => branch.children.len() - 1,
                     };
-                    self.branches.push(children[..index].iter());
-                    node = &children[index].node;
+                    self.branches.push(branch.children[..index].iter());
+                    node = &branch.children[index].node;
                 }
-                (Node::Leaf(entries), Direction::Forward) => {
-                    let start = entries
+                (Node::Leaf(leaf), Direction::Forward) => {
+                    let start = leaf
+                        .entries
                         .partition_point(|entry| before_start(entry.key(self.arena), range.0));
-                    self.leaf = entries[start..].iter();
+                    self.leaf = leaf.entries[start..].iter();
                     return;
                 }
-                (Node::Leaf(entries), Direction::Backward) => {
-                    let end =
-                        entries.partition_point(|entry| !after_end(entry.key(self.arena), range.1));
-                    self.leaf = entries[..end].iter();
+                (Node::Leaf(leaf), Direction::Backward) => {
+                    let end = leaf
+                        .entries
+                        .partition_point(|entry| !after_end(entry.key(self.arena), range.1));
+                    self.leaf = leaf.entries[..end].iter();
                     return;
                 }
             }
@@ -267,8 +325,8 @@ impl<'a> Range<'a, '_> {
                 None => {
                     self.branches.pop();
                 }
-                Some(Node::Leaf(entries)) => self.leaf = entries.iter(),
-                Some(Node::Branch(children)) => self.branches.push(children.iter()),
+                Some(Node::Leaf(leaf)) => self.leaf = leaf.entries.iter(),
+                Some(Node::Branch(branch)) => self.branches.push(branch.children.iter()),
             }
         }
     }
