@@ -13,6 +13,7 @@ use thalweg_model::{
 use thalweg_schema_infer::{CollectionSchema, NameRegistry, Shape};
 
 use crate::error::{EngineError, IntentError};
+use crate::index::{Index, IndexDefinition, IndexStatus};
 
 /// The system collection whose documents are the collections.
 pub(crate) const COLLECTIONS: CollectionId = CollectionId(0);
@@ -39,6 +40,17 @@ pub struct Collection {
     pub schema: Arc<CollectionSchema>,
     /// When it was created, in microseconds since the Unix epoch.
     pub created_at: u64,
+    /// Its indexes, in order of their creation.
+    pub indexes: Arc<[Arc<Index>]>,
+}
+
+impl Collection {
+    /// The index of that definition, unless it is being dropped.
+    pub fn index(&self, definition: &IndexDefinition) -> Option<&Arc<Index>> {
+        self.indexes
+            .iter()
+            .find(|index| index.definition == *definition && index.status != IndexStatus::Dropping)
+    }
 }
 
 impl Catalog {
@@ -123,9 +135,19 @@ pub(crate) struct StoredCollection {
     pub(crate) id: CollectionId,
     pub(crate) name: Arc<str>,
     pub(crate) created_at: u64,
+    pub(crate) indexes: Arc<[Arc<Index>]>,
 }
 
 impl StoredCollection {
+    pub(crate) fn of(collection: &Collection) -> Self {
+        StoredCollection {
+            id: collection.id,
+            name: Arc::clone(&collection.name),
+            created_at: collection.created_at,
+            indexes: Arc::clone(&collection.indexes),
+        }
+    }
+
     pub(crate) fn document_id(id: CollectionId) -> DocumentId {
         DocumentId::new(&id.0.to_string()).expect("a number is an id")
     }
@@ -133,7 +155,18 @@ impl StoredCollection {
     pub(crate) fn to_document(&self) -> Document {
         let mut json = format!("{{\"id\":{},\"name\":", self.id.0).into_bytes();
         write_json_string(&self.name, &mut json);
-        json.extend_from_slice(format!(",\"createdAt\":{}}}", self.created_at).as_bytes());
+        json.extend_from_slice(format!(",\"createdAt\":{}", self.created_at).as_bytes());
+        if !self.indexes.is_empty() {
+            json.extend_from_slice(b",\"indexes\":[");
+            for (position, index) in self.indexes.iter().enumerate() {
+                if position > 0 {
+                    json.push(b',');
+                }
+                index.write_json(&mut json);
+            }
+            json.push(b']');
+        }
+        json.push(b'}');
         Document::parse(&json).expect("this is a JSON object")
     }
 
@@ -145,6 +178,13 @@ impl StoredCollection {
                 id: CollectionId(u32::try_from(integer("id")?).ok()?),
                 name: Arc::from(&*member("name")?.as_str()?),
                 created_at: u64::try_from(integer("createdAt")?).ok()?,
+                indexes: member("indexes").map_or_else(
+                    || Some(Arc::from([])),
+                    |indexes| {
+                        let read = |index| Index::from_stored(index).map(Arc::new);
+                        indexes.items().map(read).collect()
+                    },
+                )?,
             })
         };
         read().ok_or(EngineError::Corrupt { what: "collection" })

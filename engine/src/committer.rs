@@ -34,6 +34,7 @@ use crate::engine::{EngineOptions, load};
 use crate::error::{EngineError, TransactionError};
 use crate::group::{Applicant, Group, State};
 use crate::idempotency::{self, FirstAnswer};
+use crate::index::writer::RowWriter;
 use crate::intent::{Intent, Step};
 use crate::keyspace;
 use crate::log::{self, Trimmed};
@@ -148,6 +149,7 @@ impl Committer {
             clock,
             rules: Rules {
                 document_bytes_max: options.document_bytes_max,
+                index_page_max: options.index_page_max.max(1),
             },
             options,
             state: start.state,
@@ -359,7 +361,7 @@ impl Committer {
         for (key, first) in &group.answers {
             first.put(key, &mut writes);
         }
-        let outcome = group.finish(&mut self.state);
+        let mut outcome = group.finish(&mut self.state);
         let last = outcome
             .commits
             .last()
@@ -371,8 +373,20 @@ impl Committer {
             batch: expected.batch + 1,
             ..expected
         };
+        let state = &self.state;
+        let mut rows = RowWriter::new(&state.catalog, &outcome.catalog, &state.index_statistics);
+        let mut pages = outcome.index_pages.drain(..).peekable();
         for commit in &outcome.commits {
             log::write_commit(commit, &mut writes);
+            rows.write(commit, &mut writes);
+            while let Some((_, page)) = pages.next_if(|(ts, _)| *ts == commit.ts) {
+                rows.write_page(page, &mut writes);
+            }
+        }
+        let index_statistics = rows.finish(&mut writes);
+        drop(pages);
+        if !index_statistics.is_empty() {
+            Arc::make_mut(&mut self.state.index_statistics).extend(index_statistics);
         }
         for collection in &outcome.counted {
             let statistics = self.state.statistics.entry(*collection).or_default();
@@ -402,6 +416,7 @@ impl Committer {
                 value: outcome.catalog.version.as_micros().to_be_bytes().to_vec(),
             });
         }
+        self.state.next_index = outcome.next_index;
         let batch = Batch {
             expected: Some(expected),
             head: self.head,
@@ -427,7 +442,13 @@ impl Committer {
             .map(|commit| commit.changes.len())
             .sum();
         let changes_max = TRIM_PER_GROUP_MIN.max(written * 2);
-        let trimmed = log::trim(group.base.reader(), horizon, changes_max, writes)?;
+        let trimmed = log::trim(
+            group.base.reader(),
+            &self.state.catalog,
+            horizon,
+            changes_max,
+            writes,
+        )?;
         if let Some(ts) = trimmed.up_to {
             let value = ts.as_micros().to_be_bytes().to_vec();
             writes.push(Write::Put {

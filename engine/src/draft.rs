@@ -1,5 +1,7 @@
 //! One transaction while its intents are applied, in order, to the images as they are when its turn comes.
 
+mod indexes;
+
 use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
@@ -9,6 +11,8 @@ use uuid::Builder;
 use crate::catalog::{self, COLLECTIONS, Catalog, Collection, StoredCollection};
 use crate::error::{EngineError, IntentError};
 use crate::group::{DocumentKey, Group, Image};
+use crate::index::unique::UniqueEntries;
+use crate::index::writer::IndexPage;
 use crate::intent::{CollectionRef, Intent, Step};
 use crate::record::{Record, SystemFields};
 
@@ -33,6 +37,8 @@ impl From<EngineError> for ApplyError {
 /// What never changes while the engine runs.
 pub(crate) struct Rules {
     pub(crate) document_bytes_max: usize,
+    /// How many documents or rows a page of background work on an index looks at.
+    pub(crate) index_page_max: usize,
 }
 
 /// One transaction while its intents are applied.
@@ -55,6 +61,11 @@ pub(crate) struct Drafted {
     pub(crate) emptied: Vec<CollectionId>,
     pub(crate) catalog: Option<Catalog>,
     pub(crate) next_collection: u32,
+    pub(crate) next_index: u32,
+    /// Background work on indexes.
+    pub(crate) pages: Vec<IndexPage>,
+    /// Who holds which unique value after it.
+    pub(crate) unique: UniqueEntries,
 }
 
 impl<'g> Draft<'g> {
@@ -65,6 +76,9 @@ impl<'g> Draft<'g> {
             emptied: Vec::new(),
             catalog: None,
             next_collection: group.next_collection,
+            next_index: group.next_index,
+            pages: Vec::new(),
+            unique: UniqueEntries::default(),
         };
         Draft {
             group,
@@ -204,6 +218,18 @@ impl<'g> Draft<'g> {
                     ..Step::default()
                 })
             }
+            Intent::CreateIndex {
+                collection,
+                definition,
+            } => self.create_index(collection, definition),
+            Intent::DropIndex {
+                collection,
+                definition,
+            } => self.drop_index(collection, &definition),
+            Intent::MaintainIndex { collection, index } => {
+                self.existing(collection)?;
+                self.maintain_index(collection, index)
+            }
         }
     }
 
@@ -270,6 +296,7 @@ impl<'g> Draft<'g> {
             id,
             name,
             created_at: self.ts.as_micros(),
+            indexes: Arc::from([]),
         };
         self.put(
             (COLLECTIONS, StoredCollection::document_id(id)),
@@ -281,6 +308,7 @@ impl<'g> Draft<'g> {
             schema,
             name: stored.name,
             created_at: stored.created_at,
+            indexes: stored.indexes,
         });
         Ok(id)
     }
@@ -295,9 +323,8 @@ impl<'g> Draft<'g> {
             .into());
         }
         let stored = StoredCollection {
-            id: collection.id,
             name: to,
-            created_at: collection.created_at,
+            ..StoredCollection::of(&collection)
         };
         let key = (COLLECTIONS, StoredCollection::document_id(collection.id));
         self.put(key, &stored.to_document())?;

@@ -24,9 +24,11 @@ use crate::error::{EngineError, TransactionError};
 use crate::group::State;
 use crate::history::{self, HistoricalPage};
 use crate::idempotency::{self, FirstAnswer, IdempotencyKey};
+use crate::index;
 use crate::keyspace;
 use crate::leadership::{KeeperThread, decode_version};
 use crate::log::{self, LoggedCommit};
+use crate::maintenance::{self, Maintenance, MaintenanceMode};
 use crate::pipeline::{self, EngineStepper};
 use crate::published::Published;
 use crate::record::Record;
@@ -55,6 +57,10 @@ pub struct EngineOptions {
     pub recovery_window: Duration,
     /// How long answers are kept under their idempotency keys.
     pub answers_kept: Duration,
+    /// Who does the background work.
+    pub maintenance: MaintenanceMode,
+    /// How many documents one transaction of background work on an index looks at, and how many rows it erases.
+    pub index_page_max: usize,
 }
 
 impl Default for EngineOptions {
@@ -68,6 +74,8 @@ impl Default for EngineOptions {
             recent_commits_bytes_max: 64 << 20,
             recovery_window: Duration::from_secs(600),
             answers_kept: Duration::from_secs(24 * 60 * 60),
+            maintenance: MaintenanceMode::Background,
+            index_page_max: 256,
         }
     }
 }
@@ -89,9 +97,16 @@ pub(crate) struct Shared {
     pipeline: Mutex<Vec<JoinHandle<()>>>,
     /// Only where the store is shared with other servers.
     keeper: Mutex<Option<KeeperThread>>,
+    maintenance_thread: Mutex<Option<JoinHandle<()>>>,
     /// Makes the seeds of this leadership's transactions differ from those of another.
     epoch: AtomicU64,
     transactions: AtomicU64,
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        self.published.maintenance.close();
+    }
 }
 
 /// The way to the committer.
@@ -129,6 +144,9 @@ impl Engine {
             let keeper = KeeperThread::start(&engine, leadership)?;
             *engine.shared.keeper.lock() = Some(keeper);
         }
+        if engine.shared.options.maintenance == MaintenanceMode::Background {
+            engine.start_maintenance()?;
+        }
         Ok(engine)
     }
 
@@ -163,12 +181,40 @@ impl Engine {
             requests: Mutex::new(Door::Elsewhere),
             pipeline: Mutex::default(),
             keeper: Mutex::default(),
+            maintenance_thread: Mutex::default(),
             epoch: AtomicU64::new(0),
             transactions: AtomicU64::new(0),
         };
         Ok(Engine {
             shared: Arc::new(shared),
         })
+    }
+
+    fn start_maintenance(&self) -> Result<(), EngineError> {
+        let shared = Arc::downgrade(&self.shared);
+        let published = Arc::clone(&self.shared.published);
+        let thread = std::thread::Builder::new()
+            .name("maintenance".to_owned())
+            .spawn(move || maintenance::run(&shared, &published.maintenance))
+            .map_err(|error| EngineError::Thread {
+                reason: error.to_string(),
+            })?;
+        *self.shared.maintenance_thread.lock() = Some(thread);
+        Ok(())
+    }
+
+    pub(crate) fn from_shared(shared: Arc<Shared>) -> Engine {
+        Engine { shared }
+    }
+
+    /// Whether this server is the one who writes.
+    pub(crate) fn leads(&self) -> bool {
+        matches!(*self.shared.requests.lock(), Door::Open(_))
+    }
+
+    /// The background work, to be done a piece at a time; see [`EngineOptions::maintenance`].
+    pub fn maintenance(&self) -> Maintenance {
+        Maintenance::new(self.clone())
     }
 
     /// The newest state: it includes every commit that was acknowledged before the call.
@@ -424,6 +470,11 @@ impl Engine {
 
     /// Stops taking transactions and waits until those that were taken are committed. Blocks.
     pub fn close(&self) {
+        self.shared.published.maintenance.close();
+        if let Some(thread) = self.shared.maintenance_thread.lock().take() {
+            // One that panicked has nothing left to wait for.
+            let _ = thread.join();
+        }
         if let Some(keeper) = self.shared.keeper.lock().take() {
             keeper.stop();
         }
@@ -477,6 +528,7 @@ impl Shared {
     pub(crate) fn start_pipeline(&self, start: Start) -> Result<(), EngineError> {
         let (committer, writer, requests) = self.pipeline(start);
         *self.pipeline.lock() = pipeline::start(committer, writer, requests)?;
+        self.published.maintenance.wake();
         Ok(())
     }
 
@@ -550,6 +602,7 @@ pub(crate) fn load(reader: &dyn Reader) -> Result<State, EngineError> {
             name: stored.name,
             schema: Arc::new(schema),
             created_at: stored.created_at,
+            indexes: stored.indexes,
         });
         statistics.insert(stored.id, counted);
     }
@@ -558,6 +611,8 @@ pub(crate) fn load(reader: &dyn Reader) -> Result<State, EngineError> {
         names,
         statistics,
         next_collection,
+        index_statistics: Arc::new(index::load_statistics(reader)?),
+        next_index: index::last_index(reader)?.map_or(1, |last| last.0.saturating_add(1)),
     })
 }
 

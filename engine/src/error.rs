@@ -8,6 +8,8 @@ use thalweg_model::{CommitTs, DocumentId, ErrorClass, ErrorCode, FieldPath, Patc
 use thalweg_storage::StorageError;
 use thiserror::Error;
 
+use crate::index::IndexDefinitionError;
+
 /// The engine could not read or write its store.
 #[derive(Debug, Clone, Error)]
 pub enum EngineError {
@@ -160,6 +162,44 @@ pub enum IntentError {
         /// The limit.
         bytes_max: usize,
     },
+    /// Another document holds a value that a unique index lets one document have.
+    #[error(
+        "{} {value} of collection {collection:?} belongs to document {id:?} already; its index is unique",
+        .fields.join(", ")
+    )]
+    UniqueViolation {
+        /// The collection's name.
+        collection: String,
+        /// The fields of the index, in their notation.
+        fields: Vec<String>,
+        /// The value as JSON; of several fields, a list.
+        value: String,
+        /// The document that holds it.
+        id: DocumentId,
+    },
+    /// The document has more distinct items in an indexed list than an index takes.
+    #[error(
+        "the document has more than {rows_max} distinct items for the index {index} of collection {collection:?}"
+    )]
+    TooManyIndexRows {
+        /// The collection's name.
+        collection: String,
+        /// The index, in its notation.
+        index: String,
+        /// How many there may be.
+        rows_max: usize,
+    },
+    /// What was to be an index cannot be one.
+    #[error("{0}")]
+    IndexDefinition(#[from] IndexDefinitionError),
+    /// The collection has as many indexes as it may.
+    #[error("collection {collection:?} has {indexes_max} indexes already; drop one first")]
+    TooManyIndexes {
+        /// The collection's name.
+        collection: String,
+        /// How many there may be.
+        indexes_max: usize,
+    },
     /// A patch names the same path twice.
     #[error("the patch changes {first} and {second} at once; name each path once")]
     PatchConflict {
@@ -181,16 +221,19 @@ impl IntentError {
     /// The code that a client sees.
     pub fn code(&self) -> ErrorCode {
         match self {
-            IntentError::AlreadyExists { .. } | IntentError::CollectionExists { .. } => {
-                ErrorCode::UniqueViolation
-            }
+            IntentError::AlreadyExists { .. }
+            | IntentError::CollectionExists { .. }
+            | IntentError::UniqueViolation { .. } => ErrorCode::UniqueViolation,
+            IntentError::IndexDefinition(error) => error.code(),
             IntentError::VersionMismatch { .. } => ErrorCode::VersionMismatch,
             IntentError::NoSuchCollection { .. } => ErrorCode::NotFound,
             IntentError::CollectionName { .. }
             | IntentError::Id { .. }
             | IntentError::Patch(_)
             | IntentError::PatchConflict { .. } => ErrorCode::BadRequest,
-            IntentError::DocumentTooLarge { .. } => ErrorCode::LimitExceeded,
+            IntentError::DocumentTooLarge { .. }
+            | IntentError::TooManyIndexRows { .. }
+            | IntentError::TooManyIndexes { .. } => ErrorCode::LimitExceeded,
         }
     }
 }

@@ -1,20 +1,33 @@
 //! Finding the documents of a collection: filter, order, range, limit, count.
+//!
+//! `plan` decides what to read and `constraint` what the filter says about that, `candidates` reads it
+//! (`index_rows` through an index, with what the store lacks yet from `merge`), `page` takes the page. What a find depends on does not depend on its plan.
 
-use std::collections::BinaryHeap;
-use std::ops::{Bound, ControlFlow};
+mod candidates;
+mod constraint;
+mod index_rows;
+mod merge;
+mod page;
+mod plan;
+
+use std::ops::Bound;
 use std::sync::Arc;
 
-use thalweg_model::{CollectionId, prefix_end};
-use thalweg_storage::Direction;
+use thalweg_model::{CollectionId, CommitTs};
 
+use self::candidates::{Extent, View};
+use self::plan::{Access, Counts};
 use crate::dependency::{Dependency, DependencySet, Range, Scope};
 use crate::error::EngineError;
 use crate::field::FieldMask;
-use crate::keyspace;
-use crate::order::{self, OrderKey, Position};
+use crate::index::cursor::RowRange;
+use crate::index::{self, Index, IndexId};
+use crate::order::{OrderKey, Position};
 use crate::predicate::Predicate;
 use crate::record::Record;
 use crate::snapshot::Snapshot;
+
+pub use self::plan::Plan;
 
 /// Which documents count, by soft deletion.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
@@ -91,15 +104,40 @@ pub struct Found<'s> {
     pub total: Option<u64>,
     /// What the page and the count depend on.
     pub dependencies: DependencySet,
+    /// How many documents were read to find them.
+    pub rows_read: u64,
+    /// How they were found.
+    pub plan: Arc<Plan>,
+    /// Whether that was by looking at every document, while an index could tell which.
+    pub scanned: bool,
 }
 
-pub(crate) fn find<'s>(snapshot: &'s Snapshot, find: &Find) -> Result<Found<'s>, EngineError> {
-    let counted = count_from_statistics(snapshot, find)?;
-    let mut page = if find.order.is_empty() {
-        find_by_id(snapshot, find, counted.is_none())?
-    } else {
-        find_ordered(snapshot, find)?
+/// Which ways of finding there are to choose from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Choice {
+    /// All; the planner chooses.
+    Any,
+    /// Only looking at every document.
+    Scan,
+    /// Only this index. Where it is of no use for the find, every document is looked at.
+    Index(IndexId),
+}
+
+/// Finds in a snapshot, or in the state at an earlier time.
+pub(crate) fn find<'s>(
+    snapshot: &'s Snapshot,
+    at: Option<CommitTs>,
+    find: &Find,
+    choice: Choice,
+) -> Result<Found<'s>, EngineError> {
+    let view = View { snapshot, at };
+    let plan = plan(view, find, choice)?;
+    let counted = count_without_documents(view, find, &plan)?;
+    let extent = match counted {
+        Some(_) => Extent::Page,
+        None => Extent::Everything,
     };
+    let mut page = page::take(view, find, &plan, extent)?;
     let total = find.count_total.then(|| counted.unwrap_or(page.matching));
     let more = page.rows.len() > find.limit;
     let position = |row: &Record<'s>| Position::of(row, &find.order);
@@ -129,181 +167,121 @@ pub(crate) fn find<'s>(snapshot: &'s Snapshot, find: &Find) -> Result<Found<'s>,
         rows: page.rows,
         total,
         dependencies: dependencies(find, edge),
+        rows_read: page.rows_read,
+        scanned: plan.is_scan() && find.may_scan(),
+        plan,
     })
 }
 
-/// The rows of a page and one more, in the direction that they were taken, and how many documents satisfy the filter,
-/// if all were looked at.
-struct Page<'s> {
-    rows: Vec<Record<'s>>,
-    matching: u64,
+/// Counts the documents that satisfy a filter, from the rows of an index alone where those tell.
+pub(crate) fn count(
+    snapshot: &Snapshot,
+    at: Option<CommitTs>,
+    counting: &Find,
+) -> Result<u64, EngineError> {
+    let view = View { snapshot, at };
+    let plan = plan(view, counting, Choice::Any)?;
+    if let Some(counted) = count_from_rows(view, counting, &plan)? {
+        return Ok(counted);
+    }
+    let found = find(snapshot, at, counting, Choice::Any)?;
+    Ok(found.total.unwrap_or_default())
 }
 
-/// Counts without a scan where the statistics have the number; `Some(0)` where nobody asked.
-fn count_from_statistics(snapshot: &Snapshot, find: &Find) -> Result<Option<u64>, EngineError> {
+fn plan(view: View<'_>, find: &Find, choice: Choice) -> Result<Arc<Plan>, EngineError> {
+    let collection = view.snapshot.catalog().by_id(find.collection);
+    let indexes = collection.map_or(&[][..], |collection| &collection.indexes);
+    let stored = view.snapshot.stored_ts();
+    let serves = |index: &Index| index.serves(view.at, stored);
+    let mut counts = StoredCounts {
+        view,
+        collection: find.collection,
+        failure: None,
+    };
+    let plan = match choice {
+        Choice::Scan => Plan::scan(find),
+        Choice::Index(id) => {
+            let index = indexes.iter().find(|it| it.id == id && serves(it));
+            let through = index.and_then(|index| plan::through(find, index));
+            through.unwrap_or_else(|| Plan::scan(find))
+        }
+        Choice::Any if indexes.iter().all(|index| serves(index)) => {
+            plan::choose(find, indexes, &mut counts)
+        }
+        Choice::Any => {
+            let serving = indexes.iter().filter(|index| serves(index));
+            let serving: Vec<_> = serving.cloned().collect();
+            plan::choose(find, &serving, &mut counts)
+        }
+    };
+    counts.failure.map_or(Ok(Arc::new(plan)), Err)
+}
+
+/// Answers the planner from the store. After a failure it answers anything, since nothing is found then.
+struct StoredCounts<'s> {
+    view: View<'s>,
+    collection: CollectionId,
+    failure: Option<EngineError>,
+}
+
+impl StoredCounts<'_> {
+    fn answer(&mut self, counted: Result<u64, EngineError>) -> u64 {
+        counted.unwrap_or_else(|error| {
+            self.failure = Some(error);
+            0
+        })
+    }
+}
+
+impl Counts for StoredCounts<'_> {
+    fn documents(&mut self) -> u64 {
+        let counted = self.view.snapshot.stored_count(self.collection);
+        self.answer(counted)
+    }
+
+    fn rows(&mut self, index: &Index) -> u64 {
+        let counted = index::read_statistics(self.view.snapshot.reader(), index.id);
+        self.answer(counted.map(|counted| counted.rows))
+    }
+
+    fn rows_in(&mut self, index: &Index, ranges: &[RowRange], rows_max: u64) -> u64 {
+        let all = Deleted::Include;
+        let counted = candidates::count_rows(self.view, index.id, ranges, all, rows_max);
+        self.answer(counted)
+    }
+}
+
+/// Counts without a look at documents where that can be; `Some(0)` where nobody asked.
+fn count_without_documents(
+    view: View<'_>,
+    find: &Find,
+    plan: &Plan,
+) -> Result<Option<u64>, EngineError> {
     if !find.count_total {
         return Ok(Some(0));
     }
-    if *find.filter == Predicate::True && find.deleted == Deleted::Exclude {
-        return snapshot.document_count(find.collection).map(Some);
+    let everything = *find.filter == Predicate::True && find.deleted == Deleted::Exclude;
+    if everything && view.at.is_none() {
+        return view.snapshot.document_count(find.collection).map(Some);
     }
-    Ok(None)
+    // Without an order every document is read anyway, and so counted.
+    if !plan.is_ordered() {
+        return Ok(None);
+    }
+    count_from_rows(view, find, plan)
 }
 
-/// How many rows tell both the page and whether there are documents beyond it.
-fn wanted(find: &Find) -> usize {
-    find.limit.saturating_add(1)
-}
-
-/// In id order, which is the order of the keys: stops at the end of the page unless everything has to be counted.
-fn find_by_id<'s>(
-    snapshot: &'s Snapshot,
-    find: &Find,
-    count_all: bool,
-) -> Result<Page<'s>, EngineError> {
-    let prefix = keyspace::documents(find.collection);
-    let end = prefix_end(&prefix).expect("a document key does not consist of 0xff bytes");
-    let key = |position: &Position| {
-        let mut key = prefix.clone();
-        key.extend_from_slice(order::id_of_position(position));
-        key
-    };
-    let (after, before) = (find.after.as_ref().map(key), find.before.as_ref().map(key));
-    let (from, to) = if count_all {
-        (Bound::Included(&prefix), Bound::Excluded(&end))
-    } else {
-        (
-            after
-                .as_ref()
-                .map_or(Bound::Included(&prefix), Bound::Excluded),
-            before
-                .as_ref()
-                .map_or(Bound::Excluded(&end), Bound::Excluded),
-        )
-    };
-    let direction = if find.from_end {
-        Direction::Backward
-    } else {
-        Direction::Forward
-    };
-    let mut page = Page {
-        rows: Vec::new(),
-        matching: 0,
-    };
-    let wanted = wanted(find);
-    let mut passed_over = 0;
-    snapshot.scan_documents(find.collection, from, to, direction, &mut |key, record| {
-        if find.deleted.admits(&record) && find.filter.matches(&record) {
-            page.matching += 1;
-            let within = after.as_ref().is_none_or(|after| key > after.as_slice())
-                && before.as_ref().is_none_or(|before| key < before.as_slice());
-            if within && passed_over < find.offset {
-                passed_over += 1;
-            } else if within && page.rows.len() < wanted {
-                page.rows.push(record);
-            }
+fn count_from_rows(view: View<'_>, find: &Find, plan: &Plan) -> Result<Option<u64>, EngineError> {
+    match &plan.access {
+        // An ended row says when its image's document was created, which may be before the row was.
+        Access::Index(access)
+            if plan.is_covered && view.at.is_none() && !view.is_overlaid(find.collection) =>
+        {
+            let (index, ranges) = (access.index.id, &access.ranges);
+            candidates::count_rows(view, index, ranges, find.deleted, u64::MAX).map(Some)
         }
-        if page.rows.len() == wanted && !count_all {
-            return ControlFlow::Break(());
-        }
-        ControlFlow::Continue(())
-    })?;
-    Ok(page)
-}
-
-/// A row in the heap of the best rows so far; the worst of them is on top.
-struct Candidate<'s> {
-    position: Vec<u8>,
-    from_end: bool,
-    record: Record<'s>,
-}
-
-impl Ord for Candidate<'_> {
-    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        let ordering = self.position.cmp(&other.position);
-        if self.from_end {
-            ordering.reverse()
-        } else {
-            ordering
-        }
+        _ => Ok(None),
     }
-}
-
-impl PartialOrd for Candidate<'_> {
-    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl PartialEq for Candidate<'_> {
-    fn eq(&self, other: &Self) -> bool {
-        self.cmp(other).is_eq()
-    }
-}
-
-impl Eq for Candidate<'_> {}
-
-/// In another order: looks at every document and keeps the best.
-fn find_ordered<'s>(snapshot: &'s Snapshot, find: &Find) -> Result<Page<'s>, EngineError> {
-    let prefix = keyspace::documents(find.collection);
-    let end = prefix_end(&prefix).expect("a document key does not consist of 0xff bytes");
-    let mut best: BinaryHeap<Candidate<'s>> = BinaryHeap::new();
-    let mut matching = 0;
-    let wanted = wanted(find).saturating_add(find.offset);
-    let mut position = Vec::new();
-    let outside = |position: &[u8]| {
-        find.after
-            .as_ref()
-            .is_some_and(|after| position <= after.as_bytes())
-            || find
-                .before
-                .as_ref()
-                .is_some_and(|before| position >= before.as_bytes())
-    };
-    let bounds = (Bound::Included(&prefix), Bound::Excluded(&end));
-    snapshot.scan_documents(
-        find.collection,
-        bounds.0,
-        bounds.1,
-        Direction::Forward,
-        &mut |_, record| {
-            if !find.deleted.admits(&record) || !find.filter.matches(&record) {
-                return ControlFlow::Continue(());
-            }
-            matching += 1;
-            position.clear();
-            order::write(&record, &find.order, &mut position);
-            if outside(&position) {
-                return ControlFlow::Continue(());
-            }
-            if best.len() == wanted {
-                let worst = best.peek().expect("at least one row is wanted");
-                let better = if find.from_end {
-                    position > worst.position
-                } else {
-                    position < worst.position
-                };
-                if !better {
-                    return ControlFlow::Continue(());
-                }
-                best.pop();
-            }
-            let position = position.clone();
-            best.push(Candidate {
-                position,
-                from_end: find.from_end,
-                record,
-            });
-            ControlFlow::Continue(())
-        },
-    )?;
-    let rows = best
-        .into_sorted_vec()
-        .into_iter()
-        .skip(find.offset)
-        .map(|candidate| candidate.record)
-        .collect();
-    Ok(Page { rows, matching })
 }
 
 /// Where a page ends before the documents do: nothing past the first document beyond it can change the page.

@@ -17,6 +17,8 @@ use crate::commit::{Change, Commit};
 use crate::draft::{ApplyError, Draft, Drafted, Rules};
 use crate::error::{EngineError, TransactionError};
 use crate::idempotency::FirstAnswer;
+use crate::index::writer::IndexPage;
+use crate::index::{IndexId, IndexStatistics};
 use crate::intent::{Intent, Step};
 use crate::overlay::{Delta, Overlaid};
 use crate::record::Record;
@@ -33,6 +35,8 @@ pub(crate) struct State {
     pub(crate) names: NameRegistry,
     pub(crate) statistics: FxHashMap<CollectionId, Statistics>,
     pub(crate) next_collection: u32,
+    pub(crate) index_statistics: Arc<FxHashMap<IndexId, IndexStatistics>>,
+    pub(crate) next_index: u32,
 }
 
 /// Transactions on their way into one batch.
@@ -41,9 +45,14 @@ pub(crate) struct Group {
     /// not durable yet and this one have changed.
     pub(crate) base: Snapshot,
     pub(crate) next_collection: u32,
+    pub(crate) next_index: u32,
     pub(crate) commits: Vec<Commit>,
     /// Answers that have to be found again under their idempotency keys.
     pub(crate) answers: Vec<(Arc<str>, Arc<FirstAnswer>)>,
+    /// The background work on indexes of each commit that has some.
+    index_pages: Vec<(CommitTs, IndexPage)>,
+    /// What is counted of indexes in the state that the group stands on.
+    pub(crate) index_statistics: Arc<FxHashMap<IndexId, IndexStatistics>>,
     /// What the new images take.
     pub(crate) bytes: usize,
 }
@@ -51,6 +60,8 @@ pub(crate) struct Group {
 /// What the committer's state becomes with the group.
 pub(crate) struct Outcome {
     pub(crate) commits: Vec<Arc<Commit>>,
+    pub(crate) index_pages: Vec<(CommitTs, IndexPage)>,
+    pub(crate) next_index: u32,
     /// The changed images, for the groups that are opened before this one is durable.
     pub(crate) delta: Delta,
     pub(crate) catalog: Arc<Catalog>,
@@ -76,8 +87,11 @@ impl Group {
         Group {
             base,
             next_collection: state.next_collection,
+            next_index: state.next_index,
             commits: Vec::new(),
             answers: Vec::new(),
+            index_pages: Vec::new(),
+            index_statistics: Arc::clone(&state.index_statistics),
             bytes: 0,
         }
     }
@@ -109,6 +123,15 @@ impl Group {
                 Err(ApplyError::Engine(error)) => return Err(TransactionError::Engine(error)),
             }
         }
+        if let Err((key, error)) = draft.check_indexes() {
+            return Err(match error {
+                ApplyError::Intent(error) => TransactionError::Intent {
+                    step: last_step(&steps, &key),
+                    error,
+                },
+                ApplyError::Engine(error) => TransactionError::Engine(error),
+            });
+        }
         let drafted = draft.finish();
         self.merge(ts, drafted, is_kept)?;
         Ok(steps)
@@ -121,6 +144,9 @@ impl Group {
             emptied,
             catalog,
             next_collection,
+            next_index,
+            pages,
+            unique,
         } = drafted;
         let mut changes = Vec::with_capacity(written.len());
         for key in written {
@@ -143,7 +169,9 @@ impl Group {
                 after,
             });
         }
-        if changes.is_empty() && emptied.is_empty() && catalog.is_none() && !is_kept {
+        let is_nothing =
+            changes.is_empty() && emptied.is_empty() && catalog.is_none() && pages.is_empty();
+        if is_nothing && !is_kept {
             return Ok(());
         }
         for collection in &emptied {
@@ -163,6 +191,10 @@ impl Group {
         }
         self.base.ts = ts;
         self.next_collection = next_collection;
+        self.next_index = next_index;
+        self.base.overlay.change_unique(unique);
+        self.index_pages
+            .extend(pages.into_iter().map(|page| (ts, page)));
         self.commits.push(Commit {
             ts,
             changes,
@@ -183,6 +215,11 @@ impl Group {
     /// Whether the group creates, renames or drops a collection.
     pub(crate) fn changes_catalog(&self, state: &State) -> bool {
         !Arc::ptr_eq(self.catalog(), &state.catalog)
+    }
+
+    /// The background work on indexes that is already in the group.
+    pub(crate) fn index_pages(&self) -> impl Iterator<Item = &IndexPage> {
+        self.index_pages.iter().map(|(_, page)| page)
     }
 
     /// The image of a document after the transactions that are already in the group.
@@ -262,6 +299,8 @@ impl Group {
         }
         Outcome {
             commits: self.commits.into_iter().map(Arc::new).collect(),
+            index_pages: self.index_pages,
+            next_index: self.next_index,
             delta: self.base.overlay.into_top(),
             catalog: self.base.catalog,
             catalog_changed,
@@ -269,4 +308,19 @@ impl Group {
             next_collection: self.next_collection,
         }
     }
+}
+
+/// The last of the intents that wrote a document.
+fn last_step(steps: &[Step], (collection, id): &DocumentKey) -> usize {
+    let wrote = |step: &Step| {
+        let of = |image: &Image| {
+            image
+                .as_ref()
+                .is_some_and(|image| image.id() == id.as_str())
+        };
+        step.changed
+            && step.collection == Some(*collection)
+            && (of(&step.after) || of(&step.before))
+    };
+    steps.iter().rposition(wrote).unwrap_or_default()
 }

@@ -15,7 +15,7 @@ use crate::chunk;
 use crate::error::EngineError;
 use crate::keyspace;
 use crate::record::Record;
-use crate::snapshot::Snapshot;
+use crate::snapshot::{Snapshot, read_document};
 
 /// About how many bytes of images a page looks at, of current ones and of earlier ones each. One more image may begin
 /// below this and end above it.
@@ -226,6 +226,57 @@ fn earlier_images(
         },
     )?;
     failure.map_or(Ok(last), Err)
+}
+
+/// The earlier image of a document that the commit at `written` wrote, if it is still kept.
+pub(crate) fn image_written(
+    reader: &dyn Reader,
+    collection: CollectionId,
+    id: &str,
+    written: CommitTs,
+) -> Result<Option<Record<'static>>, EngineError> {
+    let Some(value) = reader.get(&keyspace::history(collection, id, written))? else {
+        return Ok(None);
+    };
+    spanning(reader, &value, written, written, || {
+        keyspace::document(collection, id)
+    })
+}
+
+/// A document as it was at `at`.
+pub(crate) fn image_at<'s>(
+    snapshot: &'s Snapshot,
+    collection: CollectionId,
+    id: &str,
+    at: CommitTs,
+) -> Result<Option<Record<'s>>, EngineError> {
+    // Images over those of the backend are later than anything that is asked for.
+    let reader = snapshot.reader();
+    snapshot.count_read();
+    let current = read_document(reader, collection, id)?;
+    if current
+        .as_ref()
+        .is_some_and(|image| image.commit_ts() <= at)
+    {
+        return Ok(current);
+    }
+    let from = keyspace::history(collection, id, at);
+    let to = prefix_end(&keyspace::histories_of(collection, id));
+    let to = to.expect("a history key does not consist of 0xff bytes");
+    // The latest that was written by then comes first, and no other one can span that time.
+    let mut found = Ok(None);
+    reader.scan(
+        Bound::Included(&from),
+        Bound::Excluded(&to),
+        Direction::Forward,
+        &mut |key, value| {
+            let owner = || keyspace::document(collection, id);
+            found = keyspace::parse_history(key)
+                .and_then(|(_, _, written)| spanning(reader, &value, written, at, owner));
+            ControlFlow::Break(())
+        },
+    )?;
+    found
 }
 
 /// The image of a history entry that was written at `written`, if it held at `at`.

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use thalweg_model::{CollectionId, Document, DocumentId, Patch};
 
+use crate::index::{IndexDefinition, IndexId};
 use crate::record::Record;
 
 /// Names the collection of an intent.
@@ -111,6 +112,30 @@ pub enum Intent {
     DropCollection {
         /// Its name.
         name: Arc<str>,
+    },
+    /// Gives a collection an index; does nothing where it has one of that definition. It is maintained from this
+    /// commit on and built in the background. One that has failed is built anew.
+    CreateIndex {
+        /// Of which collection.
+        collection: CollectionRef,
+        /// What it is made of.
+        definition: IndexDefinition,
+    },
+    /// Takes an index away; does nothing where there is none of that definition. Its rows are removed in the
+    /// background.
+    DropIndex {
+        /// From which collection.
+        collection: CollectionRef,
+        /// What it is made of.
+        definition: IndexDefinition,
+    },
+    /// Does the next page of background work on an index: builds it, or erases it; nothing where there is nothing to
+    /// do. This is what the maintenance of the engine sends.
+    MaintainIndex {
+        /// Of which collection.
+        collection: CollectionId,
+        /// Which.
+        index: IndexId,
     },
 }
 

@@ -6,6 +6,7 @@
 use thalweg_model::{CollectionId, CommitTs, KeyReader, KeyWriter};
 
 use crate::error::EngineError;
+use crate::index::IndexId;
 
 /// One keyspace of one database.
 #[derive(Clone, Copy)]
@@ -17,8 +18,11 @@ enum Keyspace {
     Chunk = 0x18,
     Log = 0x20,
     Statistics = 0x30,
+    IndexStatistics = 0x31,
     Answer = 0x40,
     AnswerTime = 0x41,
+    IndexRow = 0x50,
+    EndedRow = 0x51,
 }
 
 /// The only database of a store, until stores hold many.
@@ -185,6 +189,46 @@ pub(crate) fn parse_answer_time(key: &[u8]) -> Result<(CommitTs, String), Engine
     read().ok_or(EngineError::Corrupt {
         what: "idempotency key",
     })
+}
+
+/// The prefix of what is counted of all indexes.
+pub(crate) fn all_index_statistics() -> Vec<u8> {
+    start(Keyspace::IndexStatistics).finish()
+}
+
+/// What is counted of an index.
+pub(crate) fn index_statistics(index: IndexId) -> Vec<u8> {
+    let mut key = start(Keyspace::IndexStatistics);
+    key.u32(index.0);
+    key.finish()
+}
+
+/// The index whose statistics lie under a key.
+pub(crate) fn parse_index_statistics(key: &[u8]) -> Result<IndexId, EngineError> {
+    let mut reader = KeyReader::new(key);
+    let mut read = || {
+        reader.u32()?;
+        reader.u8()?;
+        reader.u32().map(IndexId)
+    };
+    read().ok_or(EngineError::Corrupt {
+        what: "index statistics key",
+    })
+}
+
+/// The prefix of an index's rows of current images; the values and the id (as a string) follow it in a key.
+pub(crate) fn index_rows(index: IndexId) -> Vec<u8> {
+    let mut key = start(Keyspace::IndexRow);
+    key.u32(index.0);
+    key.finish()
+}
+
+/// The prefix of an index's ended rows; the values, the id (as a string) and until when it held, the latest first,
+/// follow it in a key.
+pub(crate) fn ended_rows(index: IndexId) -> Vec<u8> {
+    let mut key = start(Keyspace::EndedRow);
+    key.u32(index.0);
+    key.finish()
 }
 
 /// The registry of GraphQL names.

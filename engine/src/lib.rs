@@ -28,10 +28,12 @@ mod find;
 mod group;
 mod history;
 mod idempotency;
+pub mod index;
 mod intent;
 mod keyspace;
 mod leadership;
 mod log;
+mod maintenance;
 mod order;
 mod overlay;
 mod pipeline;
@@ -54,12 +56,17 @@ pub use dependency::{Dependency, DependencySet, Range, Scope};
 pub use engine::{Engine, EngineOptions, Place};
 pub use error::{EngineError, IntentError, TransactionError};
 pub use field::{FieldMask, FieldRef, write_field_key};
-pub use find::{Deleted, Find, Found};
+pub use find::{Choice, Deleted, Find, Found, Plan};
 pub use history::HistoricalPage;
 pub use idempotency::{FirstAnswer, IdempotencyKey};
+pub use index::{
+    Index, IndexDefinition, IndexDefinitionError, IndexField, IndexId, IndexProgress, IndexStatus,
+    ListItems,
+};
 pub use intent::{CollectionRef, Intent, Step};
 pub use leadership::Role;
 pub use log::LoggedCommit;
+pub use maintenance::{Maintenance, MaintenanceMode};
 pub use order::{OrderKey, Position, fingerprint};
 pub use pipeline::{EngineStepper, Stage};
 pub use predicate::{Comparison, EntryTest, LikePattern, Predicate, Test};

@@ -13,10 +13,12 @@ use rustc_hash::FxHashSet;
 use thalweg_model::{CollectionId, CommitTs, prefix_end};
 use thalweg_storage::{Direction, Snapshot as Reader, Write};
 
+use crate::catalog::Catalog;
 use crate::chunk;
 use crate::commit::{Change, Commit};
 use crate::error::EngineError;
 use crate::history;
+use crate::index;
 use crate::keyspace;
 use crate::statistics::Statistics;
 
@@ -92,6 +94,7 @@ const CHANGE_BYTES: usize = 32;
 /// `changes_max` documents at a time, but at least one entry.
 pub(crate) fn trim(
     reader: &dyn Reader,
+    catalog: &Catalog,
     horizon: CommitTs,
     changes_max: usize,
     writes: &mut Vec<Write>,
@@ -122,6 +125,7 @@ pub(crate) fn trim(
             break;
         };
         for change in entry.changes() {
+            erase_ended_rows(reader, catalog, &change, *ts, writes)?;
             erase_image(&change, &mut erased, writes);
         }
         let (_, is_long) = chunk::length(stored);
@@ -169,6 +173,28 @@ fn erase_image(
             chunk::erase(&owner, written.as_micros(), writes);
         }
     }
+}
+
+/// Appends what erases the index rows that ended with the image before a change.
+fn erase_ended_rows(
+    reader: &dyn Reader,
+    catalog: &Catalog,
+    change: &LoggedChange<'_>,
+    until: CommitTs,
+    writes: &mut Vec<Write>,
+) -> Result<(), EngineError> {
+    let collection = catalog.by_id(change.collection);
+    let indexes = collection.map_or(&[][..], |collection| &collection.indexes);
+    let Some(written) = change.before().filter(|_| !indexes.is_empty()) else {
+        return Ok(());
+    };
+    match history::image_written(reader, change.collection, change.id, written) {
+        Ok(Some(image)) => index::writer::erase_ended(indexes, &image, until, writes),
+        // Its rows cannot be told; they are candidates for an image that will not be there.
+        Ok(None) | Err(EngineError::Corrupt { .. }) => {}
+        Err(error) => return Err(error),
+    }
+    Ok(())
 }
 
 /// Is shown an entry: its commit, unless its key is corrupt, and its stored bytes.

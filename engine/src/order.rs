@@ -3,9 +3,9 @@
 //! A [`Position`] is the order-preserving encoding of a document's order keys followed by its id, so positions
 //! compare as bytes, no two documents share one, and pages never overlap.
 
-use thalweg_model::{KeyWriter, Value, encode_value, encode_value_descending};
+use thalweg_model::{KeyWriter, Value, encode_value};
 
-use crate::field::{FieldRef, Image};
+use crate::field::{FieldRef, FieldValue, Image};
 use crate::predicate::instant;
 use crate::record::Record;
 
@@ -55,15 +55,26 @@ pub(crate) fn write(record: &Record<'_>, order: &[OrderKey], out: &mut Vec<u8>) 
 }
 
 fn write_key(image: Image<'_>, key: &OrderKey, out: &mut Vec<u8>) {
-    let field = image.field(&key.field);
-    let value = match (key.instant, instant(field)) {
-        (true, Some(micros)) => Value::int(micros),
-        _ => field.to_value(),
-    };
-    if key.descending {
-        encode_value_descending(value.as_ref(), out);
-    } else {
-        encode_value(value.as_ref(), out);
+    encode_field(image.field(&key.field), key.instant, key.descending, out);
+}
+
+/// Appends the key of a field's value; of RFC 3339 strings, with `as_instant`, that of the instant they name.
+pub(crate) fn encode_field(
+    field: FieldValue<'_>,
+    as_instant: bool,
+    descending: bool,
+    out: &mut Vec<u8>,
+) {
+    let start = out.len();
+    match field {
+        FieldValue::Stored(value) => match as_instant.then(|| instant(field)).flatten() {
+            Some(micros) => encode_value(Value::int(micros).as_ref(), out),
+            None => encode_value(value, out),
+        },
+        other => encode_value(other.to_value().as_ref(), out),
+    }
+    if descending {
+        out[start..].iter_mut().for_each(|byte| *byte = !*byte);
     }
 }
 

@@ -12,6 +12,7 @@ use thalweg_model::{CollectionId, DocumentId};
 
 use crate::group::Image;
 use crate::idempotency::FirstAnswer;
+use crate::index::unique::UniqueEntries;
 use crate::record::Record;
 
 /// What one group of transactions changes.
@@ -19,6 +20,7 @@ use crate::record::Record;
 pub(crate) struct Delta {
     collections: FxHashMap<CollectionId, CollectionDelta>,
     answers: FxHashMap<Arc<str>, Arc<FirstAnswer>>,
+    unique: UniqueEntries,
 }
 
 #[derive(Debug, Default)]
@@ -120,6 +122,15 @@ impl Overlay {
             images: BTreeMap::new(),
         };
         self.top.collections.insert(collection, emptied);
+    }
+
+    /// Who holds which unique value, as far as it knows: the newest delta first.
+    pub(crate) fn unique(&self) -> impl Iterator<Item = &UniqueEntries> {
+        self.newest_first().map(|delta| &delta.unique)
+    }
+
+    pub(crate) fn change_unique(&mut self, changed: UniqueEntries) {
+        self.top.unique.merge(changed);
     }
 
     /// The answer that was given under an idempotency key.

@@ -10,6 +10,7 @@ use tokio::sync::watch;
 use crate::catalog::Catalog;
 use crate::commit::{Commit, RecentCommits};
 use crate::error::EngineError;
+use crate::maintenance::Wake;
 
 /// How many catalogs are kept for readers that have opened the backend but not looked theirs up yet. Who comes later
 /// than that opens the backend again.
@@ -26,6 +27,8 @@ pub(crate) struct Published {
     head: watch::Sender<CommitTs>,
     /// Set once, when writing has become impossible until the store is opened again.
     failure: RwLock<Option<EngineError>>,
+    /// Woken by changes of the catalog.
+    pub(crate) maintenance: Wake,
 }
 
 impl Published {
@@ -36,6 +39,7 @@ impl Published {
             recent: RwLock::new(recent),
             head: watch::Sender::new(head),
             failure: RwLock::new(None),
+            maintenance: Wake::default(),
         }
     }
 
@@ -82,8 +86,10 @@ impl Published {
         let head = last.ts;
         // Those that are read from the log are of several groups, so it need not be the last that has one.
         let mut newest_first = commits.iter().rev();
-        if let Some(catalog) = newest_first.find_map(|commit| commit.catalog.as_ref()) {
-            *self.newest.write() = Arc::clone(catalog);
+        let catalog = newest_first.find_map(|commit| commit.catalog.clone());
+        let changes_catalog = catalog.is_some();
+        if let Some(catalog) = catalog {
+            *self.newest.write() = catalog;
         }
         let mut recent = self.recent.write();
         for commit in commits {
@@ -91,6 +97,9 @@ impl Published {
         }
         drop(recent);
         self.head.send_replace(head);
+        if changes_catalog {
+            self.maintenance.wake();
+        }
     }
 
     /// Goes on from a later commit, for want of those between.

@@ -11,7 +11,9 @@ use thalweg_storage::{Direction, Snapshot as Reader};
 use crate::catalog::Catalog;
 use crate::chunk;
 use crate::error::EngineError;
-use crate::find::{self, Deleted, Find, Found};
+use crate::find::{self, Choice, Deleted, Find, Found};
+use crate::history;
+use crate::index::{self, IndexId, IndexProgress};
 use crate::keyspace;
 use crate::overlay::{Overlaid, Overlay};
 use crate::predicate::Predicate;
@@ -51,8 +53,15 @@ impl Snapshot {
         self.documents_read.get()
     }
 
-    fn count_read(&self) {
+    pub(crate) fn count_read(&self) {
         self.documents_read.set(self.documents_read.get() + 1);
+    }
+
+    /// The newest commit that the backend's part of the view includes.
+    pub(crate) fn stored_ts(&self) -> CommitTs {
+        self.reader
+            .head()
+            .map_or(CommitTs::ZERO, |head| head.commit_ts)
     }
 
     /// The newest commit that the view includes.
@@ -80,7 +89,29 @@ impl Snapshot {
 
     /// A page of documents.
     pub fn find<'s>(&'s self, find: &Find) -> Result<Found<'s>, EngineError> {
-        find::find(self, find)
+        find::find(self, None, find, Choice::Any)
+    }
+
+    /// A page of documents, found in one of the ways that are given.
+    pub fn find_by<'s>(&'s self, find: &Find, choice: Choice) -> Result<Found<'s>, EngineError> {
+        find::find(self, None, find, choice)
+    }
+
+    /// A page of the documents as they were at `at`. Works for as long as earlier images are kept, and until the
+    /// collection is emptied at once. Its dependencies are those of the find now: what the past was does not change.
+    pub fn find_at<'s>(
+        &'s self,
+        at: CommitTs,
+        find: &Find,
+        choice: Choice,
+    ) -> Result<Found<'s>, EngineError> {
+        if at >= self.ts {
+            return find::find(self, None, find, choice);
+        }
+        if at < history::trimmed(&*self.reader)? || at < self.emptied_ts(find.collection)? {
+            return Err(EngineError::HistoryGone);
+        }
+        find::find(self, Some(at), find, choice)
     }
 
     /// How many documents satisfy a filter.
@@ -90,7 +121,7 @@ impl Snapshot {
         filter: Arc<Predicate>,
         deleted: Deleted,
     ) -> Result<u64, EngineError> {
-        let found = self.find(&Find {
+        let counting = Find {
             collection,
             filter,
             deleted,
@@ -102,8 +133,22 @@ impl Snapshot {
             from_end: false,
             count_total: true,
             read: crate::field::FieldMask::none(),
-        })?;
-        Ok(found.total.expect("the total was asked for"))
+        };
+        find::count(self, None, &counting)
+    }
+
+    /// How many rows an index has, and how far it is built.
+    pub fn index_progress(
+        &self,
+        collection: CollectionId,
+        index: IndexId,
+    ) -> Result<IndexProgress, EngineError> {
+        let counted = index::read_statistics(&*self.reader, index)?;
+        Ok(IndexProgress {
+            documents_done: counted.documents_done,
+            documents_total: self.stored_count(collection)?,
+            rows: counted.rows,
+        })
     }
 
     /// The document counts and the shape of a collection.

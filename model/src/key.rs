@@ -78,6 +78,74 @@ pub fn encode_value_descending(value: ValueRef<'_>, out: &mut Vec<u8>) {
     invert(&mut out[start..]);
 }
 
+/// How many bytes the key of a value has that `encoded` begins with; `None` where it begins with none.
+///
+/// ```
+/// use thalweg_model::{Value, key::{encode_value, value_key_len}};
+///
+/// let mut key = Vec::new();
+/// encode_value(Value::parse(b"[1, \"a\"]").expect("valid JSON").as_ref(), &mut key);
+/// let bytes = key.len();
+/// key.extend_from_slice(b"and more");
+/// assert_eq!(value_key_len(&key), Some(bytes));
+/// ```
+pub fn value_key_len(encoded: &[u8]) -> Option<usize> {
+    skip_value(encoded, 0x00)
+}
+
+/// The same of a key that [`encode_value_descending`] made.
+pub fn value_key_len_descending(encoded: &[u8]) -> Option<usize> {
+    skip_value(encoded, 0xff)
+}
+
+/// Steps over one value whose bytes were combined with `flip`.
+fn skip_value(encoded: &[u8], flip: u8) -> Option<usize> {
+    let mut at = 0;
+    let mut depth = 0_usize;
+    loop {
+        let tag = encoded.get(at)? ^ flip;
+        at += 1;
+        match tag {
+            TAG_NULL | TAG_FALSE | TAG_TRUE => {}
+            TAG_NUMBER => at += skip_number(encoded.get(at..)?, flip)?,
+            TAG_STRING => at += skip_string(encoded.get(at..)?, flip)?,
+            TAG_LIST | TAG_OBJECT => depth += 1,
+            END => depth = depth.checked_sub(1)?,
+            _ => return None,
+        }
+        if depth == 0 {
+            return Some(at);
+        }
+    }
+}
+
+fn skip_number(encoded: &[u8], flip: u8) -> Option<usize> {
+    let first = encoded.first()? ^ flip;
+    if first == ZERO {
+        return Some(1);
+    }
+    let flip = if first < ZERO { flip ^ 0xff } else { flip };
+    let digits_at = match encoded.first()? ^ flip {
+        SMALL_EXPONENT | LARGE_EXPONENT => 1 + 8,
+        FIRST_EXPONENT..LARGE_EXPONENT => 1,
+        _ => return None,
+    };
+    let digits = encoded.get(digits_at..)?;
+    Some(digits_at + memchr::memchr(END ^ flip, digits)? + 1)
+}
+
+fn skip_string(encoded: &[u8], flip: u8) -> Option<usize> {
+    let mut at = 0;
+    loop {
+        at += memchr::memchr(flip, encoded.get(at..)?)? + 2;
+        match encoded.get(at - 1)? ^ flip {
+            ZERO_ESCAPED => {}
+            marker if marker == STRING_END[1] => return Some(at),
+            _ => return None,
+        }
+    }
+}
+
 /// Only corrupt bytes nest deeper than the bound, which is there for them.
 fn encode_at(value: ValueRef<'_>, out: &mut Vec<u8>, depth: usize) {
     match value.rank() {

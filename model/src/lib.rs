@@ -46,7 +46,10 @@ pub use edit::{Patch, PatchError, PatchOperation, apply};
 pub use error::{ErrorClass, ErrorCode};
 pub use id::{CollectionId, DocumentId, IdError};
 pub use json::{JsonError, JsonErrorReason, write_json_string};
-pub use key::{KeyReader, KeyWriter, encode_value, encode_value_descending, prefix_end};
+pub use key::{
+    KeyReader, KeyWriter, encode_value, encode_value_descending, prefix_end, value_key_len,
+    value_key_len_descending,
+};
 pub use parse::{DEPTH_MAX, TEXT_BYTES_MAX};
 pub use path::FieldPath;
 pub use stored::CorruptValue;

@@ -85,7 +85,14 @@ fn keys(backend: &MemoryBackend) -> usize {
 fn trim_once(backend: &MemoryBackend, horizon: u64, changes_max: usize) -> (Trimmed, Vec<Write>) {
     let mut writes = Vec::new();
     let reader = backend.snapshot().unwrap();
-    let trimmed = trim(&*reader, ts(horizon), changes_max, &mut writes).unwrap();
+    let trimmed = trim(
+        &*reader,
+        &Catalog::default(),
+        ts(horizon),
+        changes_max,
+        &mut writes,
+    )
+    .unwrap();
     (trimmed, writes)
 }
 

@@ -5,7 +5,11 @@ use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use parking_lot::{Condvar, Mutex};
-use thalweg_engine::{Engine, EngineError, EngineOptions, FieldMask, Intent, TransactionError};
+use thalweg_engine::{
+    Choice, CollectionRef, Engine, EngineError, EngineOptions, FieldMask, FieldRef, Find,
+    IndexDefinition, IndexId, IndexStatus, Intent, MaintenanceMode, Predicate, Test,
+    TransactionError,
+};
 use thalweg_model::ErrorCode;
 use thalweg_storage::{Backend, Batch, CommitError, MemoryBackend, Snapshot, StorageError, Usage};
 
@@ -184,6 +188,79 @@ async fn one_conflict_costs_one_more_run() {
     let json = json_of(&engine.snapshot().unwrap(), a, "x").unwrap();
     assert_eq!(json, r#"{"id":"x","n":1,"seen":1}"#);
     assert_eq!(runs.load(Ordering::SeqCst), 2);
+}
+
+/// In one group: documents that a build has not come to are written, it comes to its end, and one is written again.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_end_of_a_build_and_writes_share_a_group() {
+    let backend = Faulty::new();
+    let options = EngineOptions {
+        maintenance: MaintenanceMode::Manual,
+        ..EngineOptions::default()
+    };
+    let engine = Engine::open(Arc::clone(&backend) as Arc<dyn Backend>, options).unwrap();
+    let index = |unique| Intent::CreateIndex {
+        collection: CollectionRef::Name {
+            name: "a".into(),
+            create: true,
+        },
+        definition: IndexDefinition::parse(["n"], unique).unwrap(),
+    };
+    for of in ["w", "x", "y"] {
+        let json = format!(r#"{{"id":"{of}","n":"{of}"}}"#);
+        commit(&engine, vec![create("a", &json)]).await.unwrap();
+    }
+    commit(&engine, vec![index(false), index(true)])
+        .await
+        .unwrap();
+    let a = collection(&engine, "a");
+    backend.set(Fate::Hold);
+    let spawn = |intent: Intent| {
+        let engine = engine.clone();
+        tokio::spawn(async move { commit(&engine, vec![intent]).await })
+    };
+    let plug = spawn(create("seed", "{}"));
+    backend.wait_until_held().await;
+    let mut queued = Vec::new();
+    let maintain = |number: u32| Intent::MaintainIndex {
+        collection: a,
+        index: IndexId(number),
+    };
+    for intent in [
+        patch(a, "w", vec![set("other", "1")]),
+        patch(a, "x", vec![set("n", "\"x2\"")]),
+        maintain(1),
+        maintain(2),
+        // A second page in the group has nothing to do.
+        maintain(1),
+        patch(a, "y", vec![set("other", "1")]),
+        patch(a, "w", vec![set("n", "\"w2\"")]),
+    ] {
+        queued.push(spawn(intent));
+        let_them_queue().await;
+    }
+    backend.set(Fate::Commit);
+    plug.await.unwrap().unwrap();
+    for queued in queued {
+        queued.await.unwrap().unwrap();
+    }
+    let snapshot = engine.snapshot().unwrap();
+    for index in snapshot.catalog().by_id(a).unwrap().indexes.iter() {
+        assert_eq!(index.status, IndexStatus::Ready);
+        assert_eq!(snapshot.index_progress(a, index.id).unwrap().rows, 3);
+        let find = |text: &str| {
+            let n = FieldRef::Path(crate::fixture::path("n"));
+            let equal = Test::Eq(thalweg_model::Value::string(text));
+            let find = Find {
+                filter: Arc::new(Predicate::Field(n, equal)),
+                ..crate::fixture::find_all(a)
+            };
+            let found = snapshot.find_by(&find, Choice::Index(index.id)).unwrap();
+            assert!(!found.plan.is_scan());
+            found.rows.len()
+        };
+        assert_eq!(["w", "w2", "x", "x2", "y"].map(find), [0, 1, 0, 1, 1]);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -15,6 +15,8 @@ mod faults;
 mod finds;
 mod fixture;
 mod history;
+mod index_finds;
+mod indexes;
 mod leadership;
 mod pipeline;
 mod recovery;

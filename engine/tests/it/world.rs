@@ -25,14 +25,45 @@ pub(crate) fn scalar() -> impl Strategy<Value = String> {
     ]
 }
 
+/// Strings that agree in more bytes than an index keeps, and date-times of which two are one instant.
+fn special() -> impl Strategy<Value = String> {
+    prop_oneof![
+        (0..3u8).prop_map(|n| format!("\"{}{n}\"", "x".repeat(190))),
+        Just("\"2020-01-01T00:00:00Z\"".to_owned()),
+        Just("\"2020-01-01T01:00:00+01:00\"".to_owned()),
+        Just("\"2019-12-31T23:30:00Z\"".to_owned()),
+    ]
+}
+
+fn any_scalar() -> impl Strategy<Value = String> {
+    prop_oneof![4 => scalar(), 1 => special()]
+}
+
+fn list() -> impl Strategy<Value = String> {
+    proptest::collection::vec(any_scalar(), 0..4).prop_map(|items| format!("[{}]", items.join(",")))
+}
+
+/// A list of objects that have a member `k` or not.
+fn objects() -> impl Strategy<Value = String> {
+    let object = proptest::option::of(any_scalar()).prop_map(|k| match k {
+        Some(k) => format!("{{\"k\":{k}}}"),
+        None => "{}".to_owned(),
+    });
+    proptest::collection::vec(object, 0..4).prop_map(|items| format!("[{}]", items.join(",")))
+}
+
 pub(crate) fn document() -> impl Strategy<Value = String> {
     (
-        proptest::option::of(scalar()),
-        proptest::option::of(scalar()),
-        proptest::option::of(scalar()),
+        proptest::option::of(any_scalar()),
+        proptest::option::of(any_scalar()),
+        proptest::option::of(any_scalar()),
+        proptest::option::of(prop_oneof![4 => list(), 1 => any_scalar()]),
+        proptest::option::of(objects()),
     )
-        .prop_map(|(a, b, d)| {
+        .prop_map(|(a, b, d, t, r)| {
             let mut members = Vec::new();
+            members.extend(t.map(|t| format!("\"t\":{t}")));
+            members.extend(r.map(|r| format!("\"r\":{r}")));
             members.extend(a.map(|a| format!("\"a\":{a}")));
             members.extend(b.map(|b| format!("\"b\":{b}")));
             members.extend(d.map(|d| format!("\"c\":{{\"d\":{d}}}")));
@@ -49,8 +80,22 @@ fn field() -> impl Strategy<Value = FieldRef> {
 }
 
 fn test() -> impl Strategy<Value = Test> {
-    let operand = || scalar().prop_map(|json| value(&json));
-    prop_oneof![
+    let operand = || any_scalar().prop_map(|json| value(&json));
+    let comparison = prop_oneof![
+        Just(Comparison::Equal),
+        Just(Comparison::NotEqual),
+        Just(Comparison::Less),
+        Just(Comparison::LessOrEqual),
+        Just(Comparison::Greater),
+        Just(Comparison::GreaterOrEqual),
+    ];
+    let noon = thalweg_model::parse_rfc3339("2020-01-01T00:00:00Z").unwrap();
+    let leaf = prop_oneof![
+        (comparison.clone(), operand()).prop_map(|(it, operand)| Test::Compare(it, operand)),
+        comparison.prop_map(move |it| Test::Instant(it, noon)),
+        Just(Test::StartsWith("x".to_owned())),
+        Just(Test::StartsWith("x".repeat(190))),
+        Just(Test::StartsWith("20".to_owned())),
         operand().prop_map(Test::Eq),
         operand().prop_map(Test::Ne),
         proptest::collection::vec(operand(), 0..3).prop_map(Test::In),
@@ -58,13 +103,41 @@ fn test() -> impl Strategy<Value = Test> {
         operand().prop_map(|operand| Test::Compare(Comparison::GreaterOrEqual, operand)),
         any::<bool>().prop_map(Test::IsNull),
         any::<bool>().prop_map(Test::Exists),
+    ];
+    leaf.prop_recursive(1, 3, 2, |inner| {
+        prop_oneof![
+            proptest::collection::vec(inner.clone(), 1..3).prop_map(Test::AllOf),
+            proptest::collection::vec(inner.clone(), 1..3).prop_map(Test::AnyOf),
+            inner.prop_map(|test| Test::Not(Box::new(test))),
+        ]
+    })
+}
+
+/// Tests of the lists `t` and `r`.
+fn list_test() -> impl Strategy<Value = (FieldRef, Test)> {
+    let k = || FieldRef::Path(path("k"));
+    prop_oneof![
+        test().prop_map(|it| (FieldRef::Path(path("t")), Test::ItemSome(Box::new(it)))),
+        test().prop_map(|it| (FieldRef::Path(path("t")), Test::ItemEvery(Box::new(it)))),
+        (test(), test()).prop_map(|(one, two)| {
+            let some = |test| Test::ItemSome(Box::new(test));
+            (
+                FieldRef::Path(path("t")),
+                Test::AllOf(vec![some(one), some(two)]),
+            )
+        }),
+        test().prop_map(move |it| {
+            let some = Predicate::Field(k(), it);
+            (FieldRef::Path(path("r")), Test::Some(Box::new(some)))
+        }),
     ]
 }
 
 pub(crate) fn predicate() -> impl Strategy<Value = Predicate> {
     let leaf = prop_oneof![
-        Just(Predicate::True),
-        (field(), test()).prop_map(|(field, test)| Predicate::Field(field, test)),
+        1 => Just(Predicate::True),
+        4 => (field(), test()).prop_map(|(field, test)| Predicate::Field(field, test)),
+        1 => list_test().prop_map(|(field, test)| Predicate::Field(field, test)),
     ];
     leaf.prop_recursive(2, 6, 2, |inner| {
         prop_oneof![

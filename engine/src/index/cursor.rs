@@ -1,0 +1,298 @@
+//! Reading an index's rows in order, in either direction, as they are or as they were at an earlier time.
+
+use std::borrow::Cow;
+use std::ops::{Bound, ControlFlow};
+
+use thalweg_model::{CommitTs, KeyReader, prefix_end};
+use thalweg_storage::{Direction, Snapshot as Reader};
+
+use super::rows::{RowValue, corrupt};
+use super::state::IndexId;
+use crate::error::EngineError;
+use crate::keyspace;
+
+/// Rows between two keys of an index (values, then the id): from the first, up to but without the second.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct RowRange {
+    pub(crate) from: Vec<u8>,
+    /// `None`: up to the last row.
+    pub(crate) to: Option<Vec<u8>>,
+}
+
+impl RowRange {
+    pub(crate) fn all() -> RowRange {
+        RowRange {
+            from: Vec::new(),
+            to: None,
+        }
+    }
+
+    /// Every row whose key begins so.
+    pub(crate) fn of_prefix(prefix: Vec<u8>) -> RowRange {
+        RowRange {
+            to: prefix_end(&prefix),
+            from: prefix,
+        }
+    }
+
+    /// The part that lies in another range too; `None` where that has no rows.
+    pub(crate) fn intersect(&self, other: &RowRange) -> Option<RowRange> {
+        let to = match (&self.to, &other.to) {
+            (Some(one), Some(two)) => Some(one.min(two)),
+            (one, two) => one.as_ref().or(two.as_ref()),
+        };
+        let from = (&self.from).max(&other.from);
+        to.is_none_or(|to| from < to).then(|| RowRange {
+            from: from.clone(),
+            to: to.cloned(),
+        })
+    }
+}
+
+/// A row, without the prefix of its key.
+#[derive(Clone, Copy)]
+pub(crate) struct RowRef<'c> {
+    /// The values, then the id as a string.
+    pub(crate) key: &'c [u8],
+    pub(crate) value: RowValue,
+}
+
+impl<'c> RowRef<'c> {
+    pub(crate) fn values(self) -> &'c [u8] {
+        &self.key[..self.value.values_bytes]
+    }
+
+    pub(crate) fn id(self) -> Result<Cow<'c, str>, EngineError> {
+        id_of(self.key, self.value)
+    }
+}
+
+/// The id in the key of a row.
+pub(crate) fn id_of(key: &[u8], row: RowValue) -> Result<Cow<'_, str>, EngineError> {
+    let id = key.get(row.values_bytes..).ok_or_else(corrupt)?;
+    KeyReader::new(id).string().ok_or_else(corrupt)
+}
+
+/// Reads the rows of a range one by one. Reads ahead in pages that grow, so that a short look is cheap.
+pub(crate) struct RowCursor<'r> {
+    current: Source<'r>,
+    /// The ended rows, for an earlier time.
+    ended: Option<Source<'r>>,
+    direction: Direction,
+    /// The key of the last row, so that one is not shown twice.
+    last: Vec<u8>,
+}
+
+impl<'r> RowCursor<'r> {
+    pub(crate) fn new(
+        reader: &'r dyn Reader,
+        index: IndexId,
+        range: &RowRange,
+        direction: Direction,
+        at: Option<CommitTs>,
+    ) -> RowCursor<'r> {
+        let source = |keys| Source::new(reader, index, keys, range, direction, at);
+        RowCursor {
+            current: source(Keys::Current),
+            ended: at.is_some().then(|| source(Keys::Ended)),
+            direction,
+            last: Vec::new(),
+        }
+    }
+
+    pub(crate) fn next(&mut self) -> Result<Option<RowRef<'_>>, EngineError> {
+        let Some(ended) = &mut self.ended else {
+            self.current.advance()?;
+            return Ok(self.current.peek());
+        };
+        let current = &mut self.current;
+        let ended_first = loop {
+            // Whoever has shown the last row goes on; at the start both do.
+            for source in [&mut *current, &mut *ended] {
+                if !source.started || source.peek().is_some_and(|row| row.key == self.last) {
+                    source.advance()?;
+                }
+            }
+            let ended_first = match (current.peek(), ended.peek()) {
+                (None, None) => return Ok(None),
+                (Some(_), None) => false,
+                (None, Some(_)) => true,
+                (Some(current), Some(ended)) => match self.direction {
+                    Direction::Forward => ended.key < current.key,
+                    Direction::Backward => ended.key > current.key,
+                },
+            };
+            let next = if ended_first { &*ended } else { &*current };
+            let key = next.peek().map(|row| row.key).unwrap_or_default();
+            if key != self.last {
+                self.last.clear();
+                self.last.extend_from_slice(key);
+                break ended_first;
+            }
+        };
+        Ok(if ended_first {
+            ended.peek()
+        } else {
+            current.peek()
+        })
+    }
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Keys {
+    Current,
+    Ended,
+}
+
+const PAGE_ROWS_MIN: usize = 32;
+const PAGE_ROWS_MAX: usize = 1024;
+
+/// Rows of one keyspace, read a page at a time.
+struct Source<'r> {
+    reader: &'r dyn Reader,
+    keys: Keys,
+    prefix_bytes: usize,
+    from: Vec<u8>,
+    to: Vec<u8>,
+    direction: Direction,
+    at: Option<CommitTs>,
+    page: Vec<u8>,
+    /// Where each row of the page begins and ends in it, and its value.
+    rows: Vec<(usize, usize, RowValue)>,
+    next: usize,
+    page_rows: usize,
+    exhausted: bool,
+    started: bool,
+}
+
+impl<'r> Source<'r> {
+    fn new(
+        reader: &'r dyn Reader,
+        index: IndexId,
+        keys: Keys,
+        range: &RowRange,
+        direction: Direction,
+        at: Option<CommitTs>,
+    ) -> Self {
+        let prefix = match keys {
+            Keys::Current => keyspace::index_rows(index),
+            Keys::Ended => keyspace::ended_rows(index),
+        };
+        let with_prefix = |key: &[u8]| [prefix.as_slice(), key].concat();
+        Source {
+            reader,
+            keys,
+            prefix_bytes: prefix.len(),
+            from: with_prefix(&range.from),
+            to: match &range.to {
+                Some(to) => with_prefix(to),
+                None => prefix_end(&prefix).expect("an index key does not consist of 0xff bytes"),
+            },
+            direction,
+            at,
+            page: Vec::new(),
+            rows: Vec::new(),
+            next: 0,
+            page_rows: PAGE_ROWS_MIN,
+            exhausted: false,
+            started: false,
+        }
+    }
+
+    /// The row that it stands on.
+    fn peek(&self) -> Option<RowRef<'_>> {
+        let (from, to, value) = self.rows.get(self.next.checked_sub(1)?)?;
+        Some(RowRef {
+            key: &self.page[*from..*to],
+            value: *value,
+        })
+    }
+
+    fn advance(&mut self) -> Result<(), EngineError> {
+        self.started = true;
+        while self.next >= self.rows.len() {
+            self.rows.clear();
+            self.page.clear();
+            self.next = 0;
+            if self.exhausted {
+                return Ok(());
+            }
+            self.read_page()?;
+        }
+        self.next += 1;
+        Ok(())
+    }
+
+    fn read_page(&mut self) -> Result<(), EngineError> {
+        let mut seen = 0;
+        let mut failure = None;
+        let mut last = Vec::new();
+        let (page, rows, page_rows) = (&mut self.page, &mut self.rows, self.page_rows);
+        let (keys, at, prefix_bytes) = (self.keys, self.at, self.prefix_bytes);
+        self.reader.scan(
+            Bound::Included(&self.from),
+            Bound::Excluded(&self.to),
+            self.direction,
+            &mut |key, stored| {
+                seen += 1;
+                match look(keys, at, &key[prefix_bytes..], &stored) {
+                    Ok(None) => {}
+                    Ok(Some((shown, value))) => {
+                        let start = page.len();
+                        page.extend_from_slice(shown);
+                        rows.push((start, page.len(), value));
+                    }
+                    Err(error) => {
+                        failure = Some(error);
+                        return ControlFlow::Break(());
+                    }
+                }
+                if seen == page_rows {
+                    last.extend_from_slice(key);
+                    return ControlFlow::Break(());
+                }
+                ControlFlow::Continue(())
+            },
+        )?;
+        if let Some(error) = failure {
+            return Err(error);
+        }
+        self.exhausted = last.is_empty();
+        self.page_rows = (self.page_rows * 2).min(PAGE_ROWS_MAX);
+        match self.direction {
+            Direction::Forward => {
+                // The next key after it.
+                last.push(0);
+                self.from = last;
+            }
+            Direction::Backward => self.to = last,
+        }
+        Ok(())
+    }
+}
+
+/// The part of a row's key that is shown, and its value; `None` where the row did not hold at that time.
+fn look<'k>(
+    keys: Keys,
+    at: Option<CommitTs>,
+    key: &'k [u8],
+    stored: &[u8],
+) -> Result<Option<(&'k [u8], RowValue)>, EngineError> {
+    let value = RowValue::decode(stored)?;
+    if key.len() <= value.values_bytes {
+        return Err(corrupt());
+    }
+    if at.is_some_and(|at| value.from > at) {
+        return Ok(None);
+    }
+    if keys == Keys::Current {
+        return Ok(Some((key, value)));
+    }
+    let (shown, until) = key.split_last_chunk::<8>().ok_or_else(corrupt)?;
+    let until = !u64::from_be_bytes(*until);
+    if shown.len() <= value.values_bytes {
+        return Err(corrupt());
+    }
+    let held = at.is_none_or(|at| at.as_micros() < until);
+    Ok(held.then_some((shown, value)))
+}

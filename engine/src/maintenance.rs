@@ -1,0 +1,154 @@
+//! Background work: what nobody waits for, done in ordinary transactions.
+//!
+//! A [`Duty`] knows the next piece of its work, as intents that depend on nothing: what they do is decided by the state
+//! that they meet when they are committed, so a piece that has become pointless does nothing. A piece is bounded, so
+//! that it delays no commit of others for long.
+//!
+//! A thread of the engine does it ([`MaintenanceMode::Background`]), woken when the catalog changes and when this
+//! server becomes the one who writes; or whoever calls
+//! [`Maintenance::step`], which is how a simulation decides when it happens.
+
+use std::sync::Weak;
+use std::time::Duration;
+
+use parking_lot::{Condvar, Mutex};
+
+use crate::engine::{Engine, Shared};
+use crate::error::{EngineError, TransactionError};
+use crate::index::duty::IndexDuty;
+use crate::intent::Intent;
+
+/// Who does the background work of an engine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum MaintenanceMode {
+    /// A thread of the engine.
+    #[default]
+    Background,
+    /// Nobody but callers of [`Maintenance::step`].
+    Manual,
+}
+
+/// One kind of background work.
+pub(crate) trait Duty: Send + Sync {
+    /// The next piece of it: what one transaction writes. `None` where there is nothing to do.
+    fn next(&self, engine: &Engine) -> Result<Option<Vec<Intent>>, EngineError>;
+}
+
+/// The background work of an engine, a piece at a time.
+pub struct Maintenance {
+    engine: Engine,
+    duties: Vec<Box<dyn Duty>>,
+}
+
+impl Maintenance {
+    pub(crate) fn new(engine: Engine) -> Self {
+        Maintenance {
+            engine,
+            duties: vec![Box::new(IndexDuty)],
+        }
+    }
+
+    /// Does the next piece of each duty, one transaction each. Whether there was any; where another server writes to the
+    /// store, the work is that server's.
+    pub async fn step(&self) -> Result<bool, TransactionError> {
+        if !self.engine.leads() {
+            return Ok(false);
+        }
+        let mut has_done_something = false;
+        for duty in &self.duties {
+            let Some(intents) = duty.next(&self.engine)? else {
+                continue;
+            };
+            self.engine
+                .transact(move |transaction| {
+                    for intent in &intents {
+                        transaction.write(intent.clone())?;
+                    }
+                    Ok(())
+                })
+                .await?;
+            has_done_something = true;
+        }
+        Ok(has_done_something)
+    }
+}
+
+/// Wakes the thread that does the background work.
+#[derive(Default)]
+pub(crate) struct Wake {
+    signal: Mutex<Signal>,
+    changed: Condvar,
+}
+
+#[derive(Clone, Copy, PartialEq, Default)]
+enum Signal {
+    /// Nothing has happened since the thread looked; `wake → Work`, `close → Closed`.
+    #[default]
+    Idle,
+    /// There may be work; the thread takes it back to `Idle`, `close → Closed`.
+    Work,
+    /// The thread is to end.
+    Closed,
+}
+
+impl Wake {
+    /// There may be something to do.
+    pub(crate) fn wake(&self) {
+        let mut signal = self.signal.lock();
+        if *signal == Signal::Idle {
+            *signal = Signal::Work;
+        }
+        self.changed.notify_all();
+    }
+
+    pub(crate) fn close(&self) {
+        *self.signal.lock() = Signal::Closed;
+        self.changed.notify_all();
+    }
+
+    fn is_closed(&self) -> bool {
+        *self.signal.lock() == Signal::Closed
+    }
+
+    /// Waits until there may be something to do, or for `time_max`.
+    fn wait(&self, time_max: Option<Duration>) {
+        let mut signal = self.signal.lock();
+        if *signal == Signal::Idle {
+            match time_max {
+                Some(time_max) => {
+                    self.changed.wait_for(&mut signal, time_max);
+                }
+                None => self.changed.wait(&mut signal),
+            }
+        }
+        if *signal == Signal::Work {
+            *signal = Signal::Idle;
+        }
+    }
+}
+
+/// After this long a piece that failed is tried again.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
+
+/// Does the work of an engine until it is closed or nobody has it any more.
+pub(crate) fn run(shared: &Weak<Shared>, wake: &Wake) {
+    // It needs no timers and no sockets: its futures wait for the committer only.
+    let Ok(runtime) = tokio::runtime::Builder::new_current_thread().build() else {
+        return;
+    };
+    while !wake.is_closed() {
+        let Some(shared) = shared.upgrade() else {
+            return;
+        };
+        let maintenance = Maintenance::new(Engine::from_shared(shared));
+        let done = runtime.block_on(maintenance.step());
+        // Not held while it waits: it must not keep the engine from being dropped.
+        drop(maintenance);
+        match done {
+            Ok(true) => {}
+            Ok(false) => wake.wait(None),
+            // It is told to whoever asks the engine whether it is ready.
+            Err(_) => wake.wait(Some(RETRY_AFTER)),
+        }
+    }
+}

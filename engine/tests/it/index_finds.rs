@@ -1,0 +1,284 @@
+//! What is found through an index is what is found by looking at every document: for any index, any find, any
+//! writes, while the index is built, and at earlier times.
+
+use std::ops::{Bound, ControlFlow};
+use std::sync::Arc;
+
+use proptest::prelude::*;
+use thalweg_engine::{
+    Choice, Deleted, Engine, EngineOptions, Find, Found, Index, IndexDefinition, IndexStatus,
+    Intent, MaintenanceMode, Record, Snapshot,
+};
+use thalweg_model::{CollectionId, KeyWriter, prefix_end};
+use thalweg_storage::{Backend, Direction, MemoryBackend};
+
+use crate::fixture::{collection, commit, find_all, id, named};
+use crate::world::{self, IDS, Page};
+
+const A: CollectionId = CollectionId(16);
+
+fn definition() -> impl Strategy<Value = IndexDefinition> {
+    let field = (
+        prop_oneof![
+            3 => Just("a"),
+            3 => Just("b"),
+            2 => Just("c.d"),
+            1 => Just("_version"),
+            2 => Just("t[]"),
+            2 => Just("r[].k"),
+        ],
+        prop_oneof![3 => Just(""), 1 => Just(" INSTANT")],
+        prop_oneof![Just(""), Just(" DESC")],
+    );
+    proptest::collection::vec(field, 1..4).prop_filter_map("it is a definition", |fields| {
+        let texts = fields
+            .iter()
+            .map(|(name, instant, direction)| format!("{name}{instant}{direction}"));
+        IndexDefinition::parse(texts, false).ok()
+    })
+}
+
+/// What happens to a collection.
+#[derive(Clone, Debug)]
+enum Happening {
+    Write(Intent),
+    CreateIndex(IndexDefinition),
+    DropIndex(usize),
+    /// A piece of background work.
+    Maintain,
+    Truncate,
+    /// The store is closed and opened.
+    Reopen,
+}
+
+fn happening() -> impl Strategy<Value = Happening> {
+    prop_oneof![
+        24 => world::write(A).prop_map(Happening::Write),
+        8 => Just(Happening::Maintain),
+        3 => definition().prop_map(Happening::CreateIndex),
+        1 => (0..3usize).prop_map(Happening::DropIndex),
+        1 => Just(Happening::Truncate),
+        1 => Just(Happening::Reopen),
+    ]
+}
+
+struct World {
+    runtime: tokio::runtime::Runtime,
+    backend: Arc<MemoryBackend>,
+    engine: Engine,
+}
+
+fn open(backend: &Arc<MemoryBackend>) -> Engine {
+    let options = EngineOptions {
+        maintenance: MaintenanceMode::Manual,
+        index_page_max: 2,
+        ..EngineOptions::default()
+    };
+    Engine::open(Arc::clone(backend) as Arc<dyn Backend>, options).unwrap()
+}
+
+impl World {
+    fn new(documents: &[String]) -> World {
+        let backend = Arc::new(MemoryBackend::new());
+        let world = World {
+            runtime: tokio::runtime::Builder::new_current_thread()
+                .build()
+                .unwrap(),
+            engine: open(&backend),
+            backend,
+        };
+        world.commit(Intent::CreateCollection { name: "a".into() });
+        assert_eq!(collection(&world.engine, "a"), A);
+        for (json, of) in documents.iter().zip(IDS) {
+            world.commit(Intent::Put {
+                collection: named("a"),
+                id: Some(id(of)),
+                document: crate::fixture::document(json),
+            });
+        }
+        world
+    }
+
+    fn commit(&self, intent: Intent) {
+        // An increment of something that is no number is refused, and changes nothing.
+        let _ = self.runtime.block_on(commit(&self.engine, vec![intent]));
+    }
+
+    fn maintain(&self) -> bool {
+        self.runtime
+            .block_on(self.engine.maintenance().step())
+            .unwrap()
+    }
+
+    fn indexes(&self) -> Vec<Arc<Index>> {
+        self.engine.catalog().by_id(A).unwrap().indexes.to_vec()
+    }
+
+    fn apply(&mut self, happening: &Happening) {
+        match happening {
+            Happening::Write(intent) => self.commit(intent.clone()),
+            Happening::CreateIndex(definition) => self.commit(Intent::CreateIndex {
+                collection: named("a"),
+                definition: definition.clone(),
+            }),
+            Happening::DropIndex(number) => {
+                if let Some(index) = self.indexes().get(*number) {
+                    self.commit(Intent::DropIndex {
+                        collection: named("a"),
+                        definition: index.definition.clone(),
+                    });
+                }
+            }
+            Happening::Maintain => {
+                self.maintain();
+            }
+            Happening::Truncate => self.commit(Intent::TruncateCollection { name: "a".into() }),
+            Happening::Reopen => {
+                self.engine.close();
+                self.engine = open(&self.backend);
+            }
+        }
+    }
+
+    /// Every index has the rows of the current documents, no others, and the count of them.
+    fn check_rows(&self) {
+        let snapshot = self.engine.snapshot().unwrap();
+        let everything = Find {
+            deleted: Deleted::Include,
+            ..find_all(A)
+        };
+        let documents = snapshot.find(&everything).unwrap().rows;
+        for index in self.indexes() {
+            if index.status != IndexStatus::Ready {
+                continue;
+            }
+            let mut expect: Vec<Vec<u8>> = documents
+                .iter()
+                .flat_map(|record| thalweg_engine::index::rows(&index.definition, record).unwrap())
+                .collect();
+            expect.sort();
+            assert_eq!(stored_rows(&*self.backend, &index), expect, "{index:?}");
+            let progress = snapshot.index_progress(A, index.id).unwrap();
+            assert_eq!(progress.rows, expect.len() as u64, "{index:?}");
+        }
+    }
+}
+
+fn stored_rows(backend: &dyn Backend, index: &Index) -> Vec<Vec<u8>> {
+    let prefix = KeyWriter::new().u32(0).u8(0x50).u32(index.id.0).finish();
+    let mut rows = Vec::new();
+    let snapshot = backend.snapshot().unwrap();
+    snapshot
+        .scan(
+            Bound::Included(&prefix),
+            Bound::Excluded(&prefix_end(&prefix).unwrap()),
+            Direction::Forward,
+            &mut |key, _| {
+                rows.push(key[prefix.len()..].to_vec());
+                ControlFlow::Continue(())
+            },
+        )
+        .unwrap();
+    rows
+}
+
+/// All that a find says.
+fn told(found: &Found<'_>) -> String {
+    let rows: Vec<_> = found.rows.iter().map(|row| format!("{row:?}")).collect();
+    format!(
+        "{rows:#?} {} {} {:?} {:?}",
+        found.has_before, found.has_after, found.total, found.dependencies
+    )
+}
+
+fn choices(snapshot: &Snapshot) -> Vec<Choice> {
+    let indexes = &snapshot.catalog().by_id(A).unwrap().indexes;
+    let each = indexes.iter().map(|index| Choice::Index(index.id));
+    std::iter::once(Choice::Any).chain(each).collect()
+}
+
+fn finds(snapshot: &Snapshot, pages: &[Page]) -> Vec<Find> {
+    let everything = Find {
+        deleted: Deleted::Include,
+        ..find_all(A)
+    };
+    let rows: Vec<Record<'_>> = snapshot.find_by(&everything, Choice::Scan).unwrap().rows;
+    pages.iter().map(|page| page.find(A, &rows)).collect()
+}
+
+fn check_finds(snapshot: &Snapshot, pages: &[Page]) {
+    for find in finds(snapshot, pages) {
+        let expect = snapshot.find_by(&find, Choice::Scan).unwrap();
+        for choice in choices(snapshot) {
+            let found = snapshot.find_by(&find, choice).unwrap();
+            assert_eq!(told(&found), told(&expect), "{} {find:#?}", found.plan);
+        }
+        let counted = snapshot
+            .count(A, Arc::clone(&find.filter), find.deleted)
+            .unwrap();
+        assert!(
+            expect.total.is_none_or(|total| total == counted),
+            "{find:#?}"
+        );
+    }
+}
+
+fn check(documents: &[String], happenings: &[Happening], pages: &[Page]) {
+    let mut world = World::new(documents);
+    let mut past = vec![world.engine.snapshot().unwrap()];
+    for happening in happenings {
+        world.apply(happening);
+        world.check_rows();
+        let snapshot = world.engine.snapshot().unwrap();
+        check_finds(&snapshot, pages);
+        if matches!(happening, Happening::Truncate) {
+            // That leaves no past.
+            past.clear();
+        }
+        past.push(snapshot);
+    }
+    while world.maintain() {}
+    assert!(
+        world
+            .indexes()
+            .iter()
+            .all(|index| index.status == IndexStatus::Ready)
+    );
+    world.check_rows();
+    let now = world.engine.snapshot().unwrap();
+    check_finds(&now, pages);
+    for then in &past {
+        for find in finds(then, pages) {
+            let expect = told(&then.find_by(&find, Choice::Scan).unwrap());
+            for choice in choices(&now).into_iter().chain([Choice::Scan]) {
+                let found = now.find_at(then.ts(), &find, choice).unwrap();
+                assert_eq!(told(&found), expect, "{} {find:#?}", found.plan);
+            }
+        }
+    }
+}
+
+/// Pages, of which half take strings in their order as instants.
+fn pages() -> impl Strategy<Value = Vec<Page>> {
+    let page = (world::page(), any::<bool>()).prop_map(|(mut page, instant)| {
+        page.order.iter_mut().for_each(|key| key.instant = instant);
+        page
+    });
+    proptest::collection::vec(page, 1..6)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(300))]
+
+    #[test]
+    fn an_index_finds_what_a_scan_finds(
+        documents in proptest::collection::vec(world::document(), 0..8),
+        definitions in proptest::collection::vec(definition(), 1..3),
+        happenings in proptest::collection::vec(happening(), 0..16),
+        pages in pages(),
+    ) {
+        let created = definitions.into_iter().map(Happening::CreateIndex);
+        let all: Vec<_> = created.chain(happenings).collect();
+        check(&documents, &all, &pages);
+    }
+}
