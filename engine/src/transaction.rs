@@ -10,7 +10,7 @@ use crate::committer::Ordered;
 use crate::dependency::{Dependency, DependencySet, Scope};
 use crate::error::{EngineError, TransactionError};
 use crate::field::FieldMask;
-use crate::find::Find;
+use crate::find::{Choice, Find};
 use crate::idempotency::IdempotencyKey;
 use crate::intent::{Intent, Step};
 use crate::record::Record;
@@ -128,7 +128,12 @@ impl<'s> Transaction<'s> {
 
     /// Reads a page of documents.
     pub fn find(&mut self, find: &Find) -> Result<Vec<Record<'s>>, EngineError> {
-        let found = self.snapshot.find(find)?;
+        self.find_by(find, Choice::Any)
+    }
+
+    /// Reads a page of documents, found in one of the ways that are given. What it depends on is the same.
+    pub fn find_by(&mut self, find: &Find, choice: Choice) -> Result<Vec<Record<'s>>, EngineError> {
+        let found = self.snapshot.find_by(find, choice)?;
         self.dependencies.merge(found.dependencies);
         Ok(found.rows)
     }

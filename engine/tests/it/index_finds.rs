@@ -13,6 +13,7 @@ use thalweg_model::{CollectionId, KeyWriter, prefix_end};
 use thalweg_storage::{Backend, Direction, MemoryBackend};
 
 use crate::fixture::{collection, commit, find_all, id, named};
+use crate::pipeline::Stepped;
 use crate::world::{self, IDS, Page};
 
 const A: CollectionId = CollectionId(16);
@@ -281,4 +282,107 @@ proptest! {
         let all: Vec<_> = created.chain(happenings).collect();
         check(&documents, &all, &pages);
     }
+}
+
+/// Writes, and background work on indexes.
+fn queued() -> impl Strategy<Value = Vec<Intent>> {
+    let one = prop_oneof![
+        8 => world::write(A).prop_filter("it is never refused", |intent| {
+            !matches!(intent, Intent::Patch { patch, .. } if patch.operations.iter().any(|it| {
+                matches!(it, thalweg_model::PatchOperation::Increment { .. })
+            }))
+        }),
+        2 => (1..4u32).prop_map(|number| Intent::MaintainIndex {
+            collection: A,
+            index: thalweg_engine::IndexId(number),
+        }),
+        1 => Just(Intent::TruncateCollection { name: "a".into() }),
+    ];
+    proptest::collection::vec(one, 0..6)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(300))]
+
+    /// A transaction that is run in the line finds through an index what it finds by looking at every document, though
+    /// neither documents nor rows of the groups before it are durable.
+    #[test]
+    fn the_line_finds_through_an_index_what_will_be_durable(
+        documents in proptest::collection::vec(world::document(), 0..8),
+        definitions in proptest::collection::vec(definition(), 1..4),
+        durable in queued(),
+        flying in queued(),
+        open in queued(),
+        pages in pages(),
+    ) {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        runtime.block_on(async {
+            let mut world = Stepped::open(Arc::new(MemoryBackend::new()));
+            let mut intents = vec![Intent::CreateCollection { name: "a".into() }];
+            intents.extend(documents.iter().zip(IDS).map(|(json, of)| Intent::Put {
+                collection: named("a"),
+                id: Some(id(of)),
+                document: crate::fixture::document(json),
+            }));
+            let first = world.send_commit(intents).await;
+            world.run().await;
+            first.await.unwrap().unwrap();
+            let created = definitions.iter().map(|definition| Intent::CreateIndex {
+                collection: named("a"),
+                definition: definition.clone(),
+            });
+            for intent in created.chain(durable) {
+                let task = world.send_commit(vec![intent]).await;
+                world.run().await;
+                task.await.unwrap().unwrap();
+            }
+            let finds = finds(&world.engine.snapshot().unwrap(), &pages);
+            let choices = [1, 2, 3].map(|number| Choice::Index(thalweg_engine::IndexId(number)));
+            let reads = {
+                let (finds, engine) = (finds.clone(), world.engine.clone());
+                async move {
+                    engine.transact(move |transaction| {
+                        transaction.find(&find_all(CollectionId(17)))?;
+                        let mut found = Vec::new();
+                        for find in &finds {
+                            for choice in choices {
+                                found.push(shown(&transaction.find_by(find, choice)?));
+                            }
+                        }
+                        transaction.write(crate::fixture::create("log", "{}"))?;
+                        Ok(found)
+                    }).await
+                }
+            };
+            // The reader reads what the first of them changes, so its first run does not hold.
+            let mut tasks = vec![world.send_commit(vec![crate::fixture::create("b", "{}")]).await];
+            for intent in flying.iter().chain(&open) {
+                tasks.push(world.send_commit(vec![intent.clone()]).await);
+            }
+            let reader = world.send(reads).await;
+            for _ in 0..=flying.len() {
+                prop_assert!(world.stepper.step(thalweg_engine::Stage::Order));
+            }
+            world.hand_over();
+            world.order();
+            world.run().await;
+            let read = reader.await.unwrap().unwrap();
+            for task in tasks {
+                task.await.unwrap().unwrap();
+            }
+            let snapshot = world.engine.snapshot().unwrap();
+            let mut read = read.value.into_iter();
+            for find in &finds {
+                let expect = shown(&snapshot.find_by(find, Choice::Scan).unwrap().rows);
+                for _ in choices {
+                    prop_assert_eq!(read.next().unwrap(), expect.clone(), "{:#?}", find);
+                }
+            }
+            Ok(())
+        })?;
+    }
+}
+
+fn shown(rows: &[Record<'_>]) -> Vec<String> {
+    rows.iter().map(|row| format!("{row:?}")).collect()
 }

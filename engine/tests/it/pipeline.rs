@@ -20,14 +20,14 @@ use crate::fixture::{
 };
 
 /// An engine that does nothing but what the test says.
-struct Stepped {
-    engine: Engine,
-    stepper: EngineStepper,
+pub(crate) struct Stepped {
+    pub(crate) engine: Engine,
+    pub(crate) stepper: EngineStepper,
     clock: Arc<SetClock>,
 }
 
 impl Stepped {
-    fn open(backend: Arc<dyn Backend>) -> Stepped {
+    pub(crate) fn open(backend: Arc<dyn Backend>) -> Stepped {
         let clock = Arc::new(SetClock::new(1_000_000_000));
         Stepped::open_at(backend, clock)
     }
@@ -44,7 +44,7 @@ impl Stepped {
     }
 
     /// Sends a transaction, up to the committer's door.
-    async fn send<T: Send + 'static>(
+    pub(crate) async fn send<T: Send + 'static>(
         &self,
         work: impl Future<Output = T> + Send + 'static,
     ) -> JoinHandle<T> {
@@ -53,7 +53,7 @@ impl Stepped {
         task
     }
 
-    async fn send_commit(
+    pub(crate) async fn send_commit(
         &self,
         intents: Vec<Intent>,
     ) -> JoinHandle<Result<Committed<()>, TransactionError>> {
@@ -63,11 +63,11 @@ impl Stepped {
     }
 
     /// Takes all that was sent into the open group.
-    fn order(&mut self) {
+    pub(crate) fn order(&mut self) {
         while self.stepper.step(Stage::Order) {}
     }
 
-    fn hand_over(&mut self) {
+    pub(crate) fn hand_over(&mut self) {
         assert!(self.stepper.step(Stage::HandOver));
     }
 
@@ -77,7 +77,7 @@ impl Stepped {
     }
 
     /// Everything that was sent, to its end.
-    async fn run(&mut self) {
+    pub(crate) async fn run(&mut self) {
         loop {
             self.order();
             let moved = self.stepper.step(Stage::HandOver) | self.stepper.step(Stage::Write);
