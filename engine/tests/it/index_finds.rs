@@ -331,7 +331,12 @@ proptest! {
                 collection: named("a"),
                 definition: definition.clone(),
             });
-            for intent in created.chain(durable) {
+            let maintain = |number| Intent::MaintainIndex {
+                collection: A,
+                index: thalweg_engine::IndexId(number),
+            };
+            // The first is ready, others may become so at any time.
+            for intent in created.chain([maintain(1)]).chain(durable) {
                 let task = world.send_commit(vec![intent]).await;
                 world.run().await;
                 task.await.unwrap().unwrap();
