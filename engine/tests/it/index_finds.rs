@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use proptest::prelude::*;
 use thalweg_engine::{
-    Choice, Deleted, Engine, EngineOptions, Find, Found, Index, IndexDefinition, IndexStatus,
-    Intent, MaintenanceMode, Record, Snapshot,
+    Choice, Deleted, Engine, EngineOptions, FieldRef, Find, Found, Index, IndexDefinition,
+    IndexStatus, Intent, MaintenanceMode, Position, Predicate, Record, Snapshot, Test,
 };
 use thalweg_model::{CollectionId, KeyWriter, prefix_end};
 use thalweg_storage::{Backend, Direction, MemoryBackend};
@@ -390,4 +390,136 @@ proptest! {
 
 fn shown(rows: &[Record<'_>]) -> Vec<String> {
     rows.iter().map(|row| format!("{row:?}")).collect()
+}
+
+fn built(documents: &[String], fields: &[&str]) -> World {
+    let mut world = World::new(&[]);
+    for json in documents {
+        world.commit(crate::fixture::create("a", json));
+    }
+    let definition = IndexDefinition::parse(fields, false).unwrap();
+    world.apply(&Happening::CreateIndex(definition));
+    while world.maintain() {}
+    world
+}
+
+fn ordered_by(field: &str, descending: bool) -> Find {
+    let key = thalweg_engine::OrderKey {
+        field: FieldRef::Path(crate::fixture::path(field)),
+        descending,
+        instant: false,
+    };
+    Find {
+        order: vec![key].into(),
+        ..find_all(A)
+    }
+}
+
+#[test]
+fn values_that_are_cut_come_in_order_page_by_page() {
+    let documents: Vec<_> = (0..40u32)
+        .map(|n| {
+            let long = "x".repeat(if n % 5 == 0 { 185 } else { 300 });
+            format!(r#"{{"s":"{long}{:02}","n":{}}}"#, n * 7 % 40, n % 2)
+        })
+        .collect();
+    for fields in [["s", "n"].as_slice(), &["s"], &["s DESC"], &["n", "s DESC"]] {
+        let world = built(&documents, fields);
+        let snapshot = world.engine.snapshot().unwrap();
+        for (descending, from_end) in [(false, false), (false, true), (true, false), (true, true)] {
+            let filter = match fields {
+                ["n", ..] => Predicate::Field(
+                    FieldRef::Path(crate::fixture::path("n")),
+                    Test::Eq(crate::fixture::value("1")),
+                ),
+                _ => Predicate::True,
+            };
+            let mut find = Find {
+                limit: 7,
+                from_end,
+                filter: Arc::new(filter),
+                ..ordered_by("s", descending)
+            };
+            loop {
+                let expect = snapshot.find_by(&find, Choice::Scan).unwrap();
+                let found = snapshot.find_by(&find, choices(&snapshot)[1]).unwrap();
+                assert!(found.plan.is_ordered() && found.plan.index().is_some());
+                assert_eq!(told(&found), told(&expect), "{}", found.plan);
+                let position = |row: &Record<'_>| Position::of(row, &find.order);
+                if from_end && found.has_before {
+                    find.before = found.rows.first().map(position);
+                } else if !from_end && found.has_after {
+                    find.after = found.rows.last().map(position);
+                } else {
+                    break;
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn two_items_that_are_demanded_are_counted_by_documents() {
+    let documents = [
+        r#"{"t":[1,2]}"#,
+        r#"{"t":[1]}"#,
+        r#"{"t":[2,3]}"#,
+        r#"{"t":[1,3]}"#,
+    ];
+    let world = built(&documents.map(str::to_owned), &["t[]"]);
+    let snapshot = world.engine.snapshot().unwrap();
+    let has = |n: &str| Test::ItemSome(Box::new(Test::Eq(crate::fixture::value(n))));
+    let t = || FieldRef::Path(crate::fixture::path("t"));
+    let both = [has("1"), has("2")].map(|test| Predicate::Field(t(), test));
+    for (filter, expect) in [
+        (Predicate::And(both.to_vec()), 1),
+        (
+            Predicate::Field(t(), Test::AllOf(vec![has("1"), has("2")])),
+            1,
+        ),
+        (Predicate::Or(both.to_vec()), 4),
+        (both[0].clone(), 3),
+    ] {
+        let find = Find {
+            filter: Arc::new(filter),
+            ..find_all(A)
+        };
+        let found = snapshot.find_by(&find, choices(&snapshot)[1]).unwrap();
+        assert!(found.plan.index().is_some());
+        assert_eq!(found.total, Some(expect), "{}", found.plan);
+    }
+}
+
+/// What an index saves: a page reads the documents that it shows and one more, a count reads none.
+#[test]
+fn few_documents_are_read_through_an_index() {
+    let documents: Vec<_> = (0..1000)
+        .map(|n| format!(r#"{{"n":{},"m":{n}}}"#, n % 50))
+        .collect();
+    let world = built(&documents, &["n", "m"]);
+    let snapshot = world.engine.snapshot().unwrap();
+    let n = FieldRef::Path(crate::fixture::path("n"));
+    let of_seven = Arc::new(Predicate::Field(n, Test::Eq(crate::fixture::value("7"))));
+    let find = Find {
+        filter: Arc::clone(&of_seven),
+        limit: 5,
+        ..ordered_by("m", true)
+    };
+    let found = snapshot.find(&find).unwrap();
+    assert_eq!(found.plan.to_string(), "1 range of index (n, m), in order");
+    assert_eq!(
+        (found.rows.len(), found.total, found.rows_read),
+        (5, Some(20), 6)
+    );
+    assert!(!found.scanned);
+    let before = snapshot.documents_read();
+    assert_eq!(snapshot.count(A, of_seven, Deleted::Exclude).unwrap(), 20);
+    assert_eq!(snapshot.documents_read(), before);
+    let unindexed = Find {
+        count_total: false,
+        ..ordered_by("m", false)
+    };
+    let found = snapshot.find(&unindexed).unwrap();
+    assert_eq!(found.plan.to_string(), "every document, then sorted");
+    assert_eq!((found.rows_read, found.scanned), (1000, true));
 }
