@@ -79,7 +79,7 @@ impl Draft<'_> {
         let Some(index) = found.index(definition).map(|index| index.id) else {
             return Ok(step(collection, false));
         };
-        self.set_status(&found, index, IndexStatus::Dropping)?;
+        self.set_status(&found, index, &IndexStatus::Dropping)?;
         Ok(step(collection, true))
     }
 
@@ -120,7 +120,7 @@ impl Draft<'_> {
         &mut self,
         collection: &Arc<Collection>,
         index: IndexId,
-        status: IndexStatus,
+        status: &IndexStatus,
     ) -> Result<(), ApplyError> {
         let mut indexes = collection.indexes.to_vec();
         for found in indexes.iter_mut().filter(|found| found.id == index) {
@@ -175,7 +175,8 @@ impl Draft<'_> {
                 Ok(rows) => rows,
                 Err(reason) => {
                     let reason = reason.into();
-                    return self.set_status(collection, index.id, IndexStatus::Failed { reason });
+                    let failed = IndexStatus::Failed { reason };
+                    return self.set_status(collection, index.id, &failed);
                 }
             };
             let from = image.commit_ts();
@@ -192,7 +193,7 @@ impl Draft<'_> {
         };
         self.drafted.pages.push(page);
         if is_last {
-            self.set_status(collection, index.id, IndexStatus::Ready)?;
+            self.set_status(collection, index.id, &IndexStatus::Ready)?;
         }
         Ok(())
     }

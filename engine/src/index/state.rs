@@ -226,10 +226,13 @@ pub(crate) fn last_index(reader: &dyn Reader) -> Result<Option<IndexId>, EngineE
     Ok(last)
 }
 
+/// Is shown the statistics of an index as they are stored.
+type Visitor<'v> = &'v mut dyn FnMut(IndexId, &[u8]) -> Result<ControlFlow<()>, EngineError>;
+
 fn visit_statistics(
     reader: &dyn Reader,
     direction: Direction,
-    visit: &mut dyn FnMut(IndexId, &[u8]) -> Result<ControlFlow<()>, EngineError>,
+    visit: Visitor<'_>,
 ) -> Result<(), EngineError> {
     let prefix = keyspace::all_index_statistics();
     let end = prefix_end(&prefix).expect("a statistics key does not consist of 0xff bytes");

@@ -77,6 +77,26 @@ fn readers_stay_where_a_component_is_missing() {
 
 proptest! {
     #[test]
+    fn the_end_of_a_key_is_found(sample in sample(), rest in any::<Vec<u8>>()) {
+        let value = sample.value();
+        for (mut key, length) in [
+            (key(&value), value_key_len as fn(&[u8]) -> Option<usize>),
+            (key_descending(&value), value_key_len_descending),
+        ] {
+            let bytes = key.len();
+            prop_assert_eq!(length(&key[..bytes - 1]), None);
+            key.extend_from_slice(&rest);
+            prop_assert_eq!(length(&key), Some(bytes));
+        }
+    }
+
+    #[test]
+    fn any_bytes_have_an_end_or_none(bytes in any::<Vec<u8>>()) {
+        prop_assert!(value_key_len(&bytes).is_none_or(|length| length <= bytes.len()));
+        prop_assert!(value_key_len_descending(&bytes).is_none_or(|length| length <= bytes.len()));
+    }
+
+    #[test]
     fn keys_sort_as_values(
         (left, right) in prop_oneof![(sample(), sample()), neighbours()],
     ) {
