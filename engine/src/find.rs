@@ -89,6 +89,12 @@ impl Find {
             || !self.order.is_empty()
             || self.deleted != Deleted::Exclude
     }
+
+    /// Whether a document that stands there may be in the page.
+    fn is_between(&self, position: &Position) -> bool {
+        self.after.as_ref().is_none_or(|after| position > after)
+            && self.before.as_ref().is_none_or(|before| position < before)
+    }
 }
 
 /// A page that was found.

@@ -7,7 +7,7 @@ use thalweg_storage::Direction;
 
 use super::candidates::{Extent, View, Visit, direction_of, in_direction, opposite};
 use super::merge::Merge;
-use super::plan::IndexAccess;
+use super::plan::{IndexAccess, OrderUse};
 use super::{Deleted, Find};
 use crate::error::EngineError;
 use crate::index::cursor::{RowRange, RowRef};
@@ -23,6 +23,8 @@ pub(super) struct IndexRows<'s, 'f> {
     view: View<'s>,
     find: &'f Find,
     access: &'f IndexAccess,
+    /// How the order of the find is read from the index; `None` where documents may come in any order.
+    order: Option<&'f OrderUse>,
     ranges: Vec<RowRange>,
     /// The ids that were shown, where a document may have several rows.
     seen: Option<FxHashSet<String>>,
@@ -35,8 +37,20 @@ pub(super) struct IndexRows<'s, 'f> {
 struct Run<'s> {
     /// What the values of its last row begin with, if they are so long that they may be cut.
     prefix: Option<Vec<u8>>,
+    /// Where its last document stands, without the id.
+    keys: Vec<u8>,
     /// Where its documents stand, and they themselves.
     rows: Vec<(Position, Record<'s>)>,
+}
+
+impl Run<'_> {
+    fn sort(&mut self, find: &Find) {
+        self.rows
+            .sort_unstable_by(|(one, _), (two, _)| match find.from_end {
+                true => two.cmp(one),
+                false => one.cmp(two),
+            });
+    }
 }
 
 impl<'s, 'f> IndexRows<'s, 'f> {
@@ -48,7 +62,9 @@ impl<'s, 'f> IndexRows<'s, 'f> {
         filter: Filter<'_, 's>,
     ) -> Self {
         let mut ranges = access.ranges.clone();
+        let mut order = None;
         if extent == Extent::Page {
+            order = access.order.as_ref();
             let window = access.window(find);
             ranges = ranges
                 .iter()
@@ -59,6 +75,7 @@ impl<'s, 'f> IndexRows<'s, 'f> {
             view,
             find,
             access,
+            order,
             ranges,
             seen: access.may_repeat.then(FxHashSet::default),
             run: Run::default(),
@@ -72,7 +89,7 @@ impl<'s, 'f> IndexRows<'s, 'f> {
         filter: Filter<'_, 's>,
         visit: Visit<'_, 's>,
     ) -> Result<(), EngineError> {
-        let order = self.access.order.as_ref();
+        let order = self.order;
         let is_mirrored = order.is_some_and(|order| order.is_mirrored);
         let direction = match order {
             None => Direction::Forward,
@@ -193,7 +210,7 @@ impl<'s, 'f> IndexRows<'s, 'f> {
         record: Record<'s>,
         visit: Visit<'_, 's>,
     ) -> ControlFlow<()> {
-        let Some(order) = &self.access.order else {
+        let Some(order) = self.order else {
             return self.merge.show(record, visit);
         };
         let prefix = row.values().get(..VALUES_PREFIX_BYTES);
@@ -203,33 +220,33 @@ impl<'s, 'f> IndexRows<'s, 'f> {
             return self.merge.show(record, visit);
         }
         let position = Position::of(&record, &self.find.order);
-        let last = self.run.rows.last();
+        if !self.find.is_between(&position) {
+            return ControlFlow::Continue(());
+        }
+        let keys = &position.as_bytes()[..position.as_bytes().len() - record.id().len()];
         let goes_on = (prefix.is_some() && self.run.prefix.as_deref() == prefix)
-            || last.is_some_and(|(last, of)| keys(last, of) == keys(&position, &record));
+            || (!self.run.rows.is_empty() && self.run.keys == keys);
         if !goes_on {
             self.end_run(visit)?;
         }
         self.run.prefix = prefix.map(<[u8]>::to_vec);
+        self.run.keys = keys.to_vec();
         self.run.rows.push((position, record));
+        // Of however many documents, no more than the page are held.
+        let page = self.find.offset.saturating_add(self.find.limit);
+        if self.run.rows.len() > page.saturating_add(1).saturating_mul(2) {
+            self.run.sort(self.find);
+            self.run.rows.truncate(page + 1);
+        }
         ControlFlow::Continue(())
     }
 
     fn end_run(&mut self, visit: Visit<'_, 's>) -> ControlFlow<()> {
         self.run.prefix = None;
-        let mut rows = std::mem::take(&mut self.run.rows);
-        rows.sort_unstable_by(|(one, _), (two, _)| one.cmp(two));
-        if self.find.from_end {
-            rows.reverse();
-        }
-        for (_, record) in rows {
+        self.run.sort(self.find);
+        for (_, record) in std::mem::take(&mut self.run.rows) {
             self.merge.show(record, visit)?;
         }
         ControlFlow::Continue(())
     }
-}
-
-/// A position without the id that ends it.
-fn keys<'p>(position: &'p Position, record: &Record<'_>) -> &'p [u8] {
-    let bytes = position.as_bytes();
-    &bytes[..bytes.len() - record.id().len()]
 }

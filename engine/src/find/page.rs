@@ -26,7 +26,12 @@ pub(super) fn take<'s>(
     plan: &Plan,
     extent: Extent,
 ) -> Result<Page<'s>, EngineError> {
-    if plan.is_ordered && !(view.at.is_some() && plan.index().is_none() && find.from_end) {
+    // An earlier state is read from its first document on; and an index from which everything is read, in any order.
+    let in_any_order = match plan.index() {
+        Some(_) => extent == Extent::Everything,
+        None => view.at.is_some() && find.from_end,
+    };
+    if plan.is_ordered && !in_any_order {
         in_order(view, find, plan, extent)
     } else {
         sorted(view, find, plan, extent)
