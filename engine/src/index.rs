@@ -34,6 +34,7 @@ mod state;
 pub(crate) mod unique;
 pub(crate) mod writer;
 
+pub use cursor::IndexRow;
 pub use definition::{
     INDEX_FIELDS_MAX, INDEXES_MAX, IndexDefinition, IndexDefinitionError, IndexField, ListItems,
 };

@@ -60,8 +60,8 @@ pub use find::{Choice, Deleted, Find, Found, Plan};
 pub use history::HistoricalPage;
 pub use idempotency::{FirstAnswer, IdempotencyKey};
 pub use index::{
-    Index, IndexDefinition, IndexDefinitionError, IndexField, IndexId, IndexProgress, IndexStatus,
-    ListItems,
+    Index, IndexDefinition, IndexDefinitionError, IndexField, IndexId, IndexProgress, IndexRow,
+    IndexStatus, ListItems,
 };
 pub use intent::{CollectionRef, Intent, Step};
 pub use leadership::Role;

@@ -13,7 +13,7 @@ use crate::chunk;
 use crate::error::EngineError;
 use crate::find::{self, Choice, Deleted, Find, Found};
 use crate::history;
-use crate::index::{self, IndexId, IndexProgress};
+use crate::index::{self, IndexId, IndexProgress, IndexRow};
 use crate::keyspace;
 use crate::overlay::{Overlaid, Overlay};
 use crate::predicate::Predicate;
@@ -135,6 +135,17 @@ impl Snapshot {
             read: crate::field::FieldMask::none(),
         };
         find::count(self, None, &counting)
+    }
+
+    /// Rows of current images as they are stored in an index, in order: up to `rows_max` of those after the key
+    /// `after`. What a document must have is [`index::rows`]; to compare the two is to verify the index.
+    pub fn index_rows(
+        &self,
+        index: IndexId,
+        after: Option<&[u8]>,
+        rows_max: usize,
+    ) -> Result<Vec<IndexRow>, EngineError> {
+        index::cursor::stored_rows(&*self.reader, index, after, rows_max)
     }
 
     /// How many rows an index has, and how far it is built.

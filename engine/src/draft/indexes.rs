@@ -216,11 +216,7 @@ impl Draft<'_> {
         }
         for row in rows.iter().filter(|row| !row.has_null) {
             if let Some(other) = self.holder(index.id, row)?.filter(|other| other != id) {
-                let value = values_json(&index.definition, image, row);
-                return Ok(Err(format!(
-                    "the documents {other:?} and {id:?} both have {} {value}",
-                    index.definition.field_texts().join(", ")
-                )));
+                return Ok(Err(both_have(index, image, row, [&other, id])));
             }
             let unique = &mut self.drafted.unique;
             unique.claim(index.id, row.values.clone(), id.clone());
@@ -363,8 +359,32 @@ impl Draft<'_> {
                 let unique = &mut self.drafted.unique;
                 unique.claim(index.id, row.values, key.1.clone());
             }
+            for (index, row) in rows.kept {
+                self.keep(&index, &key, row)
+                    .map_err(|error| (key.clone(), error))?;
+            }
         }
         Ok(())
+    }
+
+    /// Takes a value of an older document into an index that is being built. That two documents have it is no fault of
+    /// this write, so it is the index that fails.
+    fn keep(&mut self, index: &Index, key: &DocumentKey, row: Row) -> Result<(), ApplyError> {
+        let holder = self.holder(index.id, &row)?;
+        let Some(other) = holder.filter(|other| *other != key.1) else {
+            let unique = &mut self.drafted.unique;
+            unique.claim(index.id, row.values, key.1.clone());
+            return Ok(());
+        };
+        let image = self.drafted.images.get(key).cloned().flatten();
+        let reason = image.map_or_else(String::new, |image| {
+            both_have(index, &image, &row, [&other, &key.1])
+        });
+        let failed = IndexStatus::Failed {
+            reason: reason.into(),
+        };
+        let collection = self.indexed(key.0)?;
+        self.set_status(&collection, index.id, &failed)
     }
 
     fn maintained(&self, collection: CollectionId) -> Vec<Arc<Index>> {
@@ -414,6 +434,11 @@ impl Draft<'_> {
             changed.released.extend(given_up.map(with_index));
             let wanted = new.iter().filter(|row| old.binary_search(row).is_err());
             changed.claimed.extend(wanted.map(with_index));
+            let may_be_unbuilt = held.is_some_and(|image| image.commit_ts() < index.since);
+            if index.status == IndexStatus::Building && may_be_unbuilt {
+                let kept = new.iter().filter(|row| old.binary_search(row).is_ok());
+                changed.kept.extend(kept.map(with_index));
+            }
         }
         Ok(Some(changed))
     }
@@ -452,11 +477,22 @@ impl Draft<'_> {
     }
 }
 
+/// Why a unique index cannot be built.
+fn both_have(index: &Index, image: &Record<'_>, row: &Row, ids: [&DocumentId; 2]) -> String {
+    let [one, other] = ids;
+    let fields = index.definition.field_texts().join(", ");
+    let value = values_json(&index.definition, image, row);
+    format!("the documents {one:?} and {other:?} both have {fields} {value}")
+}
+
 /// The rows of unique indexes that a document gives up, and those that it wants.
 #[derive(Default)]
 struct UniqueRows {
     released: Vec<(Arc<Index>, Row)>,
     claimed: Vec<(Arc<Index>, Row)>,
+    /// Those that it had and keeps, where the build may not have come to it: it will pass the document over, since this
+    /// commit writes its rows.
+    kept: Vec<(Arc<Index>, Row)>,
 }
 
 fn step(collection: CollectionId, changed: bool) -> Step {

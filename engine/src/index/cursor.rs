@@ -49,6 +49,43 @@ impl RowRange {
     }
 }
 
+/// A row of a current image as it is stored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IndexRow {
+    /// Its key within the index: the values, then the id.
+    pub key: Vec<u8>,
+    /// The document that it is of.
+    pub id: String,
+    /// Whether it is marked as that of a softly deleted document.
+    pub is_deleted: bool,
+}
+
+/// Rows of current images after a key.
+pub(crate) fn stored_rows(
+    reader: &dyn Reader,
+    index: IndexId,
+    after: Option<&[u8]>,
+    rows_max: usize,
+) -> Result<Vec<IndexRow>, EngineError> {
+    let mut range = RowRange::all();
+    if let Some(after) = after {
+        // The next key after it.
+        range.from = [after, &[0]].concat();
+    }
+    let mut cursor = RowCursor::new(reader, index, &range, Direction::Forward, None);
+    let mut rows = Vec::new();
+    while rows.len() < rows_max
+        && let Some(row) = cursor.next()?
+    {
+        rows.push(IndexRow {
+            key: row.key.to_vec(),
+            id: row.id()?.into_owned(),
+            is_deleted: row.value.is_deleted,
+        });
+    }
+    Ok(rows)
+}
+
 /// A row, without the prefix of its key.
 #[derive(Clone, Copy)]
 pub(crate) struct RowRef<'c> {

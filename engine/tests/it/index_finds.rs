@@ -1,7 +1,6 @@
 //! What is found through an index is what is found by looking at every document: for any index, any find, any
 //! writes, while the index is built, and at earlier times.
 
-use std::ops::{Bound, ControlFlow};
 use std::sync::Arc;
 
 use proptest::prelude::*;
@@ -9,8 +8,8 @@ use thalweg_engine::{
     Choice, Deleted, Engine, EngineOptions, FieldRef, Find, Found, Index, IndexDefinition,
     IndexStatus, Intent, MaintenanceMode, Position, Predicate, Record, Snapshot, Test,
 };
-use thalweg_model::{CollectionId, KeyWriter, prefix_end};
-use thalweg_storage::{Backend, Direction, MemoryBackend};
+use thalweg_model::CollectionId;
+use thalweg_storage::{Backend, MemoryBackend};
 
 use crate::fixture::{collection, commit, find_all, id, named};
 use crate::pipeline::Stepped;
@@ -153,34 +152,31 @@ impl World {
             if index.status != IndexStatus::Ready {
                 continue;
             }
-            let mut expect: Vec<Vec<u8>> = documents
-                .iter()
-                .flat_map(|record| thalweg_engine::index::rows(&index.definition, record).unwrap())
-                .collect();
+            let of = |record: &Record<'_>| {
+                let keys = thalweg_engine::index::rows(&index.definition, record).unwrap();
+                let is_deleted = record.is_deleted();
+                keys.into_iter().map(move |key| (key, is_deleted))
+            };
+            let mut expect: Vec<_> = documents.iter().flat_map(of).collect();
             expect.sort();
-            assert_eq!(stored_rows(&*self.backend, &index), expect, "{index:?}");
+            assert_eq!(stored_rows(&snapshot, &index), expect, "{index:?}");
             let progress = snapshot.index_progress(A, index.id).unwrap();
             assert_eq!(progress.rows, expect.len() as u64, "{index:?}");
         }
     }
 }
 
-fn stored_rows(backend: &dyn Backend, index: &Index) -> Vec<Vec<u8>> {
-    let prefix = KeyWriter::new().u32(0).u8(0x50).u32(index.id.0).finish();
-    let mut rows = Vec::new();
-    let snapshot = backend.snapshot().unwrap();
-    snapshot
-        .scan(
-            Bound::Included(&prefix),
-            Bound::Excluded(&prefix_end(&prefix).unwrap()),
-            Direction::Forward,
-            &mut |key, _| {
-                rows.push(key[prefix.len()..].to_vec());
-                ControlFlow::Continue(())
-            },
-        )
-        .unwrap();
-    rows
+/// The keys of the rows of an index, read in pages.
+fn stored_rows(snapshot: &Snapshot, index: &Index) -> Vec<(Vec<u8>, bool)> {
+    let mut rows: Vec<(Vec<u8>, bool)> = Vec::new();
+    loop {
+        let after = rows.last().map(|(key, _)| key.as_slice());
+        let page = snapshot.index_rows(index.id, after, 3).unwrap();
+        if page.is_empty() {
+            return rows;
+        }
+        rows.extend(page.into_iter().map(|row| (row.key, row.is_deleted)));
+    }
 }
 
 /// All that a find says.

@@ -20,4 +20,5 @@ mod indexes;
 mod leadership;
 mod pipeline;
 mod recovery;
+mod unique;
 mod world;
