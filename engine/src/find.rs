@@ -10,6 +10,7 @@ mod merge;
 mod page;
 mod plan;
 
+use std::borrow::Cow;
 use std::ops::Bound;
 use std::sync::Arc;
 
@@ -186,8 +187,9 @@ pub(crate) fn count(
     counting: &Find,
 ) -> Result<u64, EngineError> {
     let view = View { snapshot, at };
-    let plan = plan(view, counting, Choice::Any)?;
-    if let Some(counted) = count_from_rows(view, counting, &plan)? {
+    if let Some(plan) = plan::counting(counting, &serving(view, counting.collection))
+        && let Some(counted) = count_from_rows(view, counting, &plan)?
+    {
         return Ok(counted);
     }
     let found = find(snapshot, at, counting, Choice::Any)?;
@@ -195,32 +197,37 @@ pub(crate) fn count(
 }
 
 fn plan(view: View<'_>, find: &Find, choice: Choice) -> Result<Arc<Plan>, EngineError> {
-    let collection = view.snapshot.catalog().by_id(find.collection);
-    let indexes = collection.map_or(&[][..], |collection| &collection.indexes);
-    let stored = view.snapshot.stored_ts();
-    let serves = |index: &Index| index.serves(view.at, stored);
     let mut counts = StoredCounts {
         view,
         collection: find.collection,
         failure: None,
     };
+    let indexes = serving(view, find.collection);
     let plan = match choice {
         Choice::Scan => Plan::scan(find),
         Choice::Index(id) => {
-            let index = indexes.iter().find(|it| it.id == id && serves(it));
+            let index = indexes.iter().find(|index| index.id == id);
             let through = index.and_then(|index| plan::through(find, index));
             through.unwrap_or_else(|| Plan::scan(find))
         }
-        Choice::Any if indexes.iter().all(|index| serves(index)) => {
-            plan::choose(find, indexes, &mut counts)
-        }
-        Choice::Any => {
-            let serving = indexes.iter().filter(|index| serves(index));
-            let serving: Vec<_> = serving.cloned().collect();
-            plan::choose(find, &serving, &mut counts)
-        }
+        Choice::Any => plan::choose(find, &indexes, &mut counts),
     };
     counts.failure.map_or(Ok(Arc::new(plan)), Err)
+}
+
+/// The indexes that a find may use.
+fn serving(view: View<'_>, collection: CollectionId) -> Cow<'_, [Arc<Index>]> {
+    let collection = view.snapshot.catalog().by_id(collection);
+    let indexes = collection.map_or(&[][..], |collection| &collection.indexes);
+    if indexes.is_empty() {
+        return Cow::Borrowed(indexes);
+    }
+    let stored = view.snapshot.stored_ts();
+    let serves = |index: &&Arc<Index>| index.serves(view.at, stored);
+    if indexes.iter().all(|index| serves(&index)) {
+        return Cow::Borrowed(indexes);
+    }
+    indexes.iter().filter(serves).cloned().collect()
 }
 
 /// Answers the planner from the store. After a failure it answers anything, since nothing is found then.

@@ -10,6 +10,8 @@
 //!   which live queries a commit may change, and whether a result still holds.
 //! - **Shapes are counted** in the commit that changes them, so the [`Catalog`] of a snapshot has the types of exactly
 //!   the documents in it.
+//! - **Indexes hold candidates** ([`index`]): what is found through one is tested again on the document, now or as of an
+//!   earlier time, so a find gives the same whatever its [`Plan`].
 //!
 //! What is not here: GraphQL (`resolvers`), delivery to clients (`subscriptions`), bytes on a disk (`storage`).
 

@@ -10,8 +10,8 @@ use std::sync::Arc;
 
 use thalweg_model::{prefix_end, value_key_len, value_key_len_descending};
 
-use super::Find;
 use super::constraint::{self, Constraint, Interval, Target};
+use super::{Deleted, Find};
 use crate::field::FieldRef;
 use crate::index::cursor::RowRange;
 use crate::index::rows::{VALUES_BYTES_MAX, VALUES_PREFIX_BYTES, join, write_id};
@@ -161,8 +161,8 @@ pub(super) fn choose(find: &Find, indexes: &[Arc<Index>], counts: &mut dyn Count
     let by_id = by_id(find);
     let is_exactly_known = by_id.as_ref().is_some_and(|(_, is_points)| *is_points);
     let base = by_id.map_or_else(|| Plan::scan(find), |(plan, _)| plan);
-    let reads_page_only = *find.filter == Predicate::True && find.order.is_empty();
-    if indexes.is_empty() || is_exactly_known || reads_page_only {
+    let is_plain = *find.filter == Predicate::True && find.order.is_empty();
+    if indexes.is_empty() || is_exactly_known || is_plain {
         return base;
     }
     let mut candidates: Vec<IndexAccess> = indexes
@@ -171,6 +171,10 @@ pub(super) fn choose(find: &Find, indexes: &[Arc<Index>], counts: &mut dyn Count
         .collect();
     // The likely best first, so that the others are counted only as far as they could be better.
     candidates.sort_by_key(|it| (std::cmp::Reverse(it.equalities), it.order.is_none()));
+    // Nothing reads less than a page from an index that has it in order.
+    if let Some(page) = candidates.iter().position(|it| reads_page_only(find, it)) {
+        return Plan::of(candidates.swap_remove(page));
+    }
     if candidates.is_empty() {
         return base;
     }
@@ -184,6 +188,21 @@ pub(super) fn choose(find: &Find, indexes: &[Arc<Index>], counts: &mut dyn Count
         }
     }
     best.map_or(base, Plan::of)
+}
+
+/// Counts from the rows of an index alone; `None` where none has exactly the rows that count.
+pub(super) fn counting(find: &Find, indexes: &[Arc<Index>]) -> Option<Plan> {
+    let accesses = indexes.iter().filter_map(|index| index_access(find, index));
+    accesses
+        .filter(|access| access.is_covered && !access.may_repeat)
+        .max_by_key(|access| access.equalities)
+        .map(Plan::of)
+}
+
+/// Whether no documents are read but those of the page, and one more.
+fn reads_page_only(find: &Find, access: &IndexAccess) -> bool {
+    // Rows of documents that do not count are passed over without a look at the document, but there may be many.
+    find.deleted == Deleted::Exclude && access.order.is_some() && access.is_covered
 }
 
 /// The only way to find through one index, whatever it costs; `None` where that cannot be.
@@ -204,9 +223,6 @@ fn cost(find: &Find, access: &IndexAccess, best: u64, counts: &mut dyn Counts) -
     };
     // More rows than that and it is not the best.
     let rows_max = (best / FETCH_COST).saturating_add(1);
-    if enough <= rows_max && find.deleted == super::Deleted::Exclude && access.is_covered {
-        return enough.saturating_mul(FETCH_COST).min(best);
-    }
     let probe_max = rows_max.min(enough).min(PROBE_ROWS_MAX);
     let mut rows = counts.rows_in(&access.index, &access.ranges, probe_max);
     if rows >= PROBE_ROWS_MAX && rows < enough {
@@ -227,7 +243,7 @@ fn by_id(find: &Find) -> Option<(Plan, bool)> {
     let found = constraint::of_predicate(&find.filter, target)?;
     let range = |interval: &Interval| {
         let range = RowRange {
-            from: id_bound(&interval.from).unwrap_or_default(),
+            from: id_bound(&interval.from)?,
             to: id_bound(&interval.to),
         };
         range

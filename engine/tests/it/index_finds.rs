@@ -510,6 +510,13 @@ fn few_documents_are_read_through_an_index() {
     assert!(!found.scanned);
     let before = snapshot.documents_read();
     assert_eq!(snapshot.count(A, of_seven, Deleted::Exclude).unwrap(), 20);
+    let n = FieldRef::Path(crate::fixture::path("n"));
+    let most = Test::Compare(
+        thalweg_engine::Comparison::Greater,
+        crate::fixture::value("7"),
+    );
+    let most = Arc::new(Predicate::Field(n, most));
+    assert_eq!(snapshot.count(A, most, Deleted::Exclude).unwrap(), 42 * 20);
     assert_eq!(snapshot.documents_read(), before);
     let unindexed = Find {
         count_total: false,

@@ -1,6 +1,5 @@
 use thalweg_model::{CollectionId, CommitTs, FieldPath, Value};
 
-use super::super::Deleted;
 use super::*;
 use crate::field::FieldMask;
 use crate::index::{IndexDefinition, IndexId, IndexStatus};
