@@ -643,8 +643,10 @@ fn load_collections(reader: &dyn Reader) -> Result<Vec<StoredCollection>, Engine
         Bound::Included(&prefix),
         Bound::Excluded(&end),
         Direction::Forward,
-        &mut |_, stored| {
-            let collection = Record::from_stored(stored)
+        &mut |key, stored| {
+            let whole = chunk::resolve(reader, stored, || key.to_vec());
+            let collection = whole
+                .and_then(Record::from_stored)
                 .and_then(|record| StoredCollection::from_document(record.document()));
             match collection {
                 Ok(collection) => {

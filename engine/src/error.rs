@@ -172,7 +172,7 @@ pub enum IntentError {
         collection: String,
         /// The fields of the index, in their notation.
         fields: Vec<String>,
-        /// The value as JSON; of several fields, a list.
+        /// The value as JSON, cut where it is long; of several fields, a list.
         value: String,
         /// The document that holds it.
         id: DocumentId,

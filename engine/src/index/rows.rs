@@ -235,7 +235,7 @@ pub(crate) fn corrupt() -> EngineError {
     EngineError::Corrupt { what: "index row" }
 }
 
-/// The values of a row as JSON, for a message: that of one field by itself, of several as a list.
+/// The values of a row as JSON, for a message: that of one field by itself, of several as a list. Long ones are cut.
 pub(crate) fn values_json(definition: &IndexDefinition, record: &Record<'_>, row: &Row) -> String {
     let image = Image::of(record);
     let mut texts = Vec::with_capacity(definition.fields.len());
@@ -269,11 +269,19 @@ pub(crate) fn values_json(definition: &IndexDefinition, record: &Record<'_>, row
             (Some(_), _) => texts.push("null".to_owned()),
         }
     }
-    match texts.as_slice() {
+    let mut text = match texts.as_slice() {
         [one] => one.clone(),
         several => format!("[{}]", several.join(",")),
+    };
+    if text.len() > SHOWN_BYTES_MAX {
+        text.truncate(text.floor_char_boundary(SHOWN_BYTES_MAX));
+        text.push('…');
     }
+    text
 }
+
+/// How much of a value a message shows.
+const SHOWN_BYTES_MAX: usize = 500;
 
 #[cfg(test)]
 mod tests;
