@@ -12,7 +12,7 @@ use std::time::Instant;
 
 use anyhow::{Result, anyhow, ensure};
 use serde_json::Value;
-use thalweg_engine::{CollectionRef, Engine, EngineOptions, Intent};
+use thalweg_engine::{ExpiryChange, CollectionRef, Engine, EngineOptions, Intent};
 use thalweg_model::Document;
 use thalweg_resolvers::{Limits, Operation, Request, Resolvers};
 use thalweg_storage::{Backend, EmbeddedBackend, EmbeddedOptions, MemoryBackend};
@@ -124,6 +124,7 @@ fn resolvers(runtime: &Runtime, backend: Arc<dyn Backend>) -> Result<Resolvers> 
                 collection: collection.clone(),
                 id: None,
                 document: document.clone(),
+                expiry: ExpiryChange::KEEP,
             })?;
         }
         Ok(())

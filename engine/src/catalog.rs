@@ -14,6 +14,7 @@ use thalweg_schema_infer::{CollectionSchema, NameRegistry, Shape};
 
 use crate::error::{EngineError, IntentError};
 use crate::index::{Index, IndexDefinition, IndexStatus};
+use crate::settings::Settings;
 
 /// The system collection whose documents are the collections.
 pub(crate) const COLLECTIONS: CollectionId = CollectionId(0);
@@ -42,6 +43,10 @@ pub struct Collection {
     pub created_at: u64,
     /// Its indexes, in order of their creation.
     pub indexes: Arc<[Arc<Index>]>,
+    /// What it does with time.
+    pub settings: Settings,
+    /// The commit that last changed the settings; zero where none did.
+    pub(crate) configured_ts: CommitTs,
 }
 
 impl Collection {
@@ -136,15 +141,20 @@ pub(crate) struct StoredCollection {
     pub(crate) name: Arc<str>,
     pub(crate) created_at: u64,
     pub(crate) indexes: Arc<[Arc<Index>]>,
+    pub(crate) settings: Settings,
+    pub(crate) configured_ts: CommitTs,
 }
 
 impl StoredCollection {
+    /// What is stored of a collection of the catalog.
     pub(crate) fn of(collection: &Collection) -> Self {
         StoredCollection {
             id: collection.id,
             name: Arc::clone(&collection.name),
             created_at: collection.created_at,
             indexes: Arc::clone(&collection.indexes),
+            settings: collection.settings.clone(),
+            configured_ts: collection.configured_ts,
         }
     }
 
@@ -166,6 +176,11 @@ impl StoredCollection {
             }
             json.push(b']');
         }
+        if self.configured_ts > CommitTs::ZERO {
+            let configured = format!(",\"configuredAt\":{}", self.configured_ts);
+            json.extend_from_slice(configured.as_bytes());
+        }
+        self.settings.write_json(&mut json);
         json.push(b'}');
         Document::parse(&json).expect("this is a JSON object")
     }
@@ -173,6 +188,7 @@ impl StoredCollection {
     pub(crate) fn from_document(document: ValueRef<'_>) -> Result<Self, EngineError> {
         let member = |name: &str| document.at(&FieldPath::top(name));
         let integer = |name| member(name).and_then(ValueRef::as_i64);
+        let configured = integer("configuredAt").and_then(|micros| u64::try_from(micros).ok());
         let read = || {
             Some(StoredCollection {
                 id: CollectionId(u32::try_from(integer("id")?).ok()?),
@@ -185,6 +201,8 @@ impl StoredCollection {
                         indexes.items().map(read).collect()
                     },
                 )?,
+                settings: Settings::from_document(document)?,
+                configured_ts: configured.map_or(CommitTs::ZERO, CommitTs::from_micros),
             })
         };
         read().ok_or(EngineError::Corrupt { what: "collection" })

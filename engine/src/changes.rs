@@ -23,11 +23,12 @@ use thalweg_model::{CollectionId, CommitTs, ErrorClass, ErrorCode};
 use thiserror::Error;
 use tokio::sync::watch;
 
+use crate::as_of;
 use crate::catalog::Catalog;
 use crate::commit::ChangeKind;
 use crate::engine::Engine;
 use crate::error::EngineError;
-use crate::history;
+use crate::history::{self, Hidden};
 use crate::log::read;
 use crate::record::Record;
 use crate::snapshot::Snapshot;
@@ -247,7 +248,7 @@ impl ChangeStream {
             // Tells before the stream has begun that it cannot.
             read::entries(&snapshot, from, 0)?;
         }
-        let names = Names::at(&snapshot, from).map_err(|error| gone(&snapshot, error))?;
+        let names = Names::at(&snapshot, from)?;
         Ok(ChangeStream {
             engine: engine.clone(),
             head,
@@ -427,16 +428,16 @@ impl Position {
                 // What it had then is gone; that it was emptied is among the changes that follow.
                 None
             } else {
-                let read = || {
-                    history::page(
-                        &snapshot,
-                        collection,
-                        at,
-                        after.as_deref(),
-                        SNAPSHOT_DOCUMENTS,
-                    )
-                };
-                Some(read().map_err(|error| gone(&snapshot, error))?)
+                check_followed(&snapshot, at)?;
+                let after = after.as_deref();
+                let page = as_of::page(
+                    &snapshot,
+                    collection,
+                    Some((at, Hidden::Show)),
+                    after,
+                    SNAPSHOT_DOCUMENTS,
+                );
+                Some(page?)
             };
             after = found.as_ref().and_then(|page| page.next.clone());
             if after.is_none() {
@@ -467,15 +468,13 @@ impl Position {
     }
 }
 
-/// A past state that cannot be read any more, as whoever follows the changes is told.
-fn gone(snapshot: &Snapshot, error: EngineError) -> EngineError {
-    match error {
-        EngineError::HistoryGone => match history::trimmed(snapshot.reader()) {
-            Ok(oldest) => EngineError::ChangesGone { oldest },
-            Err(error) => error,
-        },
-        error => error,
+/// Refuses to begin where not all that follows is still in the log.
+fn check_followed(snapshot: &Snapshot, from: CommitTs) -> Result<(), EngineError> {
+    let oldest = history::trimmed(snapshot.reader())?;
+    if from < oldest {
+        return Err(EngineError::ChangesGone { oldest });
     }
+    Ok(())
 }
 
 fn snapshot_event(at: CommitTs, collection: &Arc<str>, row: Record<'static>) -> ChangeEvent {

@@ -72,8 +72,23 @@ impl Change {
         shown(&self.before) != shown(&self.after)
     }
 
+    /// Whether it deletes the document for good, so that its history is hidden from then on; a new document may have
+    /// taken its id at once, whose versions begin anew.
+    pub fn erases(&self) -> bool {
+        erases(self.before.as_deref(), self.after.as_deref())
+    }
+
     pub(crate) fn images(&self) -> impl Iterator<Item = &Record<'static>> {
         self.before.iter().chain(&self.after).map(|image| &**image)
+    }
+}
+
+/// Whether a document was deleted for good between two images of one id.
+pub(crate) fn erases(before: Option<&Record<'_>>, after: Option<&Record<'_>>) -> bool {
+    match (before, after) {
+        (None, _) => false,
+        (Some(_), None) => true,
+        (Some(before), Some(after)) => after.version() <= before.version(),
     }
 }
 

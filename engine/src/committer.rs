@@ -26,7 +26,7 @@ use tokio::sync::oneshot;
 
 use crate::catalog::Catalog;
 use crate::chunk;
-use crate::clock::{self, Clock};
+use crate::clock::{self, EngineClock};
 use crate::commit::Commit;
 use crate::dependency::DependencySet;
 use crate::draft::Rules;
@@ -35,7 +35,7 @@ use crate::error::{EngineError, TransactionError};
 use crate::group::{Applicant, Group, State};
 use crate::idempotency::{self, FirstAnswer};
 use crate::index::writer::RowWriter;
-use crate::intent::{Intent, Step};
+use crate::intent::{Intents, Step};
 use crate::keyspace;
 use crate::log::{self, Trimmed};
 use crate::overlay::{Delta, Overlay};
@@ -59,7 +59,7 @@ pub(crate) struct Execution {
     pub(crate) value: Erased,
     pub(crate) read_ts: CommitTs,
     pub(crate) dependencies: DependencySet,
-    pub(crate) intents: Vec<Intent>,
+    pub(crate) intents: Intents,
     /// How many documents it looked at, which tells what running it again costs.
     pub(crate) documents_read: u64,
 }
@@ -88,7 +88,7 @@ const LINE_DOCUMENTS_MAX: u64 = 1000;
 
 pub(crate) struct Committer {
     pub(crate) backend: Arc<dyn Backend>,
-    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) clock: Arc<EngineClock>,
     pub(crate) options: EngineOptions,
     pub(crate) rules: Rules,
     /// The state after the group that was closed last, durable or not.
@@ -139,7 +139,7 @@ pub(crate) struct Start {
 impl Committer {
     pub(crate) fn new(
         backend: Arc<dyn Backend>,
-        clock: Arc<dyn Clock>,
+        clock: Arc<EngineClock>,
         options: EngineOptions,
         published: Arc<Published>,
         start: Start,
@@ -219,7 +219,11 @@ impl Committer {
                 .collect(),
         );
         Ok(Open {
-            group: Group::new(base, &self.state),
+            group: Group::new(
+                base,
+                flight.map_or_else(Vec::new, |flight| flight.commits.clone()),
+                &self.state,
+            ),
             waiting: Vec::new(),
         })
     }
@@ -240,13 +244,13 @@ impl Committer {
         let execution = match execution {
             Some(done) if self.holds(group, &done) => done,
             Some(done) if done.documents_read > LINE_DOCUMENTS_MAX => return Ok(Answer::Conflict),
-            _ => run(&group.base, code, &self.options, &*self.clock)?,
+            _ => run(&group.base, code, &self.options, &self.clock)?,
         };
         let Execution { value, intents, .. } = execution;
         if intents.is_empty() && code.once.is_none() {
             return Ok(Answer::Committed(value, group.base.ts(), Vec::new()));
         }
-        let ts = clock::next_commit_ts(&*self.clock, group.base.ts());
+        let ts = clock::next_commit_ts(&self.clock, group.base.ts());
         let applicant = Applicant {
             ts,
             intents,
@@ -285,7 +289,7 @@ impl Committer {
     }
 
     fn answers_horizon(&self) -> CommitTs {
-        clock::ago(&*self.clock, self.options.answers_kept)
+        clock::ago(&self.clock, self.options.answers_kept)
     }
 
     /// Whether nothing that an execution depended on has changed since its snapshot.
@@ -376,8 +380,10 @@ impl Committer {
         let state = &self.state;
         let mut rows = RowWriter::new(&state.catalog, &outcome.catalog, &state.index_statistics);
         let mut pages = outcome.index_pages.drain(..).peekable();
+        writes.append(&mut outcome.upkeep);
         for commit in &outcome.commits {
-            log::write_commit(commit, &mut writes);
+            let window = self.options.recovery_window;
+            log::write_commit(commit, &outcome.catalog, window, &mut writes);
             rows.write(commit, &mut writes);
             while let Some((_, page)) = pages.next_if(|(ts, _)| *ts == commit.ts) {
                 rows.write_page(page, &mut writes);
@@ -432,7 +438,7 @@ impl Committer {
 
     /// Erases what has fallen out of the recovery window, a little with each group.
     fn trim(&self, group: &Group, writes: &mut Vec<Write>) -> Result<Trimmed, EngineError> {
-        let horizon = clock::ago(&*self.clock, self.options.recovery_window);
+        let horizon = clock::ago(&self.clock, self.options.recovery_window);
         if self.log_from.is_none_or(|from| from >= horizon) {
             return Ok(Trimmed::default());
         }
@@ -442,11 +448,17 @@ impl Committer {
             .map(|commit| commit.changes.len())
             .sum();
         let changes_max = TRIM_PER_GROUP_MIN.max(written * 2);
+        let window = self.options.recovery_window;
+        let goes_with_log = |collection| {
+            let found = group.catalog().by_id(collection);
+            found.is_some_and(|found| found.settings.retain.goes_with_log(window))
+        };
         let trimmed = log::trim(
             group.base.reader(),
             &self.state.catalog,
             horizon,
             changes_max,
+            &goes_with_log,
             writes,
         )?;
         if let Some(ts) = trimmed.up_to {
@@ -501,7 +513,7 @@ pub(crate) fn run(
     snapshot: &Snapshot,
     code: &TransactionCode,
     options: &EngineOptions,
-    clock: &dyn Clock,
+    clock: &EngineClock,
 ) -> Result<Execution, TransactionError> {
     let before = snapshot.documents_read();
     let run = Run {

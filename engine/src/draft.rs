@@ -1,11 +1,13 @@
 //! One transaction while its intents are applied, in order, to the images as they are when its turn comes.
 
 mod indexes;
+mod timed;
 
 use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
 use thalweg_model::{CollectionId, CommitTs, Document, DocumentId};
+use thalweg_storage::Write;
 use uuid::Builder;
 
 use crate::catalog::{self, COLLECTIONS, Catalog, Collection, StoredCollection};
@@ -13,8 +15,9 @@ use crate::error::{EngineError, IntentError};
 use crate::group::{DocumentKey, Group, Image};
 use crate::index::unique::UniqueEntries;
 use crate::index::writer::IndexPage;
-use crate::intent::{CollectionRef, Intent, Step};
-use crate::record::{Record, SystemFields};
+use crate::intent::{CollectionRef, ExpiryChange, Intent, Origin, Step};
+use crate::record::{Cause, Record, SystemFields};
+use crate::settings::Settings;
 
 /// Why an intent was not applied.
 pub(crate) enum ApplyError {
@@ -50,6 +53,7 @@ pub(crate) struct Draft<'g> {
     seed: u64,
     /// How many ids were made up.
     ids_made: u32,
+    origin: Origin,
     drafted: Drafted,
 }
 
@@ -66,10 +70,18 @@ pub(crate) struct Drafted {
     pub(crate) pages: Vec<IndexPage>,
     /// Who holds which unique value after it.
     pub(crate) unique: UniqueEntries,
+    /// What changes beside documents.
+    pub(crate) upkeep: Vec<Write>,
 }
 
 impl<'g> Draft<'g> {
-    pub(crate) fn new(group: &'g Group, rules: &'g Rules, ts: CommitTs, seed: u64) -> Self {
+    pub(crate) fn new(
+        group: &'g Group,
+        rules: &'g Rules,
+        ts: CommitTs,
+        seed: u64,
+        origin: Origin,
+    ) -> Self {
         let drafted = Drafted {
             images: FxHashMap::default(),
             written: Vec::new(),
@@ -79,6 +91,7 @@ impl<'g> Draft<'g> {
             next_index: group.next_index,
             pages: Vec::new(),
             unique: UniqueEntries::default(),
+            upkeep: Vec::new(),
         };
         Draft {
             group,
@@ -86,6 +99,7 @@ impl<'g> Draft<'g> {
             ts,
             seed,
             ids_made: 0,
+            origin,
             drafted,
         }
     }
@@ -100,6 +114,7 @@ impl<'g> Draft<'g> {
                 collection,
                 id,
                 document,
+                expiry,
             } => {
                 let collection = self.collection(collection)?;
                 let id = self.choose_id(id, &document)?;
@@ -109,29 +124,31 @@ impl<'g> Draft<'g> {
                     let collection = self.name_of(collection);
                     return Err(IntentError::AlreadyExists { collection, id }.into());
                 }
-                self.put(key, &document)
+                self.put(key, &document, expiry)
             }
             Intent::Put {
                 collection,
                 id,
                 document,
+                expiry,
             } => {
                 let collection = self.collection(collection)?;
                 let id = self.choose_id(id, &document)?;
-                self.put((collection, id), &document)
+                self.put((collection, id), &document, expiry)
             }
             Intent::Replace {
                 collection,
                 id,
                 document,
                 if_version,
+                expiry,
             } => {
                 let key = (self.existing(collection)?, id);
                 let shown = self.shown(&key)?;
                 check_version(&shown, &key.1, if_version)?;
                 match shown {
                     None => Ok(self.nothing(&key)),
-                    Some(_) => self.put(key, &document),
+                    Some(_) => self.put(key, &document, expiry),
                 }
             }
             Intent::Patch {
@@ -140,13 +157,14 @@ impl<'g> Draft<'g> {
                 patch,
                 if_version,
                 otherwise,
+                expiry,
             } => {
                 let key = (self.existing(collection)?, id);
                 let shown = self.shown(&key)?;
                 check_version(&shown, &key.1, if_version)?;
                 match (shown, otherwise) {
                     (None, None) => Ok(self.nothing(&key)),
-                    (None, Some(document)) => self.put(key, &document),
+                    (None, Some(document)) => self.put(key, &document, expiry),
                     (Some(before), _) => {
                         if let Some((first, second)) = patch.conflicts() {
                             return Err(IntentError::PatchConflict { first, second }.into());
@@ -154,7 +172,7 @@ impl<'g> Draft<'g> {
                         let document = before.to_document()?;
                         let patched =
                             thalweg_model::apply(&document, &patch).map_err(IntentError::Patch)?;
-                        self.put(key, &patched)
+                        self.put(key, &patched, expiry)
                     }
                 }
             }
@@ -162,25 +180,15 @@ impl<'g> Draft<'g> {
                 collection,
                 id,
                 permanent,
+                purge_at,
                 if_version,
             } => {
                 let key = (self.existing(collection)?, id);
-                self.delete(key, permanent, if_version)
+                self.delete(key, permanent, purge_at, if_version)
             }
-            Intent::Restore { collection, id } => {
+            Intent::Restore { collection, id, to } => {
                 let key = (self.existing(collection)?, id);
-                match self.image(&key)? {
-                    Some(before) if before.is_deleted() => {
-                        let after = self.marked(&before, None)?;
-                        Ok(self.write_step(key, None, after))
-                    }
-                    image => Ok(Step {
-                        collection: Some(key.0),
-                        before: image.clone(),
-                        after: image,
-                        changed: false,
-                    }),
-                }
+                self.restore(key, to)
             }
             Intent::CreateCollection { name } => {
                 if self.catalog().by_name(&name).is_some() {
@@ -212,6 +220,7 @@ impl<'g> Draft<'g> {
                 let key = (COLLECTIONS, StoredCollection::document_id(collection));
                 self.write(key, None);
                 self.catalog_mut().remove(collection);
+                self.forget_timing(collection);
                 Ok(Step {
                     collection: Some(collection),
                     changed: true,
@@ -230,6 +239,8 @@ impl<'g> Draft<'g> {
                 self.existing(collection)?;
                 self.maintain_index(collection, index)
             }
+            Intent::Configure { collection, change } => self.configure(collection, &change),
+            Intent::Upkeep(upkeep) => self.upkeep(upkeep.0),
         }
     }
 
@@ -297,10 +308,13 @@ impl<'g> Draft<'g> {
             name,
             created_at: self.ts.as_micros(),
             indexes: Arc::from([]),
+            settings: Settings::default(),
+            configured_ts: CommitTs::ZERO,
         };
         self.put(
             (COLLECTIONS, StoredCollection::document_id(id)),
             &stored.to_document(),
+            ExpiryChange::KEEP,
         )?;
         let schema = catalog::placeholder_schema(&stored.name);
         self.catalog_mut().insert(Collection {
@@ -309,6 +323,8 @@ impl<'g> Draft<'g> {
             name: stored.name,
             created_at: stored.created_at,
             indexes: stored.indexes,
+            settings: stored.settings,
+            configured_ts: stored.configured_ts,
         });
         Ok(id)
     }
@@ -327,7 +343,7 @@ impl<'g> Draft<'g> {
             ..StoredCollection::of(&collection)
         };
         let key = (COLLECTIONS, StoredCollection::document_id(collection.id));
-        self.put(key, &stored.to_document())?;
+        self.put(key, &stored.to_document(), ExpiryChange::KEEP)?;
         // Its types keep the old names until the group ends, which is before anybody can see them.
         self.catalog_mut().insert(Collection {
             name: stored.name,
@@ -401,7 +417,12 @@ impl<'g> Draft<'g> {
     }
 
     /// Writes a whole document, live. A write that changes nothing is none.
-    fn put(&mut self, key: DocumentKey, document: &Document) -> Result<Step, ApplyError> {
+    fn put(
+        &mut self,
+        key: DocumentKey,
+        document: &Document,
+        expiry: ExpiryChange,
+    ) -> Result<Step, ApplyError> {
         let (bytes, bytes_max) = (document.json().len(), self.rules.document_bytes_max);
         if bytes > bytes_max {
             return Err(IntentError::DocumentTooLarge { bytes, bytes_max }.into());
@@ -409,8 +430,12 @@ impl<'g> Draft<'g> {
         let before = self.image(&key)?;
         // One that is softly deleted is replaced by a new document, whose versions go on from its own.
         let shown = before.clone().filter(|record| !record.is_deleted());
-        if let Some(same) = &shown
+        let kept = shown.as_deref();
+        let expires_at = expiry.at.of(kept.and_then(Record::expires_at));
+        let on_expire = expiry.on_expire.of(kept.and_then(Record::on_expire));
+        if let Some(same) = kept
             && same.document().json() == document.json()
+            && (same.expires_at(), same.on_expire()) == (expires_at, on_expire)
         {
             return Ok(Step {
                 collection: Some(key.0),
@@ -426,6 +451,11 @@ impl<'g> Draft<'g> {
             created_at: created_at.unwrap_or(self.ts.as_micros()),
             version: self.next_version(&before),
             deleted_at: None,
+            expires_at,
+            purge_at: None,
+            on_expire,
+            cause: None,
+            author: self.origin.author().cloned(),
         };
         let after = Some(Arc::new(Record::new(&fields, document)));
         Ok(self.write_step(key, shown, after))
@@ -435,8 +465,13 @@ impl<'g> Draft<'g> {
         &mut self,
         key: DocumentKey,
         permanent: bool,
+        purge_at: Option<u64>,
         if_version: Option<u64>,
     ) -> Result<Step, ApplyError> {
+        let for_good = permanent || !self.settings(key.0).soft_delete;
+        if for_good && purge_at.is_some() {
+            return Err(IntentError::PurgeOfPermanent.into());
+        }
         let image = if permanent {
             self.image(&key)?
         } else {
@@ -446,26 +481,38 @@ impl<'g> Draft<'g> {
         let Some(before) = image else {
             return Ok(self.nothing(&key));
         };
-        let after = match permanent {
+        let after = match for_good {
             true => None,
-            false => self.marked(&before, Some(self.ts.as_micros()))?,
+            false => self.deleted(&before, purge_at, None)?,
         };
         Ok(self.write_step(key, Some(before), after))
     }
 
-    /// The same document, softly deleted or not.
-    fn marked(
+    /// The same document, softly deleted.
+    fn deleted(
         &self,
         before: &Arc<Record<'static>>,
-        deleted_at: Option<u64>,
+        purge_at: Option<u64>,
+        cause: Option<Cause>,
     ) -> Result<Image, EngineError> {
         let fields = SystemFields {
-            commit_ts: self.ts,
-            version: self.next_version(&Some(Arc::clone(before))),
-            deleted_at,
-            ..before.system_fields()?
+            deleted_at: Some(self.ts.as_micros()),
+            purge_at,
+            cause,
+            ..self.next_fields(before)?
         };
         Ok(Some(Arc::new(Record::new(&fields, &before.to_document()?))))
+    }
+
+    /// The system fields of an image, as those of the next one.
+    fn next_fields(&self, before: &Arc<Record<'static>>) -> Result<SystemFields, EngineError> {
+        Ok(SystemFields {
+            commit_ts: self.ts,
+            version: self.next_version(&Some(Arc::clone(before))),
+            cause: None,
+            author: self.origin.author().cloned(),
+            ..before.system_fields()?
+        })
     }
 
     /// A commit makes one version of a document, however often it writes it.

@@ -14,15 +14,15 @@ use thalweg_schema_infer::{CollectionSchema, NameRegistry};
 use thalweg_storage::{Backend, Direction, Snapshot as Reader, Usage};
 use tokio::sync::{Semaphore, SemaphorePermit, mpsc, oneshot, watch};
 
+use crate::as_of::HistoricalPage;
 use crate::catalog::{COLLECTIONS, Catalog, Collection, FIRST_USER_COLLECTION, StoredCollection};
 use crate::changes::PAGES_READ_MAX;
 use crate::chunk;
-use crate::clock::{self, Clock, SystemClock};
+use crate::clock::{self, Clock, ClockAlarm, EngineClock, SystemClock};
 use crate::commit::{Commit, RecentCommits};
 use crate::committer::{self, Committer, Ordered, Request, Start, Verdict};
 use crate::error::{EngineError, TransactionError};
 use crate::group::State;
-use crate::history::{self, HistoricalPage};
 use crate::idempotency::{self, FirstAnswer, IdempotencyKey};
 use crate::index;
 use crate::keyspace;
@@ -36,6 +36,7 @@ use crate::snapshot::{Snapshot, read_statistics};
 use crate::statistics;
 use crate::takeover::take_over;
 use crate::transaction::{Code, Committed, Erased, Once, Transaction, TransactionCode};
+use crate::upkeep::{UpkeepMode, UpkeepState};
 use crate::writer::Writer;
 
 /// What can be set of an engine.
@@ -53,8 +54,10 @@ pub struct EngineOptions {
     pub document_bytes_max: usize,
     /// Memory for the newest commits, which executions are validated against.
     pub recent_commits_bytes_max: usize,
-    /// How long the log and earlier images are kept.
+    /// How long the log is kept, and earlier images at least.
     pub recovery_window: Duration,
+    /// Who expires documents and erases history when that is due.
+    pub upkeep: UpkeepMode,
     /// How long answers are kept under their idempotency keys.
     pub answers_kept: Duration,
     /// Who does the background work.
@@ -73,6 +76,7 @@ impl Default for EngineOptions {
             document_bytes_max: 16 << 20,
             recent_commits_bytes_max: 64 << 20,
             recovery_window: Duration::from_secs(600),
+            upkeep: UpkeepMode::Background,
             answers_kept: Duration::from_secs(24 * 60 * 60),
             maintenance: MaintenanceMode::Background,
             index_page_max: 256,
@@ -88,7 +92,7 @@ pub struct Engine {
 
 pub(crate) struct Shared {
     pub(crate) backend: Arc<dyn Backend>,
-    clock: Arc<dyn Clock>,
+    clock: Arc<EngineClock>,
     options: EngineOptions,
     pub(crate) published: Arc<Published>,
     /// For making pages of change streams from what is stored.
@@ -101,10 +105,12 @@ pub(crate) struct Shared {
     /// Makes the seeds of this leadership's transactions differ from those of another.
     epoch: AtomicU64,
     transactions: AtomicU64,
+    pub(crate) upkeep: UpkeepState,
 }
 
 impl Drop for Shared {
     fn drop(&mut self) {
+        self.published.upkeep.stop();
         self.published.maintenance.close();
     }
 }
@@ -147,6 +153,9 @@ impl Engine {
         if engine.shared.options.maintenance == MaintenanceMode::Background {
             engine.start_maintenance()?;
         }
+        if engine.shared.options.upkeep == UpkeepMode::Background {
+            engine.start_upkeep()?;
+        }
         Ok(engine)
     }
 
@@ -172,11 +181,13 @@ impl Engine {
         let catalog = load(&*reader)?.catalog;
         drop(reader);
         let recent = RecentCommits::new(head, options.recent_commits_bytes_max);
+        let published = Published::new(head, catalog, recent, options.recovery_window);
+        let clock = Arc::new(EngineClock::new(clock, head));
         let shared = Shared {
             backend,
             clock,
             options,
-            published: Arc::new(Published::new(head, catalog, recent)),
+            published: Arc::new(published),
             pages: Semaphore::new(PAGES_READ_MAX),
             requests: Mutex::new(Door::Elsewhere),
             pipeline: Mutex::default(),
@@ -184,6 +195,7 @@ impl Engine {
             maintenance_thread: Mutex::default(),
             epoch: AtomicU64::new(0),
             transactions: AtomicU64::new(0),
+            upkeep: UpkeepState::default(),
         };
         Ok(Engine {
             shared: Arc::new(shared),
@@ -269,7 +281,7 @@ impl Engine {
         code: impl Fn(&mut Transaction<'_>) -> Result<T, TransactionError> + Send + Sync + 'static,
         answer: impl Fn(Committed<T>) -> Vec<u8> + Send + Sync + 'static,
     ) -> Result<FirstAnswer, TransactionError> {
-        let horizon = clock::ago(&*self.shared.clock, self.shared.options.answers_kept);
+        let horizon = clock::ago(&self.shared.clock, self.shared.options.answers_kept);
         let reader = self.shared.backend.snapshot().map_err(EngineError::from)?;
         if let Some(first) = idempotency::read(&*reader, key.text(), horizon)? {
             first.check(&key)?;
@@ -377,7 +389,7 @@ impl Engine {
     ) -> Result<(committer::Execution, Arc<Catalog>), TransactionError> {
         let snapshot = self.snapshot()?;
         let Shared { options, clock, .. } = &*self.shared;
-        let execution = committer::run(&snapshot, code, options, &**clock)?;
+        let execution = committer::run(&snapshot, code, options, clock)?;
         Ok((execution, Arc::clone(snapshot.catalog())))
     }
 
@@ -442,17 +454,55 @@ impl Engine {
         Ok(logged.into_iter().map(|logged| logged.commit).collect())
     }
 
-    /// Reads a collection as it was at `at`, in order of the ids, from after `after` on. Works for as long as the
-    /// recovery window keeps earlier images, and until the collection is emptied at once; looks at about `images_max`
-    /// current and as many earlier images at a time, at fewer where they are large.
+    /// The state as it was at `at`: documents, counts and finds answer as of then, the types are those of now. A time
+    /// after the newest commit is refused; a time of which a collection's history is no longer kept when that
+    /// collection is read, with [`EngineError::HistoryGone`]. A collection that did not exist then is empty.
+    pub fn snapshot_at(&self, at: CommitTs) -> Result<Snapshot, EngineError> {
+        self.snapshot()?.looking_back_to(at)
+    }
+
+    /// Reads a collection as it was at `at`, in order of the ids, from after `after` on: at most `documents_max`
+    /// documents, fewer where they are large. For who reads a long collection at leisure: no reader of the backend is
+    /// held between two pages.
     pub fn historical_page(
         &self,
         collection: CollectionId,
         at: CommitTs,
         after: Option<&str>,
-        images_max: usize,
+        documents_max: usize,
     ) -> Result<HistoricalPage, EngineError> {
-        history::page(&self.snapshot()?, collection, at, after, images_max)
+        self.snapshot_at(at)?.page(collection, after, documents_max)
+    }
+
+    /// The engine's time, in microseconds since the Unix epoch: what expiry goes by. Never goes back.
+    pub fn now_micros(&self) -> u64 {
+        let head = self.shared.published.head().borrow().as_micros();
+        self.shared.clock.now_micros().max(head)
+    }
+
+    /// Whether the machine's wall clock is so far ahead that it is not followed.
+    pub fn clock_alarm(&self) -> Option<ClockAlarm> {
+        self.shared.clock.alarm()
+    }
+
+    /// Follows the machine's wall clock from now on, although it is far ahead: what is due by then is due.
+    pub fn confirm_clock(&self) {
+        self.shared.clock.confirm();
+        self.shared.published.upkeep.tell(0);
+    }
+
+    pub(crate) fn monotonic_micros(&self) -> u64 {
+        self.shared.clock.monotonic_micros()
+    }
+
+    pub(crate) fn options(&self) -> &EngineOptions {
+        &self.shared.options
+    }
+
+    /// How many commits were published after `ts`; `None` where they are too many to know.
+    pub(crate) fn count_commits_after(&self, ts: CommitTs) -> Option<usize> {
+        let recent = self.shared.published.recent.read();
+        recent.after(ts).map(Iterator::count)
     }
 
     /// Whether the engine can read and write, and if not, why.
@@ -475,6 +525,7 @@ impl Engine {
             // One that panicked has nothing left to wait for.
             let _ = thread.join();
         }
+        self.stop_upkeep();
         if let Some(keeper) = self.shared.keeper.lock().take() {
             keeper.stop();
         }
@@ -500,6 +551,7 @@ impl Shared {
         let head = take_over(&*self.backend)?;
         let reader = self.backend.snapshot()?;
         self.epoch.store(head.epoch, Ordering::Relaxed);
+        self.clock.not_before(head.commit_ts);
         Ok(Start {
             state: load(&*reader)?,
             head,
@@ -529,6 +581,7 @@ impl Shared {
         let (committer, writer, requests) = self.pipeline(start);
         *self.pipeline.lock() = pipeline::start(committer, writer, requests)?;
         self.published.maintenance.wake();
+        self.published.upkeep.tell(0);
         Ok(())
     }
 
@@ -603,6 +656,8 @@ pub(crate) fn load(reader: &dyn Reader) -> Result<State, EngineError> {
             schema: Arc::new(schema),
             created_at: stored.created_at,
             indexes: stored.indexes,
+            settings: stored.settings,
+            configured_ts: stored.configured_ts,
         });
         statistics.insert(stored.id, counted);
     }

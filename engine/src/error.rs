@@ -4,7 +4,9 @@
 //! to the document it found; [`TransactionError`] is what a caller of [`crate::Engine::transact`] gets. A conflict
 //! is in none of them: the engine re-executes.
 
-use thalweg_model::{CommitTs, DocumentId, ErrorClass, ErrorCode, FieldPath, PatchError};
+use thalweg_model::{
+    CommitTs, DocumentId, ErrorClass, ErrorCode, FieldPath, PatchError, write_rfc3339,
+};
 use thalweg_storage::StorageError;
 use thiserror::Error;
 
@@ -33,8 +35,14 @@ pub enum EngineError {
         /// What the backend said.
         reason: String,
     },
-    /// The committer could not be started.
-    #[error("the committer's thread could not be started: {reason}")]
+    /// What the engine does by itself could not be done.
+    #[error("the engine's own work was refused: {reason}")]
+    Upkeep {
+        /// What was said.
+        reason: String,
+    },
+    /// A thread of the engine's could not be started, or has ended.
+    #[error("a thread of the engine has failed: {reason}")]
     Thread {
         /// What the system said.
         reason: String,
@@ -48,8 +56,14 @@ pub enum EngineError {
     #[error("the server is shutting down")]
     Closed,
     /// A read reached into a time that is no longer kept.
-    #[error("the state of that time is no longer kept")]
-    HistoryGone,
+    #[error(
+        "the state of that time is no longer kept; the oldest that can be read is of {}",
+        time(*oldest)
+    )]
+    HistoryGone {
+        /// From then on states are kept.
+        oldest: CommitTs,
+    },
     /// A reader of the log asked for changes that are no longer kept.
     #[error(
         "the changes after that commit are no longer all kept; the oldest commit to resume from is {oldest}. Begin with \
@@ -59,6 +73,24 @@ pub enum EngineError {
         /// Everything after this commit is kept.
         oldest: CommitTs,
     },
+    /// A read of a time that has not come.
+    #[error(
+        "there is no state of {} yet; the newest commit is of {}",
+        time(*at),
+        time(*head)
+    )]
+    NotYet {
+        /// The time that was asked for.
+        at: CommitTs,
+        /// The newest commit.
+        head: CommitTs,
+    },
+}
+
+fn time(ts: CommitTs) -> String {
+    let mut text = Vec::new();
+    write_rfc3339(i64::try_from(ts.as_micros()).unwrap_or(i64::MAX), &mut text);
+    String::from_utf8_lossy(&text).into_owned()
 }
 
 impl From<StorageError> for EngineError {
@@ -77,14 +109,16 @@ impl EngineError {
                 ErrorClass::Corruption | ErrorClass::Internal => ErrorCode::Internal,
                 ErrorClass::Conflict | ErrorClass::Unavailable => ErrorCode::Unavailable,
             },
-            EngineError::Corrupt { .. } => ErrorCode::Internal,
+            EngineError::Corrupt { .. } | EngineError::Upkeep { .. } => ErrorCode::Internal,
             EngineError::Indeterminate { .. } => ErrorCode::Indeterminate,
-            EngineError::ChangesGone { .. } => ErrorCode::HistoryGone,
+            EngineError::ChangesGone { .. } | EngineError::HistoryGone { .. } => {
+                ErrorCode::HistoryGone
+            }
+            EngineError::NotYet { .. } => ErrorCode::BadRequest,
             EngineError::Deposed
             | EngineError::Following
             | EngineError::Thread { .. }
-            | EngineError::Closed
-            | EngineError::HistoryGone => ErrorCode::Unavailable,
+            | EngineError::Closed => ErrorCode::Unavailable,
         }
     }
 
@@ -93,13 +127,15 @@ impl EngineError {
         match self {
             EngineError::Storage(error) => error.class(),
             EngineError::Corrupt { .. } => ErrorClass::Corruption,
+            EngineError::Upkeep { .. } => ErrorClass::Internal,
             EngineError::Indeterminate { .. } => ErrorClass::Indeterminate,
-            EngineError::ChangesGone { .. } => ErrorClass::Caller,
+            EngineError::ChangesGone { .. }
+            | EngineError::HistoryGone { .. }
+            | EngineError::NotYet { .. } => ErrorClass::Caller,
             EngineError::Deposed
             | EngineError::Following
             | EngineError::Thread { .. }
-            | EngineError::Closed
-            | EngineError::HistoryGone => ErrorClass::Unavailable,
+            | EngineError::Closed => ErrorClass::Unavailable,
         }
     }
 }
@@ -200,6 +236,31 @@ pub enum IntentError {
         /// How many there may be.
         indexes_max: usize,
     },
+    /// A deletion for good cannot name a later time for that.
+    #[error(
+        "this deletion is permanent at once, so it cannot have a time to purge at; leave that out, or delete softly"
+    )]
+    PurgeOfPermanent,
+    /// There is no revision of that time to restore.
+    #[error("document {id:?} was not there at {}, or deleted; name a time at which it was there", time(*at))]
+    NoRevision {
+        /// The id.
+        id: DocumentId,
+        /// The time that was asked for.
+        at: CommitTs,
+    },
+    /// A revision of a time that has not come, or is being written at this moment.
+    #[error("there is no state of {} yet; name an earlier time", time(*at))]
+    NotYet {
+        /// The time that was asked for.
+        at: CommitTs,
+    },
+    /// A revision of a time that is no longer kept.
+    #[error("the state of that time is no longer kept; the oldest is of {}", time(*oldest))]
+    HistoryGone {
+        /// From then on states are kept.
+        oldest: CommitTs,
+    },
     /// A patch names the same path twice.
     #[error("the patch changes {first} and {second} at once; name each path once")]
     PatchConflict {
@@ -226,10 +287,15 @@ impl IntentError {
             | IntentError::UniqueViolation { .. } => ErrorCode::UniqueViolation,
             IntentError::IndexDefinition(error) => error.code(),
             IntentError::VersionMismatch { .. } => ErrorCode::VersionMismatch,
-            IntentError::NoSuchCollection { .. } => ErrorCode::NotFound,
+            IntentError::HistoryGone { .. } => ErrorCode::HistoryGone,
+            IntentError::NoSuchCollection { .. } | IntentError::NoRevision { .. } => {
+                ErrorCode::NotFound
+            }
             IntentError::CollectionName { .. }
             | IntentError::Id { .. }
             | IntentError::Patch(_)
+            | IntentError::PurgeOfPermanent
+            | IntentError::NotYet { .. }
             | IntentError::PatchConflict { .. } => ErrorCode::BadRequest,
             IntentError::DocumentTooLarge { .. }
             | IntentError::TooManyIndexRows { .. }

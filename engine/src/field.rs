@@ -22,6 +22,10 @@ pub enum FieldRef {
     UpdatedAt,
     /// When it was softly deleted.
     DeletedAt,
+    /// When it says itself that it expires.
+    ExpiresAt,
+    /// When its deletion said that it is deleted for good.
+    PurgeAt,
     /// A stored field, by its original names.
     Path(FieldPath),
 }
@@ -74,15 +78,16 @@ impl<'a> Image<'a> {
         let Some(record) = record else {
             return FieldValue::Absent;
         };
+        let time = |micros: Option<u64>| micros.map_or(FieldValue::Absent, FieldValue::Instant);
         match field {
             FieldRef::Id => FieldValue::Text(record.id()),
             FieldRef::Version => FieldValue::Integer(record.version()),
             FieldRef::CommitTs => FieldValue::Integer(record.commit_ts().as_micros()),
             FieldRef::CreatedAt => FieldValue::Instant(record.created_at()),
             FieldRef::UpdatedAt => FieldValue::Instant(record.updated_at()),
-            FieldRef::DeletedAt => record
-                .deleted_at()
-                .map_or(FieldValue::Absent, FieldValue::Instant),
+            FieldRef::DeletedAt => time(record.deleted_at()),
+            FieldRef::ExpiresAt => time(record.expires_at()),
+            FieldRef::PurgeAt => time(record.purge_at()),
             FieldRef::Path(_) => FieldValue::Absent,
         }
     }

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use rustc_hash::FxHashMap;
 use thalweg_model::{CollectionId, CommitTs, DocumentId};
 use thalweg_schema_infer::{CollectionSchema, NameRegistry};
+use thalweg_storage::Write;
 
 use crate::catalog::{COLLECTIONS, Catalog, Collection};
 use crate::commit::{Change, Commit};
@@ -19,7 +20,7 @@ use crate::error::{EngineError, TransactionError};
 use crate::idempotency::FirstAnswer;
 use crate::index::writer::IndexPage;
 use crate::index::{IndexId, IndexStatistics};
-use crate::intent::{Intent, Step};
+use crate::intent::{Intents, Step};
 use crate::overlay::{Delta, Overlaid};
 use crate::record::Record;
 use crate::snapshot::{Snapshot, read_document};
@@ -44,9 +45,14 @@ pub(crate) struct Group {
     /// The state after the transactions that are already in the group: the backend's, and over it what groups that are
     /// not durable yet and this one have changed.
     pub(crate) base: Snapshot,
+    /// The commits that the reader of `base` may lack.
+    in_flight: Vec<Arc<Commit>>,
     pub(crate) next_collection: u32,
     pub(crate) next_index: u32,
     pub(crate) commits: Vec<Commit>,
+    /// What changes beside documents. It is written before what the commits write: a due entry that one commit makes
+    /// may have the key of one that is taken away as out of date.
+    upkeep: Vec<Write>,
     /// Answers that have to be found again under their idempotency keys.
     pub(crate) answers: Vec<(Arc<str>, Arc<FirstAnswer>)>,
     /// The background work on indexes of each commit that has some.
@@ -69,12 +75,14 @@ pub(crate) struct Outcome {
     /// The collections whose statistics the group changes.
     pub(crate) counted: BTreeSet<CollectionId>,
     pub(crate) next_collection: u32,
+    /// What to write before what the commits write.
+    pub(crate) upkeep: Vec<Write>,
 }
 
 /// One transaction to be applied.
 pub(crate) struct Applicant {
     pub(crate) ts: CommitTs,
-    pub(crate) intents: Vec<Intent>,
+    pub(crate) intents: Intents,
     /// What its random choices are made of.
     pub(crate) seed: u64,
     /// Commit it even if it changes nothing, because an answer goes with it.
@@ -82,13 +90,15 @@ pub(crate) struct Applicant {
 }
 
 impl Group {
-    /// A group on the state that `base` shows.
-    pub(crate) fn new(base: Snapshot, state: &State) -> Self {
+    /// A group on the state that `base` shows; its reader may lack the commits `in_flight`.
+    pub(crate) fn new(base: Snapshot, in_flight: Vec<Arc<Commit>>, state: &State) -> Self {
         Group {
             base,
+            in_flight,
             next_collection: state.next_collection,
             next_index: state.next_index,
             commits: Vec::new(),
+            upkeep: Vec::new(),
             answers: Vec::new(),
             index_pages: Vec::new(),
             index_statistics: Arc::clone(&state.index_statistics),
@@ -112,9 +122,10 @@ impl Group {
             seed,
             is_kept,
         } = applicant;
-        let mut draft = Draft::new(self, rules, ts, seed);
-        let mut steps = Vec::with_capacity(intents.len());
-        for (step, intent) in intents.into_iter().enumerate() {
+        let Intents { list, origin } = intents;
+        let mut draft = Draft::new(self, rules, ts, seed, origin);
+        let mut steps = Vec::with_capacity(list.len());
+        for (step, intent) in list.into_iter().enumerate() {
             match draft.apply(intent) {
                 Ok(done) => steps.push(done),
                 Err(ApplyError::Intent(error)) => {
@@ -147,6 +158,7 @@ impl Group {
             next_index,
             pages,
             unique,
+            upkeep,
         } = drafted;
         let mut changes = Vec::with_capacity(written.len());
         for key in written {
@@ -171,9 +183,10 @@ impl Group {
         }
         let is_nothing =
             changes.is_empty() && emptied.is_empty() && catalog.is_none() && pages.is_empty();
-        if is_nothing && !is_kept {
+        if is_nothing && upkeep.is_empty() && !is_kept {
             return Ok(());
         }
+        self.upkeep.extend(upkeep);
         for collection in &emptied {
             self.base.overlay.empty(*collection);
         }
@@ -220,6 +233,39 @@ impl Group {
     /// The background work on indexes that is already in the group.
     pub(crate) fn index_pages(&self) -> impl Iterator<Item = &IndexPage> {
         self.index_pages.iter().map(|(_, page)| page)
+    }
+
+    /// The commits that the reader of `base` may lack, in order: those on their way and those of this group.
+    pub(crate) fn newest_commits(&self) -> impl Iterator<Item = &Commit> {
+        let in_flight = self.in_flight.iter().map(|commit| &**commit);
+        in_flight.chain(&self.commits)
+    }
+
+    /// The last of the newest commits that empties a collection at once.
+    pub(crate) fn emptied_ts(&self, collection: CollectionId) -> Option<CommitTs> {
+        self.newest_commits()
+            .filter(|commit| commit.emptied.contains(&collection))
+            .map(|commit| commit.ts)
+            .last()
+    }
+
+    /// What the newest commits did to a document, each with its time.
+    pub(crate) fn newest_changes<'a>(
+        &'a self,
+        key: &'a DocumentKey,
+    ) -> impl Iterator<Item = (CommitTs, &'a Change)> {
+        self.newest_commits().flat_map(move |commit| {
+            let changes = commit.changes.iter();
+            let changes =
+                changes.filter(|change| (change.collection, &change.id) == (key.0, &key.1));
+            changes.map(move |change| (commit.ts, change))
+        })
+    }
+
+    /// Whether one of the newest commits deletes a document for good after `after`.
+    pub(crate) fn erases_after(&self, key: &DocumentKey, after: CommitTs) -> bool {
+        self.newest_changes(key)
+            .any(|(ts, change)| ts > after && change.erases())
     }
 
     /// The image of a document after the transactions that are already in the group.
@@ -306,6 +352,7 @@ impl Group {
             catalog_changed,
             counted,
             next_collection: self.next_collection,
+            upkeep: self.upkeep,
         }
     }
 }

@@ -6,10 +6,12 @@
 
 use std::sync::Arc;
 
-use thalweg_model::{CollectionId, Document, DocumentId, Patch};
+use thalweg_model::{CollectionId, CommitTs, Document, DocumentId, Patch};
 
 use crate::index::{IndexDefinition, IndexId};
 use crate::record::Record;
+use crate::settings::{OnExpire, SettingsChange, Update};
+use crate::upkeep::UpkeepWork;
 
 /// Names the collection of an intent.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,6 +41,8 @@ pub enum Intent {
         id: Option<DocumentId>,
         /// The document.
         document: Document,
+        /// What to do about its expiry.
+        expiry: ExpiryChange,
     },
     /// Inserts a document, or replaces the one of that id.
     Put {
@@ -48,6 +52,8 @@ pub enum Intent {
         id: Option<DocumentId>,
         /// The document.
         document: Document,
+        /// What to do about its expiry.
+        expiry: ExpiryChange,
     },
     /// Replaces a document; does nothing where it is absent.
     Replace {
@@ -59,6 +65,8 @@ pub enum Intent {
         document: Document,
         /// Refuse the transaction unless this is the current version.
         if_version: Option<u64>,
+        /// What to do about its expiry.
+        expiry: ExpiryChange,
     },
     /// Changes parts of a document.
     Patch {
@@ -72,24 +80,32 @@ pub enum Intent {
         if_version: Option<u64>,
         /// What to create where it is absent; else nothing is done then.
         otherwise: Option<Document>,
+        /// What to do about its expiry.
+        expiry: ExpiryChange,
     },
-    /// Deletes a document; does nothing where it is absent.
+    /// Deletes a document; does nothing where it is absent. A permanent deletion hides the document's history at once.
     Delete {
         /// Where.
         collection: CollectionId,
         /// Which.
         id: DocumentId,
-        /// For good, rather than softly.
+        /// For good, rather than as the collection's `soft_delete` says.
         permanent: bool,
+        /// When to delete it for good, in microseconds since the Unix epoch, rather than as the collection's
+        /// `purge_after` says. Only a soft deletion has such a time.
+        purge_at: Option<u64>,
         /// Refuse the transaction unless this is the current version.
         if_version: Option<u64>,
     },
-    /// Takes back a soft deletion; does nothing where the document is absent or not deleted.
+    /// Takes back a soft deletion, or writes an earlier revision again as a new one; does nothing where the document is
+    /// absent, or not deleted and no revision is named. An expiry that has passed by then is not restored.
     Restore {
         /// Where.
         collection: CollectionId,
         /// Which.
         id: DocumentId,
+        /// The revision that held then; refused where the document was not there, or deleted.
+        to: Option<CommitTs>,
     },
     /// Creates an empty collection; refused where the name is taken.
     CreateCollection {
@@ -137,6 +153,73 @@ pub enum Intent {
         /// Which.
         index: IndexId,
     },
+    /// Changes the settings of a collection.
+    Configure {
+        /// Which.
+        collection: CollectionRef,
+        /// What to change.
+        change: SettingsChange,
+    },
+    /// What the engine does by itself when its time has come.
+    Upkeep(Upkeep),
+}
+
+/// A piece of the engine's own work, which nobody else can make.
+#[derive(Clone, Debug)]
+pub struct Upkeep(pub(crate) UpkeepWork);
+
+/// What a write does to when the document expires.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct ExpiryChange {
+    /// When it expires, in microseconds since the Unix epoch. A new document has no such time unless it is set here.
+    pub at: Update<u64>,
+    /// What becomes of it then.
+    pub on_expire: Update<OnExpire>,
+}
+
+impl ExpiryChange {
+    /// Leaves all as it is.
+    pub const KEEP: ExpiryChange = ExpiryChange {
+        at: Update::Keep,
+        on_expire: Update::Keep,
+    };
+}
+
+/// Who makes a transaction.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Origin {
+    author: Option<Arc<str>>,
+}
+
+impl Origin {
+    /// Longest name of an author, in bytes.
+    pub const AUTHOR_BYTES_MAX: usize = 255;
+
+    /// A transaction of somebody; a name that is too long is cut.
+    pub fn by(author: &str) -> Origin {
+        let end = author.floor_char_boundary(Self::AUTHOR_BYTES_MAX);
+        Origin {
+            author: Some(author[..end].into()),
+        }
+    }
+
+    /// Who it is, where that is known.
+    pub fn author(&self) -> Option<&Arc<str>> {
+        self.author.as_ref()
+    }
+}
+
+/// What a transaction wants to write.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Intents {
+    pub(crate) list: Vec<Intent>,
+    pub(crate) origin: Origin,
+}
+
+impl Intents {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.list.is_empty()
+    }
 }
 
 /// What an intent did.

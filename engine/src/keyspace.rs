@@ -3,8 +3,9 @@
 //! A key is `database id (u32) · keyspace (u8) · components`. Components are those of
 //! [`thalweg_model::KeyWriter`], except that a document id that ends its key is raw bytes, which sort the same.
 
-use thalweg_model::{CollectionId, CommitTs, KeyReader, KeyWriter};
+use thalweg_model::{CollectionId, CommitTs, DocumentId, KeyReader, KeyWriter};
 
+use crate::due::{DueEntry, DueKind};
 use crate::error::EngineError;
 use crate::index::IndexId;
 
@@ -23,6 +24,7 @@ enum Keyspace {
     AnswerTime = 0x41,
     IndexRow = 0x50,
     EndedRow = 0x51,
+    Due = 0x60,
 }
 
 /// The only database of a store, until stores hold many.
@@ -73,7 +75,28 @@ pub(crate) fn histories_of(collection: CollectionId, id: &str) -> Vec<u8> {
     key.finish()
 }
 
-/// The collection, the id and the commit of an earlier image.
+/// Where the earlier images of the documents from an id on begin. The id may be any bytes, as a cursor has them.
+pub(crate) fn histories_from(collection: CollectionId, id: &[u8]) -> Vec<u8> {
+    let mut key = histories(collection);
+    escape(id, &mut key);
+    key
+}
+
+/// Where the earlier images of the documents up to an id, inclusive, end.
+pub(crate) fn histories_to(collection: CollectionId, id: &[u8]) -> Vec<u8> {
+    let mut key = histories_from(collection, id);
+    // Ends a string; what follows is less than any longer string.
+    key.extend_from_slice(&[0x00, 0x02]);
+    key
+}
+
+/// Up to which commit the history of a document is hidden, since it was then deleted for good. Before all of its
+/// earlier images.
+pub(crate) fn erased(collection: CollectionId, id: &str) -> Vec<u8> {
+    history(collection, id, CommitTs::MAX)
+}
+
+/// The collection, the id and the commit of an earlier image; [`CommitTs::MAX`] is that of [`erased`].
 pub(crate) fn parse_history(key: &[u8]) -> Result<(CollectionId, String, CommitTs), EngineError> {
     let mut reader = KeyReader::new(key);
     let mut read = || {
@@ -102,13 +125,18 @@ pub(crate) fn chunks(owner: &[u8], version: u64) -> Vec<u8> {
 /// The prefix of the chunks of all owners that begin with `owners`.
 pub(crate) fn chunks_of_all(owners: &[u8]) -> Vec<u8> {
     let mut key = start(Keyspace::Chunk).finish();
-    for byte in owners {
+    escape(owners, &mut key);
+    key
+}
+
+/// As [`KeyWriter::string`] writes text, without its end.
+fn escape(bytes: &[u8], key: &mut Vec<u8>) {
+    for byte in bytes {
         key.push(*byte);
         if *byte == 0x00 {
             key.push(0xff);
         }
     }
-    key
 }
 
 /// The prefix of the whole log.
@@ -191,6 +219,41 @@ pub(crate) fn parse_answer_time(key: &[u8]) -> Result<(CommitTs, String), Engine
     })
 }
 
+/// The prefix of all that is to be done at a time, in order of the times.
+pub(crate) fn dues() -> Vec<u8> {
+    start(Keyspace::Due).finish()
+}
+
+/// Something to do to a document at a time.
+pub(crate) fn due(at: u64, kind: DueKind, collection: CollectionId, id: &str) -> Vec<u8> {
+    let mut key = start(Keyspace::Due);
+    key.u64(at);
+    key.u8(kind as u8);
+    key.u32(collection.0);
+    key.raw(id.as_bytes());
+    key.finish()
+}
+
+/// What lies under a key of [`due`].
+pub(crate) fn parse_due(key: &[u8], value: &[u8]) -> Result<DueEntry, EngineError> {
+    let mut reader = KeyReader::new(key);
+    let mut read = || {
+        reader.u32()?;
+        reader.u8()?;
+        Some(DueEntry {
+            at: reader.u64()?,
+            kind: DueKind::decode(reader.u8()?)?,
+            collection: CollectionId(reader.u32()?),
+            id: DocumentId::new(std::str::from_utf8(reader.rest()).ok()?).ok()?,
+            erase_before: match value {
+                [] => CommitTs::ZERO,
+                _ => CommitTs::from_micros(u64::from_be_bytes(value.try_into().ok()?)),
+            },
+        })
+    };
+    read().ok_or(EngineError::Corrupt { what: "due entry" })
+}
+
 /// The prefix of what is counted of all indexes.
 pub(crate) fn all_index_statistics() -> Vec<u8> {
     start(Keyspace::IndexStatistics).finish()
@@ -250,6 +313,58 @@ pub(crate) fn trimmed() -> Vec<u8> {
     let mut key = start(Keyspace::Meta);
     key.string("trimmed");
     key.finish()
+}
+
+fn meta_of(name: &str, collection: CollectionId) -> Vec<u8> {
+    let mut key = start(Keyspace::Meta);
+    key.string(name);
+    key.u32(collection.0);
+    key.finish()
+}
+
+/// The prefix of what is stored under a name for some collections; [`parse_meta`] reads which.
+pub(crate) fn metas(name: &str) -> Vec<u8> {
+    let mut key = start(Keyspace::Meta);
+    key.string(name);
+    key.finish()
+}
+
+/// The collection of a key that begins with [`metas`].
+pub(crate) fn parse_meta(key: &[u8]) -> Result<CollectionId, EngineError> {
+    let mut reader = KeyReader::new(key);
+    let mut read = || {
+        reader.u32()?;
+        reader.u8()?;
+        reader.string()?;
+        reader.u32().map(CollectionId)
+    };
+    read().ok_or(EngineError::Corrupt { what: "meta key" })
+}
+
+/// The name under which lies how far existing documents have got due entries, for [`metas`].
+pub(crate) const SCHEDULING: &str = "scheduling";
+
+/// How far the documents of a collection have got due entries after its settings changed; nothing where all have.
+pub(crate) fn scheduling(collection: CollectionId) -> Vec<u8> {
+    meta_of(SCHEDULING, collection)
+}
+
+/// The name under which lies which collections' histories are being swept, for [`metas`].
+pub(crate) const SWEEPING: &str = "sweeping";
+
+/// How far the history of a collection is swept; nothing where no sweep goes on.
+pub(crate) fn sweeping(collection: CollectionId) -> Vec<u8> {
+    meta_of(SWEEPING, collection)
+}
+
+/// Up to which end the earlier images of a collection are no longer kept, by a sweep.
+pub(crate) fn swept(collection: CollectionId) -> Vec<u8> {
+    meta_of("swept", collection)
+}
+
+/// Up to which end the earlier images of a collection are no longer kept, since they went with their log entries.
+pub(crate) fn images_trimmed(collection: CollectionId) -> Vec<u8> {
+    meta_of("images trimmed", collection)
 }
 
 #[cfg(test)]

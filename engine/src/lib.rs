@@ -15,6 +15,7 @@
 //!
 //! What is not here: GraphQL (`resolvers`), delivery to clients (`subscriptions`), bytes on a disk (`storage`).
 
+mod as_of;
 mod catalog;
 mod changes;
 mod chunk;
@@ -23,6 +24,8 @@ mod commit;
 mod committer;
 mod dependency;
 mod draft;
+mod due;
+mod duration;
 mod engine;
 mod error;
 mod field;
@@ -42,37 +45,45 @@ mod pipeline;
 mod predicate;
 mod published;
 mod record;
+mod retention;
+mod revisions;
+mod settings;
 mod snapshot;
 mod statistics;
 mod takeover;
 mod transaction;
+mod upkeep;
 mod writer;
 
+pub use as_of::HistoricalPage;
 pub use catalog::{Catalog, Collection};
 pub use changes::{
     ChangeEvent, ChangeEventKind, ChangePage, ChangeStream, ChangesError, ChangesStart,
 };
-pub use clock::{Clock, SystemClock};
+pub use clock::{Clock, ClockAlarm, SystemClock};
 pub use commit::{Change, ChangeKind, Commit};
 pub use dependency::{Dependency, DependencySet, Range, Scope};
+pub use duration::{InvalidDuration, parse_duration, write_duration, write_iso_duration};
 pub use engine::{Engine, EngineOptions, Place};
 pub use error::{EngineError, IntentError, TransactionError};
 pub use field::{FieldMask, FieldRef, write_field_key};
 pub use find::{Choice, Deleted, Find, Found, Plan};
-pub use history::HistoricalPage;
 pub use idempotency::{FirstAnswer, IdempotencyKey};
 pub use index::{
     Index, IndexDefinition, IndexDefinitionError, IndexField, IndexId, IndexProgress, IndexRow,
     IndexStatus, ListItems,
 };
-pub use intent::{CollectionRef, Intent, Step};
+pub use intent::{CollectionRef, ExpiryChange, Intent, Origin, Step, Upkeep};
 pub use leadership::Role;
 pub use log::LoggedCommit;
 pub use maintenance::{Maintenance, MaintenanceMode};
 pub use order::{OrderKey, Position, fingerprint};
 pub use pipeline::{EngineStepper, Stage};
 pub use predicate::{Comparison, EntryTest, LikePattern, Predicate, Test};
-pub use record::Record;
+pub use record::{Record, RevisionKind};
+pub use revisions::{Revision, RevisionOrder, RevisionRange, Revisions};
+pub use settings::{OnExpire, Retain, Settings, SettingsChange, Update};
 pub use snapshot::Snapshot;
 pub use statistics::Statistics;
 pub use transaction::{Committed, Transaction};
+pub use upkeep::{UpkeepMode, UpkeepStep};

@@ -8,6 +8,7 @@ pub(crate) mod read;
 
 use std::borrow::Cow;
 use std::ops::{Bound, ControlFlow};
+use std::time::Duration;
 
 use rustc_hash::FxHashSet;
 use thalweg_model::{CollectionId, CommitTs, prefix_end};
@@ -16,17 +17,24 @@ use thalweg_storage::{Direction, Snapshot as Reader, Write};
 use crate::catalog::Catalog;
 use crate::chunk;
 use crate::commit::{Change, Commit};
+use crate::due;
 use crate::error::EngineError;
 use crate::history;
 use crate::index;
 use crate::keyspace;
+use crate::settings::Settings;
 use crate::statistics::Statistics;
 
 use entry::{Entry, LoggedChange};
 pub use read::LoggedCommit;
 
-/// Appends all that one commit writes, its log entry included.
-pub(crate) fn write_commit(commit: &Commit, writes: &mut Vec<Write>) {
+/// Appends all that one commit writes, its log entry included. `window` is the recovery window.
+pub(crate) fn write_commit(
+    commit: &Commit,
+    catalog: &Catalog,
+    window: Duration,
+    writes: &mut Vec<Write>,
+) {
     for collection in &commit.emptied {
         let documents = keyspace::documents(*collection);
         // Those of earlier images too: their owner is the document.
@@ -36,8 +44,12 @@ pub(crate) fn write_commit(commit: &Commit, writes: &mut Vec<Write>) {
             writes.push(Write::DeleteRange { from: prefix, to });
         }
     }
+    let by_default = Settings::default();
     for change in &commit.changes {
         write_change(change, commit.ts, writes);
+        let found = catalog.by_id(change.collection);
+        let settings = found.map_or(&by_default, |collection| &collection.settings);
+        due::write_change(change, settings, commit.ts, window, writes);
     }
     chunk::put(keyspace::log(commit.ts), 0, &entry::encode(commit), writes);
 }
@@ -90,13 +102,14 @@ pub(crate) struct Trimmed {
 /// About what a change takes in a log entry.
 const CHANGE_BYTES: usize = 32;
 
-/// Appends what erases the log entries before `horizon`, and the images that only they refer to; at most about
-/// `changes_max` documents at a time, but at least one entry.
+/// Appends what erases the log entries before `horizon`, and with them the images that they refer to of collections
+/// whose history goes with the log; at most about `changes_max` documents at a time, but at least one entry.
 pub(crate) fn trim(
     reader: &dyn Reader,
     catalog: &Catalog,
     horizon: CommitTs,
     changes_max: usize,
+    goes_with_log: &dyn Fn(CollectionId) -> bool,
     writes: &mut Vec<Write>,
 ) -> Result<Trimmed, EngineError> {
     let bytes_max = changes_max.saturating_mul(CHANGE_BYTES);
@@ -118,15 +131,19 @@ pub(crate) fn trim(
         ControlFlow::Continue(())
     })?;
     let mut erased = FxHashSet::default();
+    let mut erased_of = FxHashSet::default();
     for (ts, stored) in &entries {
         let whole = whole(reader, *ts, stored)?;
         let Some(entry) = whole.as_deref().and_then(Entry::decode) else {
             trimmed.is_stuck = true;
             break;
         };
-        for change in entry.changes() {
+        let changes = entry.changes();
+        for change in changes.filter(|change| goes_with_log(change.collection)) {
             erase_ended_rows(reader, catalog, &change, *ts, writes)?;
-            erase_image(&change, &mut erased, writes);
+            if erase_image(&change, &mut erased, writes) {
+                erased_of.insert(change.collection);
+            }
         }
         let (_, is_long) = chunk::length(stored);
         if is_long {
@@ -135,6 +152,12 @@ pub(crate) fn trim(
         trimmed.up_to = Some(*ts);
     }
     if let Some(last) = trimmed.up_to {
+        for collection in erased_of {
+            writes.push(Write::Put {
+                key: keyspace::images_trimmed(collection),
+                value: last.as_micros().to_be_bytes().to_vec(),
+            });
+        }
         writes.push(Write::DeleteRange {
             from: keyspace::logs(),
             to: keyspace::log(last.next()),
@@ -161,18 +184,17 @@ fn erase_image(
     change: &LoggedChange<'_>,
     erased: &mut FxHashSet<Vec<u8>>,
     writes: &mut Vec<Write>,
-) {
+) -> bool {
     let Some(written) = change.before() else {
-        return;
+        return false;
     };
     let key = keyspace::history(change.collection, change.id, written);
-    if erased.insert(key.clone()) {
-        writes.push(Write::Delete { key });
-        if change.before_is_long() {
-            let owner = keyspace::document(change.collection, change.id);
-            chunk::erase(&owner, written.as_micros(), writes);
-        }
+    if !erased.insert(key) {
+        return false;
     }
+    let (collection, id) = (change.collection, change.id);
+    history::erase(collection, id, written, change.before_is_long(), writes);
+    true
 }
 
 /// Appends what erases the index rows that ended with the image before a change.

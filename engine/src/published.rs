@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::Duration;
 
 use parking_lot::RwLock;
 use thalweg_model::CommitTs;
@@ -11,6 +12,7 @@ use crate::catalog::Catalog;
 use crate::commit::{Commit, RecentCommits};
 use crate::error::EngineError;
 use crate::maintenance::Wake;
+use crate::upkeep::Signal;
 
 /// How many catalogs are kept for readers that have opened the backend but not looked theirs up yet. Who comes later
 /// than that opens the backend again.
@@ -25,6 +27,9 @@ pub(crate) struct Published {
     pub(crate) recent: RwLock<RecentCommits>,
     /// The newest published commit; it is in `recent` before it is here.
     head: watch::Sender<CommitTs>,
+    /// Told of what commits make due.
+    pub(crate) upkeep: Arc<Signal>,
+    recovery_window: Duration,
     /// Set once, when writing has become impossible until the store is opened again.
     failure: RwLock<Option<EngineError>>,
     /// Woken by changes of the catalog.
@@ -32,12 +37,19 @@ pub(crate) struct Published {
 }
 
 impl Published {
-    pub(crate) fn new(head: CommitTs, catalog: Arc<Catalog>, recent: RecentCommits) -> Self {
+    pub(crate) fn new(
+        head: CommitTs,
+        catalog: Arc<Catalog>,
+        recent: RecentCommits,
+        recovery_window: Duration,
+    ) -> Self {
         Published {
             catalogs: RwLock::new(VecDeque::from([(CommitTs::ZERO, Arc::clone(&catalog))])),
             newest: RwLock::new(catalog),
             recent: RwLock::new(recent),
             head: watch::Sender::new(head),
+            upkeep: Arc::default(),
+            recovery_window,
             failure: RwLock::new(None),
             maintenance: Wake::default(),
         }
@@ -91,6 +103,9 @@ impl Published {
         if let Some(catalog) = catalog {
             *self.newest.write() = catalog;
         }
+        let catalog = self.newest_catalog();
+        self.upkeep
+            .tell_commits(&commits, &catalog, self.recovery_window);
         let mut recent = self.recent.write();
         for commit in commits {
             recent.push(commit);

@@ -5,19 +5,22 @@ use std::cell::Cell;
 use std::ops::{Bound, ControlFlow, RangeBounds};
 use std::sync::Arc;
 
-use thalweg_model::{CollectionId, CommitTs};
+use thalweg_model::{CollectionId, CommitTs, DocumentId, prefix_end};
 use thalweg_storage::{Direction, Snapshot as Reader};
 
+use crate::as_of::{self, AsOf, HistoricalPage, KeyRange};
 use crate::catalog::Catalog;
 use crate::chunk;
+use crate::dependency::DependencySet;
 use crate::error::EngineError;
 use crate::find::{self, Choice, Deleted, Find, Found};
-use crate::history;
+use crate::history::{self, Hidden};
 use crate::index::{self, IndexId, IndexProgress, IndexRow};
 use crate::keyspace;
 use crate::overlay::{Overlaid, Overlay};
 use crate::predicate::Predicate;
 use crate::record::Record;
+use crate::revisions::{self, RevisionRange, Revisions};
 use crate::statistics::Statistics;
 
 /// A view of the state at [`Snapshot::ts`]: one reader of the backend and the catalog of that time.
@@ -31,6 +34,8 @@ pub struct Snapshot {
     pub(crate) catalog: Arc<Catalog>,
     /// How many documents were looked at.
     documents_read: Cell<u64>,
+    /// For a view of an earlier time than the reader's.
+    as_of: Option<AsOf>,
 }
 
 impl Snapshot {
@@ -41,7 +46,26 @@ impl Snapshot {
             ts,
             catalog,
             documents_read: Cell::new(0),
+            as_of: None,
         }
+    }
+
+    /// The view of an earlier time. The types stay those of the newest state. Fails for a time that has not come.
+    pub(crate) fn looking_back_to(self, at: CommitTs) -> Result<Self, EngineError> {
+        if at > self.ts {
+            let head = self.ts;
+            return Err(EngineError::NotYet { at, head });
+        }
+        Ok(Snapshot {
+            ts: at,
+            as_of: Some(AsOf::new(at)),
+            ..self
+        })
+    }
+
+    /// From when on a collection's earlier states can be read.
+    pub fn kept_from(&self, collection: CollectionId) -> Result<CommitTs, EngineError> {
+        history::kept_from(&*self.reader, self.emptied_ts(collection)?, collection)
     }
 
     pub(crate) fn reader(&self) -> &dyn Reader {
@@ -65,6 +89,7 @@ impl Snapshot {
     }
 
     /// The newest commit that the view includes.
+    /// The newest commit that the view includes, or the time that it looks back to.
     pub fn ts(&self) -> CommitTs {
         self.ts
     }
@@ -81,37 +106,72 @@ impl Snapshot {
         id: &str,
     ) -> Result<Option<Record<'_>>, EngineError> {
         self.count_read();
-        match self.overlay.image(collection, id) {
-            Overlaid::Known(image) => Ok(image.map(|image| image.borrowed())),
-            Overlaid::Unknown => read_document(&*self.reader, collection, id),
+        let current = match self.overlay.image(collection, id) {
+            Overlaid::Known(image) => image.map(|image| image.borrowed()),
+            Overlaid::Unknown => read_document(&*self.reader, collection, id)?,
+        };
+        let Some(as_of) = &self.as_of else {
+            return Ok(current);
+        };
+        as_of.check(self, collection)?;
+        if let Some(record) = current
+            && record.commit_ts() <= as_of.at
+        {
+            return Ok(Some(record));
         }
+        if id.len() > DocumentId::BYTES_MAX {
+            return Ok(None);
+        }
+        history::spanning(&*self.reader, collection, id, as_of.at, Hidden::Skip)
     }
 
     /// A page of documents.
     pub fn find<'s>(&'s self, find: &Find) -> Result<Found<'s>, EngineError> {
-        find::find(self, None, find, Choice::Any)
+        self.find_by(find, Choice::Any)
     }
 
     /// A page of documents, found in one of the ways that are given.
     pub fn find_by<'s>(&'s self, find: &Find, choice: Choice) -> Result<Found<'s>, EngineError> {
-        find::find(self, None, find, choice)
+        let at = self.as_of.as_ref().map(|as_of| as_of.at);
+        let mut found = find::find(self, at, find, choice)?;
+        if at.is_some() {
+            // No commit changes the past.
+            found.dependencies = DependencySet::none();
+        }
+        Ok(found)
     }
 
-    /// A page of the documents as they were at `at`. Works for as long as earlier images are kept, and until the
-    /// collection is emptied at once. Its dependencies are those of the find now: what the past was does not change.
-    pub fn find_at<'s>(
-        &'s self,
-        at: CommitTs,
-        find: &Find,
-        choice: Choice,
-    ) -> Result<Found<'s>, EngineError> {
-        if at >= self.ts {
-            return find::find(self, None, find, choice);
-        }
-        if at < history::trimmed(&*self.reader)? || at < self.emptied_ts(find.collection)? {
-            return Err(EngineError::HistoryGone);
-        }
-        find::find(self, Some(at), find, choice)
+    /// A page of all documents in order of their ids, from after `after` on, the softly deleted ones included: at most
+    /// `documents_max` of them, fewer where they are large.
+    pub fn page(
+        &self,
+        collection: CollectionId,
+        after: Option<&str>,
+        documents_max: usize,
+    ) -> Result<HistoricalPage, EngineError> {
+        let at = self.as_of.as_ref().map(|as_of| (as_of.at, Hidden::Skip));
+        as_of::page(self, collection, at, after, documents_max)
+    }
+
+    /// The revisions of a document that are kept: none of one that was deleted for good. At an earlier time those up to
+    /// then.
+    pub fn history(
+        &self,
+        collection: CollectionId,
+        id: &str,
+        range: &RevisionRange,
+    ) -> Result<Revisions<'_>, EngineError> {
+        let at = match &self.as_of {
+            Some(as_of) => {
+                as_of.check(self, collection)?;
+                Some(as_of.at)
+            }
+            None => None,
+        };
+        let reader = &*self.reader;
+        let current = read_document(reader, collection, id)?;
+        let kept_from = self.kept_from(collection)?;
+        revisions::list(reader, current, collection, id, kept_from, at, range)
     }
 
     /// How many documents satisfy a filter.
@@ -162,13 +222,26 @@ impl Snapshot {
         })
     }
 
-    /// The document counts and the shape of a collection.
+    /// The document counts and the shape of a collection. At an earlier time the counts are those of then, which
+    /// takes a scan, and the shape is that of now.
     pub fn statistics(&self, collection: CollectionId) -> Result<Statistics, EngineError> {
-        read_statistics(&*self.reader, collection)
+        let statistics = read_statistics(&*self.reader, collection)?;
+        if self.as_of.is_none() {
+            return Ok(statistics);
+        }
+        let (documents, deleted) = self.count_by_scan(collection)?;
+        Ok(Statistics {
+            documents,
+            deleted,
+            ..statistics
+        })
     }
 
     /// The number of documents of a collection, without the softly deleted ones.
     pub fn document_count(&self, collection: CollectionId) -> Result<u64, EngineError> {
+        if self.as_of.is_some() {
+            return self.count_by_scan(collection).map(|(shown, _)| shown);
+        }
         let stored = match stored_statistics(&*self.reader, collection)? {
             Some(bytes) => Statistics::decode_documents(&bytes)?,
             None => 0,
@@ -176,13 +249,36 @@ impl Snapshot {
         self.overlaid_count(collection, stored, |image| !image.is_deleted())
     }
 
-    /// The number of documents that a scan of a collection visits: the softly deleted ones included.
+    /// The number of documents that a scan of a collection visits: the softly deleted ones included. At an earlier time
+    /// it is about that of now, since the scan visits what is there now too.
     pub fn stored_count(&self, collection: CollectionId) -> Result<u64, EngineError> {
         let stored = match stored_statistics(&*self.reader, collection)? {
             Some(bytes) => Statistics::decode_stored(&bytes)?,
             None => 0,
         };
         self.overlaid_count(collection, stored, |_| true)
+    }
+
+    /// The documents that are not softly deleted and those that are.
+    fn count_by_scan(&self, collection: CollectionId) -> Result<(u64, u64), EngineError> {
+        let prefix = keyspace::documents(collection);
+        let end = prefix_end(&prefix).expect("a document key does not consist of 0xff bytes");
+        let (mut shown, mut deleted) = (0, 0);
+        self.scan_documents(
+            collection,
+            Bound::Included(&prefix),
+            Bound::Excluded(&end),
+            Direction::Forward,
+            &mut |_, record| {
+                if record.is_deleted() {
+                    deleted += 1;
+                } else {
+                    shown += 1;
+                }
+                ControlFlow::Continue(())
+            },
+        )?;
+        Ok((shown, deleted))
     }
 
     /// What a count of the stored documents becomes with the images over them.
@@ -217,15 +313,51 @@ impl Snapshot {
         }
     }
 
-    /// Visits the current images between two document keys. A corrupt one ends the scan with an error.
+    /// Visits the images between two document keys. A corrupt one ends the scan with an error.
     pub(crate) fn scan_documents<'s>(
         &'s self,
         collection: CollectionId,
         from: Bound<&Vec<u8>>,
         to: Bound<&Vec<u8>>,
         direction: Direction,
-        visit: &mut dyn FnMut(&[u8], Record<'s>) -> ControlFlow<()>,
+        visit: as_of::Visit<'_, 's>,
     ) -> Result<(), EngineError> {
+        let range = KeyRange {
+            collection,
+            from,
+            to,
+            direction,
+        };
+        self.scan(range, visit)
+    }
+
+    /// Visits the images of a range.
+    pub(crate) fn scan<'s>(
+        &'s self,
+        range: KeyRange<'_>,
+        visit: as_of::Visit<'_, 's>,
+    ) -> Result<(), EngineError> {
+        match &self.as_of {
+            None => self.scan_current(range, visit),
+            Some(as_of) => {
+                as_of.check(self, range.collection)?;
+                as_of::scan(self, (as_of.at, Hidden::Skip), range, visit)
+            }
+        }
+    }
+
+    /// Visits the current images of a range, whatever time the view looks back to.
+    pub(crate) fn scan_current<'s>(
+        &'s self,
+        range: KeyRange<'_>,
+        visit: as_of::Visit<'_, 's>,
+    ) -> Result<(), EngineError> {
+        let KeyRange {
+            collection,
+            from,
+            to,
+            direction,
+        } = range;
         let mut visit = |key: &[u8], record: Record<'s>| {
             self.count_read();
             visit(key, record)
@@ -322,7 +454,7 @@ pub(crate) fn read_document<'s>(
     id: &str,
 ) -> Result<Option<Record<'s>>, EngineError> {
     // A longer id cannot be one, and might not be a legal key.
-    if id.len() > thalweg_model::DocumentId::BYTES_MAX {
+    if id.len() > DocumentId::BYTES_MAX {
         return Ok(None);
     }
     let key = keyspace::document(collection, id);

@@ -12,7 +12,7 @@ use crate::error::{EngineError, TransactionError};
 use crate::field::FieldMask;
 use crate::find::{Choice, Find};
 use crate::idempotency::IdempotencyKey;
-use crate::intent::{Intent, Step};
+use crate::intent::{Intent, Intents, Origin, Step};
 use crate::record::Record;
 use crate::snapshot::Snapshot;
 
@@ -23,7 +23,7 @@ use crate::snapshot::Snapshot;
 pub struct Transaction<'s> {
     snapshot: &'s Snapshot,
     dependencies: DependencySet,
-    intents: Vec<Intent>,
+    intents: Intents,
     run: Run,
 }
 
@@ -75,11 +75,11 @@ impl TransactionCode {
         &self,
         snapshot: &Snapshot,
         run: Run,
-    ) -> Result<(Erased, DependencySet, Vec<Intent>), TransactionError> {
+    ) -> Result<(Erased, DependencySet, Intents), TransactionError> {
         let mut transaction = Transaction {
             snapshot,
             dependencies: DependencySet::none(),
-            intents: Vec::new(),
+            intents: Intents::default(),
             run,
         };
         let value = (self.code)(&mut transaction)?;
@@ -138,19 +138,24 @@ impl<'s> Transaction<'s> {
         Ok(found.rows)
     }
 
+    /// Says who makes the transaction; kept with every revision that it writes.
+    pub fn set_origin(&mut self, origin: Origin) {
+        self.intents.origin = origin;
+    }
+
     /// Adds a write and returns its number, under which [`Committed::steps`] says what it did.
     pub fn write(&mut self, intent: Intent) -> Result<usize, TransactionError> {
-        if self.intents.len() == self.run.writes_max {
+        if self.intents.list.len() == self.run.writes_max {
             return Err(TransactionError::Refused {
                 code: ErrorCode::LimitExceeded,
                 message: format!(
                     "a transaction writes at most {} documents; split the work",
                     self.run.writes_max
                 ),
-                part: self.intents.len(),
+                part: self.intents.list.len(),
             });
         }
-        self.intents.push(intent);
-        Ok(self.intents.len() - 1)
+        self.intents.list.push(intent);
+        Ok(self.intents.list.len() - 1)
     }
 }

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Context, anyhow, bail};
-use thalweg_engine::{CollectionRef, Engine, EngineOptions, Intent};
+use thalweg_engine::{CollectionRef, Engine, EngineOptions, ExpiryChange, Intent};
 use thalweg_examples::{Example, ExampleCollection, NpmFile, cache_directory};
 use thalweg_gateway::{Drained, Gateway, GatewayOptions};
 use thalweg_model::{Document, Value};
@@ -179,6 +179,7 @@ async fn load_collection(engine: &Engine, collection: &ExampleCollection) -> any
                     },
                     id: None,
                     document: document.clone(),
+                    expiry: ExpiryChange::KEEP,
                 })?;
             }
             Ok(())

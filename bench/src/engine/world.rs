@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use tempfile::TempDir;
-use thalweg_engine::{CollectionRef, Engine, EngineOptions, FieldMask, Intent, Record};
+use thalweg_engine::{ExpiryChange, CollectionRef, Engine, EngineOptions, FieldMask, Intent, Record};
 use thalweg_model::{CollectionId, Document, DocumentId};
 use thalweg_storage::{EmbeddedBackend, EmbeddedOptions};
 use tokio::runtime::Runtime;
@@ -46,6 +46,7 @@ impl World {
                         },
                         id: Some(id(number)),
                         document: document(number, 0),
+                        expiry: ExpiryChange::KEEP,
                     })?;
                 }
                 Ok(())
@@ -184,6 +185,7 @@ fn put(collection: CollectionId, number: u64, count: u64) -> Intent {
         collection: CollectionRef::Id(collection),
         id: Some(id(number)),
         document: document(number, count),
+        expiry: ExpiryChange::KEEP,
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
-use thalweg_engine::{CollectionRef, Engine, EngineOptions, Intent};
+use thalweg_engine::{ExpiryChange, CollectionRef, Engine, EngineOptions, Intent};
 use thalweg_model::{CommitTs, Document, DocumentId};
 use thalweg_schema_infer::Shape;
 use thalweg_storage::{Backend, Batch, EmbeddedBackend, EmbeddedOptions, Head, Write};
@@ -95,6 +95,7 @@ fn put(collection: &CollectionRef, line: &[u8]) -> Result<Intent> {
         collection: collection.clone(),
         id: Some(id),
         document,
+        expiry: ExpiryChange::KEEP,
     })
 }
 

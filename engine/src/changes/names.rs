@@ -5,10 +5,11 @@ use std::sync::Arc;
 use rustc_hash::FxHashMap;
 use thalweg_model::{CollectionId, CommitTs};
 
+use crate::as_of;
 use crate::catalog::{COLLECTIONS, Catalog, StoredCollection};
 use crate::commit::ChangeKind;
 use crate::error::EngineError;
-use crate::history;
+use crate::history::Hidden;
 use crate::record::Record;
 use crate::snapshot::Snapshot;
 
@@ -28,6 +29,7 @@ impl Names {
     pub(super) fn at(snapshot: &Snapshot, ts: CommitTs) -> Result<Self, EngineError> {
         let catalog = Arc::clone(snapshot.catalog());
         let mut others = FxHashMap::default();
+        super::check_followed(snapshot, ts)?;
         if ts < catalog.version {
             let then = stored_at(snapshot, ts)?;
             for collection in catalog.collections() {
@@ -84,11 +86,12 @@ fn stored_at(
     let mut names = FxHashMap::default();
     let mut after = None;
     loop {
-        let page = history::page(
+        let after_id = after.as_deref();
+        let page = as_of::page(
             snapshot,
             COLLECTIONS,
-            ts,
-            after.as_deref(),
+            Some((ts, Hidden::Show)),
+            after_id,
             COLLECTIONS_READ,
         )?;
         for row in &page.rows {

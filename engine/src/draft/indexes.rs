@@ -141,7 +141,11 @@ impl Draft<'_> {
             ..(**collection).clone()
         };
         let key = (COLLECTIONS, StoredCollection::document_id(collection.id));
-        self.put(key, &StoredCollection::of(&changed).to_document())?;
+        self.put(
+            key,
+            &StoredCollection::of(&changed).to_document(),
+            crate::intent::ExpiryChange::KEEP,
+        )?;
         self.catalog_mut().insert(changed);
         Ok(())
     }

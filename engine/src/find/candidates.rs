@@ -13,7 +13,6 @@ use super::index_rows::IndexRows;
 use super::plan::{Access, Plan};
 use super::{Deleted, Find};
 use crate::error::EngineError;
-use crate::history;
 use crate::index::IndexId;
 use crate::index::cursor::{RowCursor, RowRange};
 use crate::keyspace;
@@ -30,10 +29,7 @@ pub(super) struct View<'s> {
 
 impl<'s> View<'s> {
     pub(super) fn get(self, find: &Find, id: &str) -> Result<Option<Record<'s>>, EngineError> {
-        match self.at {
-            None => self.snapshot.get(find.collection, id),
-            Some(at) => history::image_at(self.snapshot, find.collection, id, at),
-        }
+        self.snapshot.get(find.collection, id)
     }
 
     /// Whether there are images of the collection that the store lacks yet.
@@ -75,19 +71,13 @@ pub(super) fn visit<'s>(
         let counts = find.deleted.admits(&record) && find.filter.matches(&record);
         counts.then_some(record)
     };
-    let plan_ranges = match (&plan.access, view.at) {
-        (Access::Index(access), _) => {
+    let plan_ranges = match &plan.access {
+        Access::Index(access) => {
             IndexRows::new(view, find, access, extent, &mut filter).visit(&mut filter, visit)?;
             return Ok(rows_read);
         }
-        (_, Some(at)) => {
-            past_documents(view.snapshot, find, at, &mut |record| {
-                filter(record).map_or(ControlFlow::Continue(()), &mut *visit)
-            })?;
-            return Ok(rows_read);
-        }
-        (Access::Scan, None) => &[RowRange::all()][..],
-        (Access::Ids(ranges), None) => ranges,
+        Access::Scan => &[RowRange::all()][..],
+        Access::Ids(ranges) => ranges,
     };
     documents(view.snapshot, find, plan_ranges, extent, &mut |record| {
         filter(record).map_or(ControlFlow::Continue(()), &mut *visit)
@@ -156,32 +146,6 @@ pub(super) fn in_direction(ranges: &[RowRange], direction: Direction) -> Vec<&Ro
     match direction {
         Direction::Forward => ranges.iter().collect(),
         Direction::Backward => ranges.iter().rev().collect(),
-    }
-}
-
-/// How many images of each kind a step through an earlier state looks at.
-const PAST_IMAGES_MAX: usize = 256;
-
-/// Every document of an earlier state, in order of the ids.
-fn past_documents<'s>(
-    snapshot: &'s Snapshot,
-    find: &Find,
-    at: CommitTs,
-    visit: Visit<'_, 's>,
-) -> Result<(), EngineError> {
-    let mut after: Option<String> = None;
-    loop {
-        let after_id = after.as_deref();
-        let page = history::page(snapshot, find.collection, at, after_id, PAST_IMAGES_MAX)?;
-        for record in page.rows {
-            if visit(record).is_break() {
-                return Ok(());
-            }
-        }
-        match page.next {
-            Some(next) => after = Some(next),
-            None => return Ok(()),
-        }
     }
 }
 

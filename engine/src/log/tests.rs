@@ -13,7 +13,7 @@ fn ts(micros: u64) -> CommitTs {
     CommitTs::from_micros(micros)
 }
 
-/// A commit at `at` that wrote that many documents over images of the microsecond before.
+/// A commit at `at` that changed that many documents, written in the microsecond before.
 fn commit_of(at: u64, documents: usize) -> Commit {
     let document = Document::parse(b"{}").unwrap();
     let changes = (0..documents).map(|index| {
@@ -24,12 +24,22 @@ fn commit_of(at: u64, documents: usize) -> Commit {
             created_at: at - 1,
             version: 1,
             deleted_at: None,
+            expires_at: None,
+            purge_at: None,
+            on_expire: None,
+            cause: None,
+            author: None,
+        };
+        let after = SystemFields {
+            commit_ts: ts(at),
+            version: 2,
+            ..fields.clone()
         };
         Change {
             collection: A,
             id,
             before: Some(Record::new(&fields, &document).into()),
-            after: None,
+            after: Some(Record::new(&after, &document).into()),
         }
     });
     Commit {
@@ -59,19 +69,19 @@ fn store(commits: &[Commit]) -> MemoryBackend {
     let backend = MemoryBackend::new();
     let mut writes = Vec::new();
     for commit in commits {
-        write_commit(commit, &mut writes);
+        write_commit(commit, &Catalog::default(), Duration::ZERO, &mut writes);
     }
     write(&backend, writes);
     backend
 }
 
-fn keys(backend: &MemoryBackend) -> usize {
+fn keys_of(backend: &MemoryBackend, prefix: &[u8]) -> usize {
     let mut keys = 0;
     let snapshot = backend.snapshot().unwrap();
     snapshot
         .scan(
-            Bound::Included(&[0]),
-            Bound::Unbounded,
+            Bound::Included(prefix),
+            Bound::Excluded(&prefix_end(prefix).unwrap()),
             Direction::Forward,
             &mut |_, _| {
                 keys += 1;
@@ -82,18 +92,45 @@ fn keys(backend: &MemoryBackend) -> usize {
     keys
 }
 
+/// The entries of the log with their chunks, and the earlier images.
+fn keys(backend: &MemoryBackend) -> (usize, usize) {
+    let entries = keys_of(backend, &keyspace::logs());
+    let chunks = keys_of(backend, &keyspace::chunks_of_all(&keyspace::logs()));
+    (entries + chunks, keys_of(backend, &keyspace::histories(A)))
+}
+
 fn trim_once(backend: &MemoryBackend, horizon: u64, changes_max: usize) -> (Trimmed, Vec<Write>) {
+    trim_of(backend, horizon, changes_max, true)
+}
+
+fn trim_of(
+    backend: &MemoryBackend,
+    horizon: u64,
+    changes_max: usize,
+    goes_with_log: bool,
+) -> (Trimmed, Vec<Write>) {
     let mut writes = Vec::new();
     let reader = backend.snapshot().unwrap();
+    let goes = |_| goes_with_log;
     let trimmed = trim(
         &*reader,
         &Catalog::default(),
         ts(horizon),
         changes_max,
+        &goes,
         &mut writes,
     )
     .unwrap();
     (trimmed, writes)
+}
+
+#[test]
+fn images_that_are_kept_stay_when_their_log_entries_go() {
+    let backend = store(&[commit_of(10, 2), commit_of(20, 1)]);
+    let (trimmed, writes) = trim_of(&backend, 100, 1000, false);
+    assert_eq!(trimmed.up_to, Some(ts(20)));
+    write(&backend, writes);
+    assert_eq!(keys(&backend), (0, 3));
 }
 
 #[test]
@@ -107,7 +144,9 @@ fn trimming_erases_entries_and_images_up_to_the_horizon() {
         .filter(|write| matches!(write, Write::DeleteRange { .. }));
     assert_eq!(ranges.count(), 1, "one for all entries, none for chunks");
     write(&backend, writes);
-    assert_eq!(keys(&backend), 1 + 3, "the last commit's entry and images");
+    assert_eq!(keys(&backend), (1, 3), "the last commit's entry and images");
+    let marked = history::read_ts(&*backend.snapshot().unwrap(), &keyspace::images_trimmed(A));
+    assert_eq!(marked.unwrap(), ts(20));
     let (trimmed, writes) = trim_once(&backend, 30, 1000);
     assert_eq!((trimmed, writes), (Trimmed::default(), Vec::new()));
 }
@@ -122,7 +161,7 @@ fn a_long_entry_counts_with_all_its_changes() {
     let (trimmed, writes) = trim_once(&backend, 100, 256);
     assert_eq!(trimmed.up_to, Some(ts(20)), "but one has to go");
     write(&backend, writes);
-    assert_eq!(keys(&backend), 2, "no chunk of the long entry is left");
+    assert_eq!(keys(&backend), (1, 1), "no chunk of the long entry is left");
 }
 
 #[test]

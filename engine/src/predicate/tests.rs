@@ -11,6 +11,11 @@ fn record(json: &str) -> Record<'static> {
         created_at: 5,
         version: 2,
         deleted_at: None,
+        expires_at: None,
+        purge_at: None,
+        on_expire: None,
+        cause: None,
+        author: None,
     };
     Record::new(&fields, &Document::parse(json.as_bytes()).unwrap())
 }

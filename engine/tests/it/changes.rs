@@ -8,7 +8,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 use thalweg_engine::{
     Change, ChangeEvent, ChangeStream, ChangesError, ChangesStart, Commit, Engine, EngineError,
-    EngineOptions, Intent, LoggedCommit, Record,
+    EngineOptions, ExpiryChange, Intent, LoggedCommit, Record,
 };
 use thalweg_model::{CollectionId, CommitTs, ErrorCode};
 use thalweg_storage::MemoryBackend;
@@ -39,6 +39,7 @@ fn put(into: &str, of: &str, json: &str) -> Intent {
         collection: named(into),
         id: Some(id(of)),
         document: document(json),
+        expiry: ExpiryChange::KEEP,
     }
 }
 
@@ -48,6 +49,7 @@ fn delete(of: &str, permanent: bool) -> Intent {
         id: id(of),
         permanent,
         if_version: None,
+        purge_at: None,
     }
 }
 
@@ -298,6 +300,7 @@ async fn each_write_has_its_kind() {
         vec![Intent::Restore {
             collection: A,
             id: id("x"),
+            to: None,
         }],
         vec![delete("x", false)],
         vec![put("a", "x", r#"{"n":3}"#)],

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use thalweg_engine::{CollectionRef, Engine, EngineOptions, Intent};
+use thalweg_engine::{CollectionRef, Engine, EngineOptions, ExpiryChange, Intent};
 use thalweg_model::ErrorCode;
 use thalweg_storage::{Backend, Batch, CommitError, MemoryBackend, Snapshot, StorageError, Usage};
 
@@ -61,6 +61,7 @@ async fn permanent_deletion_narrows_the_types_again() {
         id: id("2"),
         permanent: true,
         if_version: None,
+        purge_at: None,
     };
     commit(&engine, vec![delete]).await.unwrap();
     assert_eq!(field_names(&engine, "a"), ["n"]);
@@ -86,6 +87,7 @@ async fn an_emptied_collection_keeps_its_types() {
         id: id(of),
         permanent: true,
         if_version: None,
+        purge_at: None,
     };
     commit(&engine, vec![delete("1")]).await.unwrap();
     assert_eq!(field_names(&engine, "a"), ["s"]);
@@ -121,6 +123,7 @@ async fn an_id_member_of_another_value_is_a_field() {
         },
         id: Some(id("code")),
         document: document(r#"{"id":5,"n":1}"#),
+        expiry: ExpiryChange::KEEP,
     };
     commit(&engine, vec![intent]).await.unwrap();
     assert_eq!(field_names(&engine, "a"), ["id_", "n"]);

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use thalweg_engine::{Engine, FieldMask, FieldRef, Find, Intent, Predicate, Test};
+use thalweg_engine::{Engine, ExpiryChange, FieldMask, FieldRef, Find, Intent, Predicate, Test};
 use thalweg_model::CollectionId;
 
 use crate::fixture::{
@@ -167,6 +167,7 @@ async fn phantoms_cannot_occur() {
                                 collection: named("a"),
                                 id: Some(id(which)),
                                 document: crate::fixture::document("{}"),
+                                expiry: ExpiryChange::KEEP,
                             })?;
                         }
                         Ok(())

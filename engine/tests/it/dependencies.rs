@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use proptest::prelude::*;
 use thalweg_engine::{
-    Commit, Dependency, DependencySet, Engine, FieldMask, FieldRef, Find, Found, Intent, Predicate,
-    Scope, Test,
+    Commit, Dependency, DependencySet, Engine, ExpiryChange, FieldMask, FieldRef, Find, Found,
+    Intent, Predicate, Scope, Test,
 };
 use thalweg_model::CollectionId;
 
@@ -42,6 +42,7 @@ fn check(documents: &[String], page: &Page, write: Intent) {
         collection: crate::fixture::named("a"),
         id: Some(crate::fixture::id(of)),
         document: crate::fixture::document(json),
+        expiry: ExpiryChange::KEEP,
     }));
     runtime.block_on(commit(&engine, intents)).unwrap();
     assert_eq!(collection(&engine, "a"), a);
@@ -183,6 +184,7 @@ async fn a_coarse_set_sees_softly_deleted_documents() {
         id: crate::fixture::id("r1"),
         permanent,
         if_version: None,
+        purge_at: None,
     };
     commit(&engine, vec![delete(false)]).await.unwrap();
     let since = engine.snapshot().unwrap();

@@ -1,6 +1,6 @@
 //! What each intent does to a document.
 
-use thalweg_engine::{Intent, IntentError, TransactionError};
+use thalweg_engine::{ExpiryChange, Intent, IntentError, TransactionError};
 use thalweg_model::{ErrorCode, PatchOperation};
 
 use crate::fixture::{
@@ -130,6 +130,7 @@ async fn if_version_must_match() {
         id: id("x"),
         document: document(r#"{"id":"x","n":1}"#),
         if_version: Some(if_version),
+        expiry: ExpiryChange::KEEP,
     };
     let error = commit(&engine, vec![replace(2)]).await.unwrap_err();
     assert_eq!(error.code(), ErrorCode::VersionMismatch);
@@ -150,6 +151,7 @@ async fn if_version_of_what_is_not_there_does_not_match() {
         id: id(of),
         permanent,
         if_version,
+        purge_at: None,
     };
     commit(&engine, vec![delete("deleted", false, None)])
         .await
@@ -162,12 +164,14 @@ async fn if_version_of_what_is_not_there_does_not_match() {
         },
         if_version: Some(1),
         otherwise: otherwise.map(document),
+        expiry: ExpiryChange::KEEP,
     };
     let replace = |of: &str| Intent::Replace {
         collection: a,
         id: id(of),
         document: document("{}"),
         if_version: Some(1),
+        expiry: ExpiryChange::KEEP,
     };
     for of in ["absent", "deleted"] {
         for intent in [
@@ -201,6 +205,7 @@ async fn what_is_created_over_a_deleted_document_is_new() {
         id: id("x"),
         permanent: false,
         if_version: None,
+        purge_at: None,
     };
     commit(&engine, vec![delete]).await.unwrap();
     let again = commit(&engine, vec![create("a", r#"{"id":"x","n":1}"#)])
@@ -225,6 +230,7 @@ async fn soft_deletion_hides_and_can_be_taken_back() {
         id: id("x"),
         permanent,
         if_version: None,
+        purge_at: None,
     };
     let done = commit(&engine, vec![delete(false)]).await.unwrap();
     let deleted = done.steps[0].after.clone().unwrap();
@@ -241,6 +247,7 @@ async fn soft_deletion_hides_and_can_be_taken_back() {
     let restore = Intent::Restore {
         collection: a,
         id: id("x"),
+        to: None,
     };
     let done = commit(&engine, vec![restore]).await.unwrap();
     let restored = done.steps[0].after.as_ref().unwrap();
@@ -264,6 +271,7 @@ async fn put_replaces_and_upsert_creates() {
         collection: named("a"),
         id: Some(id("k")),
         document: document(json),
+        expiry: ExpiryChange::KEEP,
     };
     commit(&engine, vec![put(r#"{"n":1}"#)]).await.unwrap();
     let done = commit(&engine, vec![put(r#"{"n":2}"#)]).await.unwrap();
@@ -277,6 +285,7 @@ async fn put_replaces_and_upsert_creates() {
         },
         if_version: None,
         otherwise: Some(document(r#"{"n":9}"#)),
+        expiry: ExpiryChange::KEEP,
     };
     commit(&engine, vec![upsert]).await.unwrap();
     let snapshot = engine.snapshot().unwrap();

@@ -4,10 +4,12 @@ use std::ops::{Bound, ControlFlow};
 use std::sync::Arc;
 use std::time::Duration;
 
-use thalweg_engine::{Engine, EngineOptions, Intent};
+use thalweg_engine::{Engine, ExpiryChange, Intent};
 use thalweg_storage::{Backend, Direction, MemoryBackend};
 
-use crate::fixture::{SetClock, collection, commit, create, id, named, patch, set};
+use crate::fixture::{
+    SetClock, collection, commit, create, id, named, patch, set, settle, stepped,
+};
 
 /// All that is stored, in bytes.
 fn stored_bytes(backend: &dyn Backend) -> usize {
@@ -37,11 +39,7 @@ impl World {
     fn new() -> World {
         let backend = Arc::new(MemoryBackend::new());
         let clock = Arc::new(SetClock::new(1_000_000_000));
-        let options = EngineOptions {
-            recovery_window: Duration::from_secs(1),
-            ..EngineOptions::default()
-        };
-        let engine = Engine::open_with_clock(backend.clone(), options, clock.clone()).unwrap();
+        let engine = stepped(backend.clone(), &clock, Duration::from_secs(1));
         World {
             backend,
             engine,
@@ -74,6 +72,7 @@ impl World {
             id: id(of),
             permanent: true,
             if_version: None,
+            purge_at: None,
         })
         .await;
     }
@@ -86,8 +85,10 @@ impl World {
                 collection: named("tick"),
                 id: Some(id("tick")),
                 document: crate::fixture::document(&format!(r#"{{"n":{n}}}"#)),
+                expiry: ExpiryChange::KEEP,
             })
             .await;
+            settle(&self.engine).await;
         }
     }
 }
@@ -122,7 +123,7 @@ async fn emptying_a_collection_erases_long_documents() {
 }
 
 #[tokio::test]
-async fn the_window_takes_long_earlier_images_with_it() {
+async fn what_was_deleted_for_good_goes_with_the_window() {
     let world = World::new();
     world.fill().await;
     for of in ["kept1", "\u{0}1", "1"] {

@@ -1,7 +1,7 @@
 //! A find gives what a plain filter, sort and slice of all documents gives.
 
 use proptest::prelude::*;
-use thalweg_engine::{CollectionRef, Intent};
+use thalweg_engine::{CollectionRef, ExpiryChange, Intent};
 
 use crate::fixture::{collection, commit, engine, find_all, id};
 use crate::world::{self, IDS, Page};
@@ -23,12 +23,14 @@ fn check(documents: &[(String, bool)], page: &Page) {
             collection: CollectionRef::Id(a),
             id: Some(id(of)),
             document: crate::fixture::document(json),
+            expiry: ExpiryChange::KEEP,
         };
         let delete = Intent::Delete {
             collection: a,
             id: id(of),
             permanent: false,
             if_version: None,
+            purge_at: None,
         };
         let intents = if *deleted {
             vec![create, delete]
@@ -42,7 +44,17 @@ fn check(documents: &[(String, bool)], page: &Page) {
         deleted: thalweg_engine::Deleted::Include,
         ..find_all(a)
     };
-    let mut all = snapshot.find(&everything).unwrap().rows;
+    let all = snapshot.find(&everything).unwrap().rows;
+    check_page(&snapshot, a, all, page);
+}
+
+/// The page of a snapshot that has these documents is what a plain filter, sort and slice of them gives.
+pub(crate) fn check_page(
+    snapshot: &thalweg_engine::Snapshot,
+    a: thalweg_model::CollectionId,
+    mut all: Vec<thalweg_engine::Record<'_>>,
+    page: &Page,
+) {
     let find = page.find(a, &all);
     all.retain(|row| page.deleted.admits(row) && page.filter.matches(row));
     all.sort_by(|a, b| world::compare(a, b, &page.order));

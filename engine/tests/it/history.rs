@@ -1,16 +1,17 @@
-//! A collection is read as it was, while it changes; what has fallen out of the window is erased.
+//! A collection is read as it was, while it changes; what it does not keep is erased.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use proptest::prelude::*;
-use thalweg_engine::{Engine, EngineError, EngineOptions, Intent};
+use thalweg_engine::{Engine, EngineError, EngineOptions, Intent, Retain, SettingsChange};
 use thalweg_model::{CollectionId, CommitTs};
 use thalweg_storage::MemoryBackend;
 
-use crate::fixture::{SetClock, collection, commit, create, engine, id, patch, set};
-use crate::world;
+use crate::fixture::{
+    SetClock, collection, commit, create, earlier_images, engine, find_all, id, named, patch, set,
+    settle, stepped,
+};
 
 fn read_at(
     engine: &Engine,
@@ -24,7 +25,7 @@ fn read_at(
         let page = engine
             .historical_page(a, at, after.as_deref(), step)
             .unwrap();
-        assert!(page.rows.len() <= step.saturating_mul(2), "a step is small");
+        assert!(page.rows.len() <= step, "a step is small");
         for row in page.rows {
             let json = String::from_utf8_lossy(row.document().json()).into_owned();
             let shown = format!("{} {json} {:?}", row.version(), row.deleted_at());
@@ -40,69 +41,129 @@ fn read_at(
     }
 }
 
-proptest! {
-    #![proptest_config(ProptestConfig::with_cases(100))]
-
-    /// Every state that ever was is read back exactly, whatever happened since.
-    #[test]
-    fn every_past_state_is_readable(
-        writes in proptest::collection::vec(world::write(CollectionId(16)), 1..25),
-        step in 1..4usize,
-    ) {
-        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-        let engine = engine();
-        runtime
-            .block_on(commit(&engine, vec![Intent::CreateCollection { name: "a".into() }]))
-            .unwrap();
-        let a = collection(&engine, "a");
-        let mut states = Vec::new();
-        for write in writes {
-            // A patch that does not fit is refused; the state stays.
-            let _ = runtime.block_on(commit(&engine, vec![write]));
-            let ts = engine.snapshot().unwrap().ts();
-            states.push((ts, read_at(&engine, a, ts, usize::MAX)));
-        }
-        for (ts, state) in states {
-            prop_assert_eq!(read_at(&engine, a, ts, step), state);
-        }
+fn retain(of: &str, retain: Retain) -> Intent {
+    Intent::Configure {
+        collection: named(of),
+        change: SettingsChange {
+            retain: Some(retain),
+            ..SettingsChange::default()
+        },
     }
 }
 
+/// A commit that changes nothing in the collections that are looked at, but lets the window move on.
+async fn tick(engine: &Engine) {
+    commit(engine, vec![create("tick", "{}")]).await.unwrap();
+}
+
 #[tokio::test]
-async fn the_window_moves_on() {
+async fn without_retention_the_past_goes_with_the_window() {
     let clock = Arc::new(SetClock::new(1_000_000_000));
-    let options = EngineOptions {
-        recovery_window: Duration::from_secs(10),
-        ..EngineOptions::default()
-    };
-    let backend = Arc::new(MemoryBackend::new());
-    let engine = Engine::open_with_clock(backend, options, clock.clone()).unwrap();
-    commit(&engine, vec![create("a", r#"{"id":"x","n":0}"#)])
+    let window = Duration::from_secs(10);
+    let engine = stepped(Arc::new(MemoryBackend::new()), &clock, window);
+    let kept = create("kept", r#"{"id":"x","n":0}"#);
+    let gone = create("a", r#"{"id":"x","n":0}"#);
+    commit(&engine, vec![retain("a", Retain::Nothing), kept, gone])
         .await
         .unwrap();
-    let a = collection(&engine, "a");
+    let (a, kept) = (collection(&engine, "a"), collection(&engine, "kept"));
     let early = engine.snapshot().unwrap().ts();
     for n in 1..20 {
-        commit(&engine, vec![patch(a, "x", vec![set("n", &n.to_string())])])
+        let change = |of| patch(of, "x", vec![set("n", &n.to_string())]);
+        commit(&engine, vec![change(a), change(kept)])
             .await
             .unwrap();
     }
-    let before = read_at(&engine, a, early, 10);
-    assert_eq!(before["x"], r#"1 {"id":"x","n":0} None"#);
+    let first = r#"1 {"id":"x","n":0} None"#;
+    assert_eq!(read_at(&engine, a, early, 10)["x"], first);
     clock.advance(Duration::from_secs(11));
-    commit(&engine, vec![patch(a, "x", vec![set("n", "99")])])
-        .await
-        .unwrap();
+    let recent = patch(a, "x", vec![set("n", "20")]);
+    commit(&engine, vec![recent]).await.unwrap();
     let late = engine.snapshot().unwrap().ts();
-    let gone = engine.historical_page(a, early, None, 10);
-    assert!(matches!(gone, Err(EngineError::HistoryGone)), "{gone:?}");
-    commit(&engine, vec![patch(a, "x", vec![set("n", "100")])])
+    commit(&engine, vec![patch(a, "x", vec![set("n", "21")])])
         .await
         .unwrap();
+    settle(&engine).await;
+    let gone = engine.historical_page(a, early, None, 10);
+    let Err(EngineError::HistoryGone { oldest }) = gone else {
+        panic!("{gone:?}");
+    };
+    assert!(early < oldest && oldest.as_micros() <= engine.now_micros() - 10_000_000);
     assert_eq!(
         read_at(&engine, a, late, 10)["x"],
-        r#"21 {"id":"x","n":99} None"#
+        r#"21 {"id":"x","n":20} None"#
     );
+    assert_eq!(read_at(&engine, kept, early, 10)["x"], first);
+}
+
+#[tokio::test]
+async fn a_change_of_retention_holds_for_what_is_there() {
+    let clock = Arc::new(SetClock::new(1_000_000_000));
+    let window = Duration::from_secs(10);
+    let backend = Arc::new(MemoryBackend::new());
+    let engine = stepped(backend.clone(), &clock, window);
+    let documents = (0..40).map(|n| create("a", &format!(r#"{{"id":"{n}"}}"#)));
+    commit(&engine, documents.collect()).await.unwrap();
+    let a = collection(&engine, "a");
+    for n in 0..40 {
+        let changes =
+            (0..40).map(|of: i32| patch(a, &of.to_string(), vec![set("n", &n.to_string())]));
+        commit(&engine, changes.collect()).await.unwrap();
+        clock.advance(Duration::from_secs(60));
+    }
+    assert_eq!(earlier_images(&*backend, a), 1600);
+    let hour = Retain::For(Duration::from_secs(1000));
+    commit(&engine, vec![retain("a", hour)]).await.unwrap();
+    let next = settle(&engine).await;
+    // An image ended with each of the 40 rounds; 16 of them are within 1,000 seconds.
+    assert_eq!(earlier_images(&*backend, a), 16 * 40);
+    // It goes on by itself, when a sixteenth of the time has passed.
+    let expected = engine.now_micros() + 1_000_000_000 / 16;
+    assert!(next.is_some_and(|next| next.abs_diff(expected) < 1000));
+    clock.advance(Duration::from_secs(120));
+    settle(&engine).await;
+    assert_eq!(earlier_images(&*backend, a), 14 * 40);
+    commit(&engine, vec![retain("a", Retain::Nothing)])
+        .await
+        .unwrap();
+    settle(&engine).await;
+    assert_eq!(earlier_images(&*backend, a), 0);
+    assert_eq!(settle(&engine).await, None);
+}
+
+#[tokio::test]
+async fn a_sweep_goes_on_after_a_restart() {
+    let clock = Arc::new(SetClock::new(1_000_000_000));
+    let window = Duration::from_secs(10);
+    let backend = Arc::new(MemoryBackend::new());
+    let engine = stepped(backend.clone(), &clock, window);
+    let documents = (0..2000).map(|n| create("a", &format!(r#"{{"id":"{n}"}}"#)));
+    commit(&engine, documents.collect()).await.unwrap();
+    let a = collection(&engine, "a");
+    let early = engine.snapshot().unwrap().ts();
+    let changes = (0..2000).map(|n: i32| patch(a, &n.to_string(), vec![set("n", "1")]));
+    commit(&engine, changes.collect()).await.unwrap();
+    clock.advance(Duration::from_secs(100));
+    // Nothing of it is left in the log, so the sweep alone finds it.
+    for _ in 0..4 {
+        tick(&engine).await;
+    }
+    commit(&engine, vec![retain("a", Retain::Nothing)])
+        .await
+        .unwrap();
+    for _ in 0..3 {
+        engine.upkeep_step().await.unwrap();
+    }
+    let left = earlier_images(&*backend, a);
+    assert!((1..2000).contains(&left), "{left}");
+    // What is half erased is not shown.
+    let gone = engine.historical_page(a, early, None, 10);
+    assert!(matches!(gone, Err(EngineError::HistoryGone { .. })));
+    engine.close();
+    let engine = stepped(backend.clone(), &clock, window);
+    settle(&engine).await;
+    assert_eq!(earlier_images(&*backend, a), 0);
+    assert_eq!(engine.snapshot().unwrap().document_count(a).unwrap(), 2000);
 }
 
 #[tokio::test]
@@ -120,7 +181,7 @@ async fn a_truncated_past_is_gone_rather_than_wrong() {
     .await
     .unwrap();
     let gone = engine.historical_page(a, before, None, 10);
-    assert!(matches!(gone, Err(EngineError::HistoryGone)));
+    assert!(matches!(gone, Err(EngineError::HistoryGone { .. })));
 }
 
 #[tokio::test]
@@ -150,7 +211,10 @@ async fn emptying_is_remembered_beyond_the_recent_commits_and_a_restart() {
     assert!(engine.recent_commits(before).is_none());
     let check = |engine: &Engine| {
         let gone = engine.historical_page(a, before, None, 10);
-        assert!(matches!(gone, Err(EngineError::HistoryGone)), "{gone:?}");
+        assert!(
+            matches!(gone, Err(EngineError::HistoryGone { .. })),
+            "{gone:?}"
+        );
         assert!(read_at(engine, a, emptied, 10).is_empty());
         assert_eq!(read_at(engine, b, before, 10)["y"], r#"1 {"id":"y"} None"#);
     };
@@ -175,8 +239,9 @@ async fn pages_stay_small_where_much_was_deleted() {
     let delete = |n| Intent::Delete {
         collection: a,
         id: id(&name(n)),
-        permanent: true,
+        permanent: false,
         if_version: None,
+        purge_at: None,
     };
     commit(&engine, (0..5000).map(delete).collect())
         .await
@@ -218,4 +283,58 @@ async fn a_page_of_large_documents_has_few() {
     }
     let all: Vec<String> = (0..20).map(|n| format!("{n:02}")).collect();
     assert_eq!(seen, all);
+}
+
+/// Both ways through a history that is longer than what is read of it at a time, with documents that were changed much
+/// more often than others.
+#[tokio::test]
+async fn a_long_history_is_read_in_both_directions() {
+    let engine = engine();
+    let name = |n: usize| format!("{n:04}");
+    let documents = (0..1500).map(|n| create("a", &format!(r#"{{"id":"{}","n":0}}"#, name(n))));
+    commit(&engine, documents.collect()).await.unwrap();
+    let a = collection(&engine, "a");
+    let mut states = vec![(engine.snapshot().unwrap().ts(), 1500)];
+    for round in 1..60 {
+        let busy = (0..1500).filter(|n| n % 250 == 7 || (round % 20 == 0 && n % 3 == 0));
+        let mut changes: Vec<_> = busy
+            .map(|n| patch(a, &name(n), vec![set("n", &round.to_string())]))
+            .collect();
+        let gone = |n| Intent::Delete {
+            collection: a,
+            id: id(&name(n)),
+            permanent: false,
+            purge_at: None,
+            if_version: None,
+        };
+        changes.push(gone(round));
+        changes.push(gone(1499 - round));
+        commit(&engine, changes).await.unwrap();
+        states.push((engine.snapshot().unwrap().ts(), 1500 - 2 * round));
+    }
+    for (round, (at, live)) in states.into_iter().enumerate().step_by(7) {
+        let snapshot = engine.snapshot_at(at).unwrap();
+        let (mut ascending, mut descending) = (Vec::new(), Vec::new());
+        for (from_end, rows) in [(false, &mut ascending), (true, &mut descending)] {
+            let found = snapshot
+                .find(&thalweg_engine::Find {
+                    limit: 2000,
+                    from_end,
+                    ..find_all(a)
+                })
+                .unwrap();
+            assert_eq!(found.total, Some(live as u64));
+            rows.extend(
+                found
+                    .rows
+                    .iter()
+                    .map(|row| (row.id().to_owned(), row.version())),
+            );
+        }
+        assert_eq!(ascending.len(), live);
+        assert_eq!(ascending, descending, "the rows come in order either way");
+        assert!(ascending.is_sorted());
+        let busy = ascending.iter().find(|(id, _)| *id == name(257)).unwrap();
+        assert_eq!(busy.1, 1 + round as u64, "each round wrote it once");
+    }
 }

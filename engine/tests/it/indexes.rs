@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use thalweg_engine::{
     Engine, EngineOptions, IndexDefinition, IndexStatus, Intent, IntentError, MaintenanceMode,
-    TransactionError,
+    Retain, SettingsChange, TransactionError,
 };
 use thalweg_model::ErrorCode;
 use thalweg_storage::{Backend, MemoryBackend};
@@ -213,10 +213,12 @@ async fn a_deleted_document_gives_its_value_up_and_restoring_claims_it() {
         id: id(of),
         permanent,
         if_version: None,
+        purge_at: None,
     };
     let restore = |of| Intent::Restore {
         collection: a,
         id: id(of),
+        to: None,
     };
     commit(&engine, vec![delete("x", false)]).await.unwrap();
     commit(&engine, vec![create("a", r#"{"id":"y","n":1}"#)])
@@ -465,6 +467,14 @@ async fn ended_rows_go_with_the_images_that_they_belong_to() {
     .await
     .unwrap();
     let a = collection(&engine, "a");
+    let forget = Intent::Configure {
+        collection: thalweg_engine::CollectionRef::Id(a),
+        change: SettingsChange {
+            retain: Some(Retain::Nothing),
+            ..SettingsChange::default()
+        },
+    };
+    commit(&engine, vec![forget]).await.unwrap();
     for n in 2..10 {
         commit(&engine, vec![patch(a, "x", vec![set("n", &n.to_string())])])
             .await

@@ -6,10 +6,11 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 use thalweg_engine::{
-    CollectionRef, Committed, Engine, EngineOptions, EngineStepper, FieldMask, FieldRef,
-    IdempotencyKey, Intent, OrderKey, Place, Predicate, Record, Stage, Test, TransactionError,
+    CollectionRef, Committed, Engine, EngineOptions, EngineStepper, ExpiryChange, FieldMask,
+    FieldRef, IdempotencyKey, Intent, OrderKey, Place, Predicate, Record, Stage, Test,
+    TransactionError,
 };
-use thalweg_model::{CollectionId, ErrorCode, Value};
+use thalweg_model::{CollectionId, CommitTs, ErrorCode, Value};
 use thalweg_storage::{Backend, MemoryBackend};
 use tokio::task::JoinHandle;
 
@@ -103,6 +104,58 @@ async fn settle() {
     }
 }
 
+/// A revision is restored though it, or what replaced it, is on its way into the store.
+#[tokio::test]
+async fn what_is_in_flight_has_a_past_too() {
+    let mut engine = Stepped::open(Arc::new(MemoryBackend::new()));
+    let a = engine.seed(r#"{"id":"x","n":0}"#).await;
+    let seeded = engine.engine.snapshot().unwrap().ts().as_micros();
+    let ts = |after| CommitTs::from_micros(seeded + after);
+    let restore = |to| Intent::Restore {
+        collection: a,
+        id: id("x"),
+        to: Some(to),
+    };
+    let flown = patch(a, "x", vec![set("n", "1")]);
+    let in_flight = engine.send_commit(vec![flown]).await;
+    engine.order();
+    engine.hand_over();
+    let mut sent = Vec::new();
+    for intents in [
+        vec![patch(a, "x", vec![set("n", "2")])],
+        vec![restore(ts(1))],
+        vec![restore(ts(0))],
+        vec![restore(ts(2))],
+        // Within one transaction the newest state is what it found.
+        vec![patch(a, "x", vec![set("n", "5")]), restore(ts(5))],
+        vec![restore(ts(7))],
+    ] {
+        sent.push(engine.send_commit(intents).await);
+        engine.order();
+    }
+    engine.run().await;
+    in_flight.await.unwrap().unwrap();
+    let mut seen = Vec::new();
+    for done in sent {
+        seen.push(match done.await.unwrap() {
+            Ok(done) => {
+                let after = done.steps.last().unwrap().after.as_ref().unwrap();
+                String::from_utf8_lossy(after.document().json()).into_owned()
+            }
+            Err(error) => error.code().as_str().to_owned(),
+        });
+    }
+    let n = |n: i32| format!(r#"{{"id":"x","n":{n}}}"#);
+    assert_eq!(
+        seen,
+        [n(2), n(1), n(0), n(2), n(2), "BAD_REQUEST".to_owned()]
+    );
+    assert_eq!(
+        json_of(&engine.engine.snapshot().unwrap(), a, "x").unwrap(),
+        n(2)
+    );
+}
+
 /// Adds one to what it reads.
 async fn read_modify_write(engine: Engine, a: CollectionId) -> Result<i64, TransactionError> {
     let committed = engine
@@ -153,6 +206,7 @@ async fn a_group_reads_what_the_one_before_it_has_not_yet_made_durable() {
             },
             if_version: Some(1),
             otherwise: None,
+            expiry: ExpiryChange::KEEP,
         }])
         .await;
     world.order();
@@ -332,6 +386,7 @@ fn intent(a: CollectionId, act: &Act) -> Intent {
             collection: CollectionRef::Id(a),
             id: Some(id(&format!("d{of}"))),
             document: document(&format!(r#"{{"n":{n}}}"#)),
+            expiry: ExpiryChange::KEEP,
         },
         Act::Increment(of) => patch(a, &format!("d{of}"), vec![increment("n", 1)]),
         Act::Delete(of, permanent) => Intent::Delete {
@@ -339,6 +394,7 @@ fn intent(a: CollectionId, act: &Act) -> Intent {
             id: id(&format!("d{of}")),
             permanent: *permanent,
             if_version: None,
+            purge_at: None,
         },
         Act::Truncate => Intent::TruncateCollection { name: "a".into() },
     }
@@ -403,6 +459,7 @@ proptest! {
                 id: id("hot"),
                 permanent: true,
                 if_version: None,
+                purge_at: None,
             }]).await];
             for act in flying.iter().chain(&open) {
                 tasks.push(world.send_commit(vec![intent(a, act)]).await);

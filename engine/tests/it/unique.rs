@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use proptest::prelude::*;
 use thalweg_engine::{
-    Choice, Deleted, Engine, EngineOptions, Find, IndexDefinition, IndexStatus, Intent,
-    MaintenanceMode, TransactionError,
+    Choice, Deleted, Engine, EngineOptions, ExpiryChange, Find, IndexDefinition, IndexStatus,
+    Intent, MaintenanceMode, TransactionError,
 };
 use thalweg_model::{CollectionId, ErrorCode};
 use thalweg_storage::MemoryBackend;
@@ -103,6 +103,7 @@ async fn copy(from: &Engine, to: &Engine, of: &str) {
         id: id(of),
         permanent,
         if_version: None,
+        purge_at: None,
     };
     let mut intents = vec![delete(true)];
     if let Some(record) = &record {
@@ -111,6 +112,7 @@ async fn copy(from: &Engine, to: &Engine, of: &str) {
             collection: named("a"),
             id: Some(id(of)),
             document: crate::fixture::document(&json),
+            expiry: ExpiryChange::KEEP,
         });
         if record.is_deleted() {
             intents.push(delete(false));
@@ -183,6 +185,7 @@ proptest! {
                 collection: named("a"),
                 id: Some(id(of)),
                 document: crate::fixture::document(json),
+                expiry: ExpiryChange::KEEP,
             }));
             commit(&engine, intents).await.unwrap();
             commit(&engine, definitions.iter().map(create_index).collect()).await.unwrap();

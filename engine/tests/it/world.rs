@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use proptest::prelude::*;
 use thalweg_engine::{
-    Comparison, Deleted, FieldMask, FieldRef, Find, Intent, OrderKey, Position, Predicate, Record,
-    Test,
+    Comparison, Deleted, ExpiryChange, FieldMask, FieldRef, Find, Intent, OrderKey, Position,
+    Predicate, Record, Test,
 };
 use thalweg_model::{CollectionId, Value};
 
@@ -282,6 +282,7 @@ pub(crate) fn write(collection: CollectionId) -> impl Strategy<Value = Intent> {
             collection: named("a"),
             id: Some(id(of)),
             document: crate::fixture::document(&json),
+            expiry: ExpiryChange::KEEP,
         }),
         4 => (any_id.clone(), 0..FIELDS.len(), scalar()).prop_map(move |(of, field, json)| {
             patch(collection, of, vec![set(FIELDS[field], &json)])
@@ -292,7 +293,8 @@ pub(crate) fn write(collection: CollectionId) -> impl Strategy<Value = Intent> {
             id: id(of),
             permanent,
             if_version: None,
+            purge_at: None,
         }),
-        1 => any_id.prop_map(move |of| Intent::Restore { collection, id: id(of) }),
+        1 => any_id.prop_map(move |of| Intent::Restore { collection, id: id(of), to: None }),
     ]
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 use thalweg_engine::{
-    Catalog, CollectionRef, EngineError, Find, Intent, Transaction, TransactionError,
+    Catalog, CollectionRef, EngineError, ExpiryChange, Find, Intent, Transaction, TransactionError,
 };
 use thalweg_model::{CollectionId, DocumentId, ErrorCode};
 use thalweg_schema_infer::ApiCollection;
@@ -97,6 +97,7 @@ impl Writer<'_, '_> {
                         collection: collection.clone(),
                         id: None,
                         document,
+                        expiry: ExpiryChange::KEEP,
                     })?;
                 }
                 self.touched.push(collection);
@@ -133,6 +134,7 @@ impl Writer<'_, '_> {
                 patch: patch.clone(),
                 if_version: *if_version,
                 otherwise: None,
+                expiry: ExpiryChange::KEEP,
             }),
             Write::Upsert {
                 id,
@@ -144,6 +146,7 @@ impl Writer<'_, '_> {
                 patch: patch.clone(),
                 if_version: None,
                 otherwise: Some(document.clone()),
+                expiry: ExpiryChange::KEEP,
             }),
             Write::Replace {
                 id,
@@ -154,6 +157,7 @@ impl Writer<'_, '_> {
                 id: id.clone(),
                 document: document.clone(),
                 if_version: *if_version,
+                expiry: ExpiryChange::KEEP,
             }),
             Write::Delete {
                 id,
@@ -164,10 +168,12 @@ impl Writer<'_, '_> {
                 id: id.clone(),
                 permanent: *permanent,
                 if_version: *if_version,
+                purge_at: None,
             }),
             Write::Restore { id } => self.write(Intent::Restore {
                 collection,
                 id: id.clone(),
+                to: None,
             }),
             _ => Ok(()),
         }
@@ -200,12 +206,14 @@ impl Writer<'_, '_> {
                 patch: patch.clone(),
                 if_version: None,
                 otherwise: None,
+                expiry: ExpiryChange::KEEP,
             }),
             Write::DeleteMany { find, permanent } => self.each(find, |id| Intent::Delete {
                 collection,
                 id,
                 permanent: *permanent,
                 if_version: None,
+                purge_at: None,
             }),
             _ => Ok(Vec::new()),
         }
@@ -310,5 +318,6 @@ fn create(collection: CollectionId, new: &NewDocument) -> Intent {
         collection: CollectionRef::Id(collection),
         id: new.id.clone(),
         document: new.document.clone(),
+        expiry: ExpiryChange::KEEP,
     }
 }

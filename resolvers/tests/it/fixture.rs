@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use serde_json::Value as Json;
-use thalweg_engine::{Clock, CollectionRef, Engine, EngineOptions, Intent};
+use thalweg_engine::{Clock, CollectionRef, Engine, EngineOptions, ExpiryChange, Intent};
 use thalweg_model::{Document, Value};
 use thalweg_resolvers::{Evaluation, Failure, Limits, OperationKind, Request, Resolvers};
 use thalweg_storage::MemoryBackend;
@@ -14,8 +14,12 @@ const NOW: u64 = 1_795_392_000_000_000;
 struct FixedClock;
 
 impl Clock for FixedClock {
-    fn now_micros(&self) -> u64 {
+    fn wall_micros(&self) -> u64 {
         NOW
+    }
+
+    fn monotonic_micros(&self) -> u64 {
+        0
     }
 }
 
@@ -58,6 +62,7 @@ impl Database {
                     },
                     id: None,
                     document: document.clone(),
+                    expiry: ExpiryChange::KEEP,
                 })?;
             }
             Ok(())

@@ -14,8 +14,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use proptest::prelude::*;
 use thalweg_engine::{
-    Catalog, CollectionRef, Deleted, Engine, EngineError, EngineOptions, FieldMask, FieldRef, Find,
-    Intent, OrderKey, Predicate, Snapshot, Test,
+    Catalog, CollectionRef, Deleted, Engine, EngineError, EngineOptions, ExpiryChange, FieldMask,
+    FieldRef, Find, Intent, OrderKey, Predicate, Snapshot, Test,
 };
 use thalweg_model::{
     CollectionId, CommitTs, Document, DocumentId, FieldPath, Patch, PatchOperation, Value,
@@ -140,6 +140,7 @@ fn put(id: &str, json: &str) -> Intent {
         },
         id: Some(DocumentId::new(id).unwrap()),
         document: Document::parse(json.as_bytes()).unwrap(),
+        expiry: ExpiryChange::KEEP,
     }
 }
 
@@ -157,6 +158,7 @@ fn set(id: &str, name: &str, json: &str) -> Intent {
         },
         if_version: None,
         otherwise: None,
+        expiry: ExpiryChange::KEEP,
     }
 }
 
@@ -536,6 +538,7 @@ fn a_write() -> impl Strategy<Value = Intent> {
             id: DocumentId::new(&id).unwrap(),
             permanent,
             if_version: None,
+            purge_at: None,
         }),
     ]
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use thalweg_engine::{
-    CollectionRef, Engine, EngineOptions, Intent, IntentError, Step, TransactionError,
+    CollectionRef, Engine, EngineOptions, ExpiryChange, Intent, IntentError, Step, TransactionError,
 };
 use thalweg_gateway::{
     ApiError, ImportFailure, ImportOptions, ImportOutcome, ImportRecord, ImportSink,
@@ -90,6 +90,7 @@ impl Import {
             collection: self.collection.clone(),
             id,
             document,
+            expiry: ExpiryChange::KEEP,
         };
         Ok(Write { line, intent })
     }
