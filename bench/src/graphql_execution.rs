@@ -12,7 +12,7 @@ use std::time::Instant;
 
 use anyhow::{Result, anyhow, ensure};
 use serde_json::Value;
-use thalweg_engine::{ExpiryChange, CollectionRef, Engine, EngineOptions, Intent};
+use thalweg_engine::{CollectionRef, Engine, EngineOptions, ExpiryChange, Intent};
 use thalweg_model::Document;
 use thalweg_resolvers::{Limits, Operation, Request, Resolvers};
 use thalweg_storage::{Backend, EmbeddedBackend, EmbeddedOptions, MemoryBackend};

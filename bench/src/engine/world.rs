@@ -5,7 +5,10 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use tempfile::TempDir;
-use thalweg_engine::{ExpiryChange, CollectionRef, Engine, EngineOptions, FieldMask, Intent, Record};
+use thalweg_engine::{
+    CollectionRef, Engine, EngineOptions, ExpiryChange, FieldMask, IndexDefinition, IndexStatus,
+    Intent, Record,
+};
 use thalweg_model::{CollectionId, Document, DocumentId};
 use thalweg_storage::{EmbeddedBackend, EmbeddedOptions};
 use tokio::runtime::Runtime;
@@ -35,15 +38,22 @@ impl World {
         let directory = tempfile::tempdir()?;
         let backend = EmbeddedBackend::open(directory.path(), EmbeddedOptions::default())?;
         let engine = Engine::open(Arc::new(backend), EngineOptions::default())?;
+        let named = CollectionRef::Name {
+            name: COLLECTION.into(),
+            create: true,
+        };
+        let index = Intent::CreateIndex {
+            collection: named.clone(),
+            definition: IndexDefinition::parse(&["group"], false)?,
+        };
+        runtime.block_on(engine.transact(move |transaction| transaction.write(index.clone())))?;
         for from in (0..documents).step_by(LOADED_AT_ONCE as usize) {
             let to = documents.min(from + LOADED_AT_ONCE);
+            let named = named.clone();
             let load = engine.transact(move |transaction| {
                 for number in from..to {
                     transaction.write(Intent::Put {
-                        collection: CollectionRef::Name {
-                            name: COLLECTION.into(),
-                            create: true,
-                        },
+                        collection: named.clone(),
                         id: Some(id(number)),
                         document: document(number, 0),
                         expiry: ExpiryChange::KEEP,
@@ -60,6 +70,9 @@ impl World {
             .id;
         let loaded = engine.snapshot()?.document_count(collection)?;
         ensure!(loaded == documents, "{loaded} documents were loaded");
+        while !is_ready(&engine) {
+            std::thread::sleep(Duration::from_millis(10));
+        }
         Ok(World {
             probe: Probe {
                 engine,
@@ -69,6 +82,15 @@ impl World {
             _directory: directory,
         })
     }
+}
+
+fn is_ready(engine: &Engine) -> bool {
+    let catalog = engine.catalog();
+    let collection = catalog.by_name(COLLECTION);
+    collection.is_some_and(|collection| {
+        let mut indexes = collection.indexes.iter();
+        indexes.all(|index| index.status == IndexStatus::Ready)
+    })
 }
 
 impl Drop for World {
@@ -193,7 +215,7 @@ fn put(collection: CollectionId, number: u64, count: u64) -> Intent {
 fn document(number: u64, count: u64) -> Document {
     let json = format!(
         r#"{{"group":{},"count":{count},"name":"document {number}","active":true,"ratio":0.5,"text":"{:-<100}"}}"#,
-        number % 1000,
+        (number + count) % 1000,
         "a text of some length",
     );
     Document::parse(json.as_bytes()).expect("this is a JSON object")

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
-use thalweg_engine::{ExpiryChange, CollectionRef, Engine, EngineOptions, Intent};
+use thalweg_engine::{CollectionRef, Engine, EngineOptions, ExpiryChange, Intent};
 use thalweg_model::{CommitTs, Document, DocumentId};
 use thalweg_schema_infer::Shape;
 use thalweg_storage::{Backend, Batch, EmbeddedBackend, EmbeddedOptions, Head, Write};
