@@ -281,13 +281,9 @@ impl Engine {
         code: impl Fn(&mut Transaction<'_>) -> Result<T, TransactionError> + Send + Sync + 'static,
         answer: impl Fn(Committed<T>) -> Vec<u8> + Send + Sync + 'static,
     ) -> Result<FirstAnswer, TransactionError> {
-        let horizon = clock::ago(&self.shared.clock, self.shared.options.answers_kept);
-        let reader = self.shared.backend.snapshot().map_err(EngineError::from)?;
-        if let Some(first) = idempotency::read(&*reader, key.text(), horizon)? {
-            first.check(&key)?;
+        if let Some(first) = self.first_answer(&key)? {
             return Ok(first);
         }
-        drop(reader);
         let once = Once {
             key,
             answer: Box::new(move |value, ordered| answer(committed(value, ordered))),
@@ -299,6 +295,18 @@ impl Engine {
                 unreachable!("a transaction with a key ends with an answer")
             }
         }
+    }
+
+    /// What was answered under a key, if that is known already. Refuses a key that was used for another request.
+    pub fn first_answer(
+        &self,
+        key: &IdempotencyKey,
+    ) -> Result<Option<FirstAnswer>, TransactionError> {
+        let horizon = clock::ago(&self.shared.clock, self.shared.options.answers_kept);
+        let reader = self.shared.backend.snapshot().map_err(EngineError::from)?;
+        let first = idempotency::read(&*reader, key.text(), horizon)?;
+        first.as_ref().map_or(Ok(()), |first| first.check(key))?;
+        Ok(first)
     }
 
     async fn transact_on<T: Send + 'static>(

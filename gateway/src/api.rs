@@ -25,6 +25,8 @@ pub struct GraphqlRequest {
     pub variables: Option<Box<RawValue>>,
     /// A JSON object, as sent.
     pub extensions: Option<Box<RawValue>>,
+    /// The header `Idempotency-Key`, where the transport has headers for each request.
+    pub idempotency_key: Option<String>,
 }
 
 /// The kind of a GraphQL operation.

@@ -97,7 +97,31 @@ async fn read_post<A: Api>(
         time_max: options.read_timeout * 2,
     };
     let body = body::read_whole(headers, body, limits).await?;
-    request::from_json(&body, options.query_bytes_max)
+    let mut request = request::from_json(&body, options.query_bytes_max)?;
+    request.idempotency_key = idempotency_key(headers)?;
+    Ok(request)
+}
+
+/// The header `Idempotency-Key` (draft-ietf-httpapi-idempotency-key-header): a string, whose quotes many leave out.
+fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, HttpError> {
+    let mut given = headers.get_all("idempotency-key").iter();
+    let Some(key) = given.next() else {
+        return Ok(None);
+    };
+    if given.next().is_some() {
+        return Err(HttpError::bad_request(
+            "the header Idempotency-Key is there twice; give it once",
+        ));
+    }
+    let Ok(key) = key.to_str() else {
+        return Err(HttpError::bad_request(
+            "the header Idempotency-Key has characters other than visible ASCII ones",
+        ));
+    };
+    let bare = key
+        .strip_prefix('"')
+        .and_then(|rest| rest.strip_suffix('"'));
+    Ok(Some(bare.unwrap_or(key).to_owned()))
 }
 
 fn check_content_type(headers: &HeaderMap) -> Result<(), HttpError> {
@@ -194,4 +218,29 @@ fn respond(media: MediaType, response: GraphqlResponse) -> Response {
     };
     let content_type = HeaderValue::from_static(media.content_type());
     (status, [(CONTENT_TYPE, content_type)], response.body).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key_of(values: &[&'static [u8]]) -> Result<Option<String>, String> {
+        let mut headers = HeaderMap::new();
+        for value in values {
+            let value = HeaderValue::from_bytes(value).expect("a header");
+            headers.append("Idempotency-Key", value);
+        }
+        idempotency_key(&headers).map_err(|error| error.message().to_owned())
+    }
+
+    #[test]
+    fn an_idempotency_key_is_read_with_and_without_quotes() {
+        assert_eq!(key_of(&[]), Ok(None));
+        assert_eq!(key_of(&[b"a1"]), Ok(Some("a1".to_owned())));
+        assert_eq!(key_of(&[b"\"a1\""]), Ok(Some("a1".to_owned())));
+        assert_eq!(key_of(&[b"\""]), Ok(Some("\"".to_owned())));
+        assert_eq!(key_of(&[b""]), Ok(Some(String::new())));
+        assert!(key_of(&[b"a", b"a"]).is_err_and(|message| message.contains("twice")));
+        assert!(key_of(&[b"\xff"]).is_err_and(|message| message.contains("ASCII")));
+    }
 }

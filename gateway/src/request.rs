@@ -54,6 +54,7 @@ pub(crate) fn from_json(body: &[u8], query_bytes_max: usize) -> Result<GraphqlRe
             .filter(|name| !name.is_empty()),
         variables: object("variables", parameters.variables)?,
         extensions: object("extensions", parameters.extensions)?,
+        idempotency_key: None,
     };
     complete(request, query_bytes_max)
 }
@@ -65,6 +66,7 @@ pub(crate) fn from_url(query: &str, query_bytes_max: usize) -> Result<GraphqlReq
         operation_name: None,
         variables: None,
         extensions: None,
+        idempotency_key: None,
     };
     for (name, value) in form_urlencoded::parse(query.as_bytes()) {
         let repeated = match name.as_ref() {

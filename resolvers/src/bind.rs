@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use thalweg_engine::{Deleted, FieldMask, Find, OrderKey, Predicate, fingerprint};
-use thalweg_model::{CollectionId, ErrorCode};
+use thalweg_model::{CollectionId, CommitTs, ErrorCode};
 use thalweg_schema_infer::{ApiCollection, CollectionSchema};
 
 use crate::changes::{self, ChangesRequest};
@@ -19,12 +19,14 @@ use crate::document::locate;
 use crate::failure::{Failure, GraphqlError, Refusal};
 use crate::filter;
 use crate::input::{Coercion, Fields, Input, InputError, Variables};
+use crate::instant;
 use crate::limits::Limits;
 use crate::node_id;
 use crate::order;
 use crate::page::Page;
 use crate::plan::selection::ConnectionSelection;
 use crate::plan::{Action, Plan, QueryAction};
+use crate::revision_page::RevisionPage;
 use crate::schema::{ParsedText, SchemaVersion};
 
 pub(crate) use write::Write;
@@ -36,17 +38,21 @@ pub(crate) enum Bound {
     Nothing,
     /// The field's value, as JSON.
     Json(Bytes),
-    /// The arguments cannot be meant.
-    Refused(Refusal),
+    /// The arguments cannot be meant, for these reasons, of which there is at least one.
+    Refused(Box<[Refusal]>),
     /// The document that a global id names; `None` for a text that is no such id.
     Node(Option<(CollectionId, String)>),
     Document {
         id: String,
         deleted: Deleted,
+        /// The time to look back to.
+        at: Option<CommitTs>,
     },
     List(Box<BoundList>),
     Write(Write),
     Changes(Box<ChangesRequest>),
+    /// The page of a history below a root field.
+    Revisions(RevisionPage),
 }
 
 /// The arguments of a list field.
@@ -55,9 +61,24 @@ pub(crate) struct BoundList {
     pub(crate) find: Find,
     /// Of the order, for cursors.
     pub(crate) fingerprint: u32,
+    /// The time to look back to.
+    pub(crate) at: Option<CommitTs>,
 }
 
 impl Bound {
+    /// The time that a root field looks back to.
+    pub(crate) fn at(&self) -> Option<CommitTs> {
+        match self {
+            Bound::Document { at, .. } => *at,
+            Bound::List(list) => list.at,
+            _ => None,
+        }
+    }
+
+    fn refused(refusal: Refusal) -> Bound {
+        Bound::Refused(Box::new([refusal]))
+    }
+
     /// About how much memory it takes, where that is much.
     pub(crate) fn bytes(&self) -> usize {
         match self {
@@ -76,7 +97,8 @@ pub(crate) struct Binding<'a> {
     pub(crate) limits: &'a Limits,
 }
 
-/// Binds all root fields, or tells everything that does not fit its type.
+/// Binds all root fields, and behind them the fields below them that take arguments; or tells everything that does not
+/// fit its type.
 pub(crate) fn bind(plan: &Plan, binding: &Binding<'_>) -> Result<Arc<[Bound]>, Failure> {
     let Binding {
         schema,
@@ -90,6 +112,11 @@ pub(crate) fn bind(plan: &Plan, binding: &Binding<'_>) -> Result<Arc<[Bound]>, F
         .roots
         .iter()
         .map(|root| coercion.arguments(&root.field, variables))
+        .collect();
+    let inner: Vec<Fields> = plan
+        .inner
+        .iter()
+        .map(|field| coercion.arguments(field, variables))
         .collect();
     let errors = coercion.into_errors();
     if !errors.is_empty() {
@@ -112,10 +139,14 @@ pub(crate) fn bind(plan: &Plan, binding: &Binding<'_>) -> Result<Arc<[Bound]>, F
             }
             Action::Changes(_) => changes::bind(arguments),
             Action::Query(action) => query(action, arguments, limits),
-            Action::Mutation(action) => write::bind(action, arguments, limits).map(Bound::Write),
+            Action::Mutation(action) => write::bind(action, arguments, limits),
         };
-        bound.push(done.unwrap_or_else(Bound::Refused));
+        bound.push(done.unwrap_or_else(Bound::refused));
     }
+    bound.extend(inner.iter().map(|arguments| {
+        RevisionPage::from_arguments(arguments, limits)
+            .map_or_else(Bound::refused, Bound::Revisions)
+    }));
     Ok(bound.into())
 }
 
@@ -138,6 +169,7 @@ fn query(action: &QueryAction, arguments: &Fields, limits: &Limits) -> Result<Bo
         QueryAction::ById { .. } => Bound::Document {
             id: arguments.text("id").unwrap_or_default(),
             deleted: deleted(arguments),
+            at: instant::at(arguments)?,
         },
         QueryAction::List {
             collection,
@@ -171,7 +203,11 @@ fn list(
         count_total: selection.counts_total,
         read: selection.mask.clone(),
     };
-    Ok(BoundList { find, fingerprint })
+    Ok(BoundList {
+        find,
+        fingerprint,
+        at: instant::at(arguments)?,
+    })
 }
 
 fn filter_argument(

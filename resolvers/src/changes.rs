@@ -10,6 +10,7 @@ use thalweg_model::{CommitTs, ErrorCode, write_json_string};
 use crate::bind::Bound;
 use crate::failure::{Failure, GraphqlError, Refusal};
 use crate::input::{Fields, Input};
+use crate::notes::Notes;
 use crate::operation::Operation;
 use crate::plan::Action;
 use crate::plan::selection::{ChangeSource, Selected};
@@ -81,9 +82,15 @@ impl Operation {
         let (root, bound) = roots.find(|(root, _)| matches!(root.action, Action::Changes(_)))?;
         Some(match bound {
             Bound::Changes(request) => Ok(request),
-            Bound::Refused(refusal) => {
-                let error = GraphqlError::new(refusal.code, refusal.message.clone());
-                Err(error.at(root.target.location).into())
+            Bound::Refused(refusals) => {
+                let errors = refusals.iter().map(|refusal| {
+                    let error = GraphqlError::new(refusal.code, refusal.message.clone());
+                    error.at(root.target.location)
+                });
+                Err(Failure::from_errors(
+                    errors.collect(),
+                    ErrorCode::BadRequest,
+                ))
             }
             _ => Err(Failure::new(
                 ErrorCode::Internal,
@@ -117,7 +124,7 @@ impl Resolvers {
                 )),
             }
         });
-        let message = renderer.finish(resume_from, None, DependencySet::none());
+        let message = renderer.finish(resume_from, &Notes::default(), DependencySet::none());
         message.into_parts().0
     }
 }

@@ -4,6 +4,7 @@
 //! its response has no `data`. Both know their [`ErrorCode`] and write themselves as JSON.
 
 use bytes::Bytes;
+use thalweg_engine::{IntentError, TransactionError};
 use thalweg_model::{ErrorCode, write_json_string};
 
 /// A place in the operation's text.
@@ -35,6 +36,35 @@ pub struct GraphqlError {
     pub locations: Vec<Location>,
     /// The field of the response that it is about; empty when it is about the whole request.
     pub path: Vec<PathSegment>,
+    /// What `extensions` has beside the code.
+    pub details: Details,
+}
+
+/// Members of an error's `extensions` beside its code, which say for programs what the message says for people.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Details {
+    /// Each with a comma before it.
+    json: Vec<u8>,
+}
+
+impl Details {
+    /// Adds a member, whose value is JSON.
+    #[must_use]
+    pub(crate) fn with_json(mut self, name: &str, value: &[u8]) -> Self {
+        self.json.push(b',');
+        write_json_string(name, &mut self.json);
+        self.json.push(b':');
+        self.json.extend_from_slice(value);
+        self
+    }
+
+    /// Adds a member with a string.
+    #[must_use]
+    pub(crate) fn with(self, name: &str, value: &str) -> Self {
+        let mut json = Vec::with_capacity(value.len() + 2);
+        write_json_string(value, &mut json);
+        self.with_json(name, &json)
+    }
 }
 
 impl GraphqlError {
@@ -45,6 +75,7 @@ impl GraphqlError {
             message: message.into(),
             locations: Vec::new(),
             path: Vec::new(),
+            details: Details::default(),
         }
     }
 
@@ -89,7 +120,9 @@ impl GraphqlError {
         }
         out.extend_from_slice(b",\"extensions\":{\"code\":\"");
         out.extend_from_slice(self.code.as_str().as_bytes());
-        out.extend_from_slice(b"\"}}");
+        out.push(b'"');
+        out.extend_from_slice(&self.details.json);
+        out.extend_from_slice(b"}}");
     }
 }
 
@@ -193,20 +226,78 @@ impl std::error::Error for Failure {}
 pub(crate) struct Refusal {
     pub(crate) code: ErrorCode,
     pub(crate) message: String,
+    pub(crate) details: Details,
 }
 
 impl Refusal {
-    pub(crate) fn bad_request(message: impl Into<String>) -> Self {
+    pub(crate) fn new(code: ErrorCode, message: impl Into<String>) -> Self {
         Refusal {
-            code: ErrorCode::BadRequest,
+            code,
             message: message.into(),
+            details: Details::default(),
         }
     }
 
+    pub(crate) fn bad_request(message: impl Into<String>) -> Self {
+        Refusal::new(ErrorCode::BadRequest, message)
+    }
+
     pub(crate) fn limit(message: impl Into<String>) -> Self {
+        Refusal::new(ErrorCode::LimitExceeded, message)
+    }
+
+    /// A mistake in a declared schema. Its place is in the SDL rather than in the operation's text, so it is told apart
+    /// from `locations`.
+    pub(crate) fn in_sdl(
+        code: ErrorCode,
+        message: impl Into<String>,
+        location: Option<Location>,
+    ) -> Self {
+        let Some(Location { line, column }) = location else {
+            return Refusal::new(code, message);
+        };
+        let place = format!("{{\"line\":{line},\"column\":{column}}}");
         Refusal {
-            code: ErrorCode::LimitExceeded,
-            message: message.into(),
+            code,
+            message: format!("sdl {line}:{column}: {}", message.into()),
+            details: Details::default().with_json("sdl", place.as_bytes()),
         }
+    }
+
+    /// What the engine refused, with what it says for programs.
+    pub(crate) fn of(error: &TransactionError) -> Self {
+        let refusal = Refusal::new(error.code(), error.to_string());
+        let TransactionError::Intent { error, .. } = error else {
+            return refusal;
+        };
+        let details = match error {
+            IntentError::UniqueViolation {
+                collection,
+                fields,
+                value,
+                id,
+            } => {
+                let mut names = vec![b'['];
+                for (index, field) in fields.iter().enumerate() {
+                    if index > 0 {
+                        names.push(b',');
+                    }
+                    write_json_string(field, &mut names);
+                }
+                names.push(b']');
+                Details::default()
+                    .with("collection", collection)
+                    .with_json("fields", &names)
+                    .with_json("value", value.as_bytes())
+                    .with("id", id.as_str())
+            }
+            IntentError::AlreadyExists { collection, id } => Details::default()
+                .with("collection", collection)
+                .with_json("fields", b"[\"id\"]")
+                .with("value", id.as_str())
+                .with("id", id.as_str()),
+            _ => Details::default(),
+        };
+        Refusal { details, ..refusal }
     }
 }

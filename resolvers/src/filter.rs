@@ -39,6 +39,8 @@ pub(crate) fn system_field(field: SystemField) -> FieldRef {
         SystemField::CommitTs => FieldRef::CommitTs,
         SystemField::CreatedAt => FieldRef::CreatedAt,
         SystemField::DeletedAt => FieldRef::DeletedAt,
+        SystemField::ExpiresAt => FieldRef::ExpiresAt,
+        SystemField::PurgeAt => FieldRef::PurgeAt,
         SystemField::UpdatedAt | SystemField::Json => FieldRef::UpdatedAt,
     }
 }
@@ -192,9 +194,11 @@ enum Scalar {
 impl Scalar {
     fn of_system(field: SystemField) -> Scalar {
         match field {
-            SystemField::CreatedAt | SystemField::UpdatedAt | SystemField::DeletedAt => {
-                Scalar::Instant
-            }
+            SystemField::CreatedAt
+            | SystemField::UpdatedAt
+            | SystemField::DeletedAt
+            | SystemField::ExpiresAt
+            | SystemField::PurgeAt => Scalar::Instant,
             SystemField::CommitTs => Scalar::Timestamp,
             _ => Scalar::Plain,
         }

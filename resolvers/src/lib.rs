@@ -4,11 +4,11 @@
 //!
 //! | step | modules |
 //! |---|---|
-//! | a request is read | [`request`](Request), [`failure`](Failure) |
+//! | a request is read | [`request`](Request), [`extensions`](Extensions), [`failure`](Failure) |
 //! | its text is parsed and validated within [`Limits`], once per API schema | `limits`, `document`, `schema`, `cache` |
 //! | the operation is compiled to a plan: conditions decided, fields merged, keys encoded | `plan` |
 //! | variables and arguments are coerced to their types | `input` |
-//! | and bound to what the engine takes | `bind`, `filter`, `order`, `page`, `new_document`, `patch`, `node_id` |
+//! | and bound to what the engine takes | `bind`, `filter`, `order`, `page`, `new_document`, `patch`, `node_id`, `declaration` |
 //! | a query runs on a snapshot, a mutation as a transaction | `run`, `mutate` |
 //! | and writes its response straight from stored bytes | `render` |
 //! | the change stream, which is neither, is told | `changes` |
@@ -30,14 +30,19 @@
 mod bind;
 mod cache;
 mod changes;
+mod declaration;
 mod document;
+mod extensions;
 mod failure;
 mod filter;
+mod index_advice;
 mod input;
+mod instant;
 mod limits;
 mod mutate;
 mod new_document;
 mod node_id;
+mod notes;
 mod operation;
 mod order;
 mod page;
@@ -46,11 +51,13 @@ mod plan;
 mod render;
 mod request;
 mod resolvers;
+mod revision_page;
 mod run;
 mod schema;
 
 pub use changes::{ChangesRequest, write_change_json};
-pub use failure::{Failure, GraphqlError, Location, PathSegment};
+pub use extensions::Extensions;
+pub use failure::{Details, Failure, GraphqlError, Location, PathSegment};
 pub use limits::Limits;
 pub use operation::{Operation, OperationKey};
 pub use plan::OperationKind;

@@ -47,6 +47,8 @@ pub struct Limits {
     pub errors_max: usize,
     /// Bytes of one response.
     pub response_bytes_max: usize,
+    /// How many documents a list may look at without an index before the response warns of it.
+    pub scan_warning_rows: u64,
     /// Bytes of operation text whose parsed form and plans are kept. Those take about ten times as much.
     pub cache_bytes_max: usize,
     /// Whether `insertDocuments` makes a collection that is missing.
@@ -72,6 +74,7 @@ impl Default for Limits {
             bulk_writes_max: 50_000,
             errors_max: 50,
             response_bytes_max: 64 << 20,
+            scan_warning_rows: 10_000,
             cache_bytes_max: 4 << 20,
             auto_create: true,
         }

@@ -4,58 +4,102 @@
 //! that its own step left, so that `_inc` gives what its own commit produced. If one write fails nothing is written,
 //! `data` is null, and the error's path names the root field.
 
+mod once;
 mod transaction;
 
 use std::sync::Arc;
 
 use parking_lot::Mutex;
 use thalweg_engine::{
-    Collection, Committed, DependencySet, EngineError, Record, Statistics, Step, Transaction,
-    TransactionError,
+    Collection, Committed, DependencySet, EngineError, Place, Record, Statistics, Step,
+    Transaction, TransactionError,
 };
 use thalweg_model::{CollectionId, ErrorCode};
 
 use crate::bind::{Bound, Write};
 use crate::failure::Refusal;
+use crate::notes::Notes;
 use crate::operation::{Operation, Prepared};
-use crate::plan::selection::{InfoSource, Selected};
+use crate::plan::selection::{InfoSource, SchemaChangeSource, Selected};
 use crate::plan::{Action, CollectionMutation, MutationAction, RootField};
 use crate::render::{Evaluation, Nulled, Path, Renderer};
 use crate::resolvers::Resolvers;
 use crate::run::statistics;
-use transaction::{Written, write_all};
+use transaction::{Applied, Written, write_all};
+
+/// What a mutation needs to run, any number of times.
+struct Attempt {
+    prepared: Arc<Prepared>,
+    /// The first step of each root field in the last run, to tell which one a failed step was of.
+    starts: Arc<Mutex<Vec<usize>>>,
+    /// What the collections held that it drops.
+    dropped: Dropped,
+}
+
+impl Attempt {
+    /// The transaction's code.
+    fn code(
+        &self,
+    ) -> impl Fn(&mut Transaction<'_>) -> Result<Written, TransactionError> + Send + Sync + 'static
+    {
+        let (prepared, starts) = (Arc::clone(&self.prepared), Arc::clone(&self.starts));
+        move |transaction: &mut Transaction<'_>| write_all(&prepared, &starts, transaction)
+    }
+
+    /// A bulk mutation may look at every document, which must not hold up the thread's other requests.
+    fn place(&self) -> Place {
+        let is_bulk =
+            |bound: &Bound| matches!(bound, Bound::Write(write) if write.reads_a_collection());
+        if self.prepared.bound.iter().any(is_bulk) {
+            Place::BlockingThread
+        } else {
+            Place::Caller
+        }
+    }
+}
 
 impl Resolvers {
     /// Runs a mutation until it is committed and durable.
     ///
     /// The response has no `commitTs` where nothing was committed.
     pub async fn mutate(&self, operation: &Operation) -> Evaluation {
-        let prepared = Arc::clone(&operation.inner);
-        if let Some(refused) = self.refuse_arguments(&prepared) {
-            return refused;
-        }
-        let dropped = match self.before_drop(&prepared) {
-            Ok(dropped) => dropped,
-            Err(error) => return self.refuse_mutation(&prepared, &[], &error.into()),
+        let attempt = match self.attempt(operation) {
+            Ok(attempt) => attempt,
+            Err(refused) => return *refused,
         };
-        // The code may run several times; the starts of its last run say which root field a failed step was of.
-        let starts: Arc<Mutex<Vec<usize>>> = Arc::default();
-        let code = {
-            let (prepared, starts) = (Arc::clone(&prepared), Arc::clone(&starts));
-            move |transaction: &mut Transaction<'_>| write_all(&prepared, &starts, transaction)
-        };
-        let is_bulk =
-            |bound: &Bound| matches!(bound, Bound::Write(write) if write.reads_a_collection());
-        // A bulk mutation may look at every document, which must not hold up the thread's other requests.
-        let committed = if prepared.bound.iter().any(is_bulk) {
-            self.engine().transact_blocking(code).await
-        } else {
-            self.engine().transact(code).await
+        let code = attempt.code();
+        let committed = match attempt.place() {
+            Place::Caller => self.engine().transact(code).await,
+            Place::BlockingThread => self.engine().transact_blocking(code).await,
         };
         match committed {
-            Ok(committed) => self.render_mutation(&prepared, &committed, &dropped),
-            Err(error) => self.refuse_mutation(&prepared, &starts.lock(), &error),
+            Ok(committed) => self.render_mutation(&attempt, &committed),
+            Err(error) => self.refuse_attempt(&attempt, &error),
         }
+    }
+
+    /// What has to be known before a mutation runs, or the response where it cannot.
+    fn attempt(&self, operation: &Operation) -> Result<Attempt, Box<Evaluation>> {
+        let prepared = Arc::clone(&operation.inner);
+        if let Some(refused) = self.refuse_arguments(&prepared) {
+            return Err(Box::new(refused));
+        }
+        match self.before_drop(&prepared) {
+            Ok(dropped) => Ok(Attempt {
+                prepared,
+                starts: Arc::default(),
+                dropped,
+            }),
+            Err(error) => Err(Box::new(self.refuse_mutation(
+                &prepared,
+                &[],
+                &error.into(),
+            ))),
+        }
+    }
+
+    fn refuse_attempt(&self, attempt: &Attempt, error: &TransactionError) -> Evaluation {
+        self.refuse_mutation(&attempt.prepared, &attempt.starts.lock(), error)
     }
 
     /// The response where some root field's arguments cannot be meant, or the operation is no mutation.
@@ -64,17 +108,17 @@ impl Resolvers {
         renderer.no_data();
         let mut is_refused = false;
         for (root, bound) in prepared.plan.roots.iter().zip(prepared.bound.iter()) {
-            let refusal = match (&root.action, bound) {
-                (_, Bound::Refused(refusal)) => refusal.clone(),
+            let refusals = match (&root.action, bound) {
+                (_, Bound::Refused(refusals)) => refusals.clone(),
                 (Action::Query(_) | Action::Introspection | Action::Changes(_), _) => {
-                    Refusal::bad_request("a query cannot be run as a mutation")
+                    Box::new([Refusal::bad_request("a query cannot be run as a mutation")])
                 }
                 _ => continue,
             };
-            renderer.refuse_root(&refusal, &root.target);
+            renderer.refuse_all(&refusals, &root.target);
             is_refused = true;
         }
-        is_refused.then(|| renderer.finish(None, None, DependencySet::none()))
+        is_refused.then(|| renderer.finish(None, &Notes::default(), DependencySet::none()))
     }
 
     fn refuse_mutation(
@@ -99,13 +143,9 @@ impl Resolvers {
         let mut renderer = Renderer::new(0, self.limits());
         renderer.no_data();
         if let Some(root) = root {
-            let refusal = Refusal {
-                code: error.code(),
-                message: error.to_string(),
-            };
-            renderer.refuse_root(&refusal, &root.target);
+            renderer.refuse_root(&Refusal::of(error), &root.target);
         }
-        renderer.finish(None, None, DependencySet::none())
+        renderer.finish(None, &Notes::default(), DependencySet::none())
     }
 
     /// What the collections hold that the operation drops: afterwards nobody can tell. A write that comes between is
@@ -126,13 +166,21 @@ impl Resolvers {
         Ok(dropped)
     }
 
-    fn render_mutation(
-        &self,
-        prepared: &Prepared,
-        committed: &Committed<Written>,
-        dropped: &Dropped,
-    ) -> Evaluation {
+    fn render_mutation(&self, attempt: &Attempt, committed: &Committed<Written>) -> Evaluation {
+        let Attempt {
+            prepared, dropped, ..
+        } = attempt;
+        // For what the database says of collections; documents are as their steps left them.
+        let snapshot = prepared
+            .plan
+            .roots
+            .iter()
+            .any(|root| shows_collections(&root.action))
+            .then(|| self.engine().snapshot());
         let mut renderer = Renderer::committed(prepared.plan.slots, self.limits());
+        if let Some(Ok(snapshot)) = &snapshot {
+            renderer.look_at(snapshot, &[]);
+        }
         renderer.data(prepared.plan.roots.iter(), |renderer, index, root| {
             let path = Path::root(&root.target);
             match &root.action {
@@ -151,6 +199,11 @@ impl Resolvers {
                             .get(index)
                             .map(Vec::as_slice)
                             .unwrap_or_default(),
+                        applied: written
+                            .applied
+                            .iter()
+                            .find(|(of, _)| *of == index)
+                            .map(|(_, applied)| applied),
                         committed,
                         dropped,
                     };
@@ -159,7 +212,11 @@ impl Resolvers {
                 Action::Query(_) | Action::Introspection | Action::Changes(_) => Err(Nulled),
             }
         });
-        renderer.finish(Some(committed.commit_ts), None, DependencySet::none())
+        renderer.finish(
+            Some(committed.commit_ts),
+            &Notes::default(),
+            DependencySet::none(),
+        )
     }
 
     fn render_root(
@@ -178,11 +235,10 @@ impl Resolvers {
             } => match done.steps.first().and_then(shown) {
                 Some(record) => renderer.document(selection, collection.id, record, path),
                 None if root.target.is_non_null => Err(renderer.refuse_root(
-                    &Refusal {
-                        code: ErrorCode::Internal,
-                        message: "the mutation is committed, but it left no document to show"
-                            .to_owned(),
-                    },
+                    &Refusal::new(
+                        ErrorCode::Internal,
+                        "the mutation is committed, but it left no document to show",
+                    ),
                     &root.target,
                 )),
                 None => {
@@ -214,6 +270,13 @@ impl Resolvers {
                     Ok(())
                 })
             }
+            MutationAction::ApplySchema(items) => {
+                let collections = self
+                    .describe_applied(items, done)
+                    .map_err(|error| renderer.refuse_root(&failed(&error), &root.target))?;
+                let changes = done.applied.map_or(&[][..], |applied| &applied.changes);
+                renderer.schema_change(items, &collections, changes, path)
+            }
             MutationAction::Collection {
                 operation,
                 selection,
@@ -238,22 +301,16 @@ impl Resolvers {
             CollectionMutation::Drop => done.committed.value.before.as_ref(),
             _ => Some(&done.committed.catalog),
         };
-        let collection = id
-            .and_then(|id| catalog?.by_id(id))
-            .ok_or_else(|| Refusal {
-                code: ErrorCode::NotFound,
-                message: "the mutation is committed, but there is no collection to show".to_owned(),
-            })?;
-        let failed = |error: EngineError| Refusal {
-            code: error.code(),
-            message: format!(
-                "the mutation is committed, but what is there now cannot be read: {error}"
-            ),
-        };
+        let collection = id.and_then(|id| catalog?.by_id(id)).ok_or_else(|| {
+            Refusal::new(
+                ErrorCode::NotFound,
+                "the mutation is committed, but there is no collection to show",
+            )
+        })?;
         let counted = match operation {
             CollectionMutation::Rename => {
-                let snapshot = self.engine().snapshot().map_err(failed)?;
-                statistics(&snapshot, collection.id, items).map_err(failed)?
+                let snapshot = self.engine().snapshot().map_err(|error| failed(&error))?;
+                statistics(&snapshot, collection.id, items).map_err(|error| failed(&error))?
             }
             CollectionMutation::Drop => {
                 let mut dropped = done.dropped.iter();
@@ -267,12 +324,50 @@ impl Resolvers {
         };
         Ok((Arc::clone(collection), counted))
     }
+
+    /// The collections that a schema declares, as they are now.
+    fn describe_applied<'c>(
+        &self,
+        items: &[Selected<SchemaChangeSource>],
+        done: &Done<'c>,
+    ) -> Result<Vec<(&'c Collection, Statistics)>, EngineError> {
+        let selected = items.iter().find_map(|item| match &item.source {
+            SchemaChangeSource::Collections(items) => Some(items),
+            _ => None,
+        });
+        let mut collections = Vec::new();
+        if let (Some(applied), Some(items)) = (done.applied, selected) {
+            let snapshot = self.engine().snapshot()?;
+            for name in &applied.collections {
+                if let Some(collection) = done.committed.catalog.by_name(name) {
+                    let counted = statistics(&snapshot, collection.id, items)?;
+                    collections.push((&**collection, counted));
+                }
+            }
+        }
+        Ok(collections)
+    }
+}
+
+fn failed(error: &EngineError) -> Refusal {
+    Refusal::new(
+        error.code(),
+        format!("the mutation is committed, but what is there now cannot be read: {error}"),
+    )
+}
+
+fn shows_collections(action: &Action) -> bool {
+    matches!(
+        action,
+        Action::Mutation(MutationAction::Collection { .. } | MutationAction::ApplySchema(_))
+    )
 }
 
 /// What one root field did.
 struct Done<'c> {
     steps: &'c [Step],
     selected: &'c [Box<str>],
+    applied: Option<&'c Applied>,
     committed: &'c Committed<Written>,
     dropped: &'c Dropped,
 }

@@ -5,6 +5,7 @@
 
 use std::collections::HashSet;
 
+use thalweg_engine::ExpiryChange;
 use thalweg_model::{
     Document, DocumentId, FieldPath, Kind, PatchOperation, Value, write_json_string,
 };
@@ -12,12 +13,14 @@ use thalweg_schema_infer::{CollectionSchema, FieldType, InputKey, ObjectType};
 
 use crate::failure::Refusal;
 use crate::input::{Fields, Input};
+use crate::instant;
 
 /// A document as a client gave it, with its id where it gave one.
 #[derive(Debug, Clone)]
 pub(crate) struct NewDocument {
     pub(crate) id: Option<DocumentId>,
     pub(crate) document: Document,
+    pub(crate) expiry: ExpiryChange,
 }
 
 /// Reads a collection's input object; `id` is the `id:` argument beside it.
@@ -29,7 +32,7 @@ pub(crate) fn from_input(
     let mut members = Members::new();
     for (name, value) in input.iter() {
         match schema.input_key(name) {
-            Some(InputKey::Id) | None => {}
+            Some(InputKey::Id | InputKey::ExpiresAt | InputKey::OnExpire) | None => {}
             Some(InputKey::Extra) => members.extra(value)?,
             Some(InputKey::Member(field)) => {
                 members.begin(&field.json_name)?;
@@ -40,6 +43,7 @@ pub(crate) fn from_input(
     Ok(NewDocument {
         id: agreed_id(id, input.get("id"))?,
         document: members.finish()?,
+        expiry: instant::expiry(input)?,
     })
 }
 
@@ -226,7 +230,7 @@ pub(crate) fn merge_operations(
     let mut operations = Vec::new();
     for (name, value) in input.iter() {
         match schema.input_key(name) {
-            Some(InputKey::Id) | None => {}
+            Some(InputKey::Id | InputKey::ExpiresAt | InputKey::OnExpire) | None => {}
             Some(InputKey::Extra) => {
                 for (name, value) in extra_members(value)? {
                     merge_json(&FieldPath::top(&name), &value, &mut operations);

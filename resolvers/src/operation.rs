@@ -63,7 +63,9 @@ impl Operation {
     /// begins far from where it is read from.
     pub fn scanned_collections(&self) -> impl Iterator<Item = CollectionId> {
         self.inner.bound.iter().filter_map(|bound| match bound {
-            Bound::List(list) if list.find.may_scan() => Some(list.find.collection),
+            Bound::List(list) if list.at.is_some() || list.find.may_scan() => {
+                Some(list.find.collection)
+            }
             _ => None,
         })
     }

@@ -28,6 +28,8 @@ pub(crate) fn from_input(schema: &CollectionSchema, input: &Fields) -> Result<Pa
                     &mut operations,
                 )?;
             }
+            // Read by themselves: they are no part of the stored document.
+            PatchKey::ExpiresAt | PatchKey::OnExpire => {}
             PatchKey::Extra => {
                 for (name, value) in extra_members(value)? {
                     merge(FieldPath::top(&name), &value, &mut operations);

@@ -19,8 +19,8 @@ use crate::bind::Bound;
 pub(crate) use collect::condition_variables;
 pub(crate) use compile::compile;
 use selection::{
-    BulkSource, ChangeSource, ConnectionSelection, DocumentSelection, InfoSource, SchemaSource,
-    Selected, Target,
+    BulkSource, ChangeSource, ConnectionSelection, DocumentSelection, InfoSource,
+    SchemaChangeSource, SchemaSource, Selected, Target,
 };
 
 /// What an operation does.
@@ -60,6 +60,8 @@ pub(crate) struct PlanKey {
 pub(crate) struct Plan {
     pub(crate) kind: OperationKind,
     pub(crate) roots: Vec<RootField>,
+    /// The fields below them that take arguments: what those are bound to comes behind the root fields'.
+    pub(crate) inner: Vec<Node<Field>>,
     /// How many inline caches a run needs.
     pub(crate) slots: usize,
     /// Whether arguments have to be bound anew for each request.
@@ -127,6 +129,7 @@ pub(crate) enum MutationAction {
         operation: CollectionMutation,
         selection: Vec<Selected<InfoSource>>,
     },
+    ApplySchema(Vec<Selected<SchemaChangeSource>>),
 }
 
 /// A mutation of one document.

@@ -7,13 +7,16 @@
 
 mod catalog;
 mod document;
+mod history;
 mod id;
 mod list;
 mod response;
 mod value;
 
+use thalweg_engine::{EngineError, Snapshot};
 use thalweg_model::ErrorCode;
 
+use crate::bind::Bound;
 use crate::failure::{GraphqlError, Location, PathSegment, Refusal};
 use crate::limits::Limits;
 use crate::plan::selection::{Selected, Target};
@@ -88,6 +91,18 @@ pub(crate) struct Renderer<'a> {
     is_full: bool,
     /// Whether what the response shows is committed: an error must not look as if nothing had been done.
     is_committed: bool,
+    /// Where more than the documents themselves is read from.
+    source: Option<Source<'a>>,
+    /// The last time that the store could not be read.
+    store_error: Option<EngineError>,
+}
+
+/// What a renderer reads while it writes.
+#[derive(Clone, Copy)]
+struct Source<'a> {
+    snapshot: &'a Snapshot,
+    /// The arguments of the plan's inner fields.
+    inner: &'a [Bound],
 }
 
 impl<'a> Renderer<'a> {
@@ -108,7 +123,19 @@ impl<'a> Renderer<'a> {
             limits,
             is_full: false,
             is_committed: false,
+            source: None,
+            store_error: None,
         }
+    }
+
+    /// From now on reads from that view.
+    pub(crate) fn look_at(&mut self, snapshot: &'a Snapshot, inner: &'a [Bound]) {
+        self.source = Some(Source { snapshot, inner });
+    }
+
+    /// The last time that the store could not be read while the response was written.
+    pub(crate) fn take_store_error(&mut self) -> Option<EngineError> {
+        self.store_error.take()
     }
 
     /// Records an error at a place of the response.
@@ -143,12 +170,21 @@ impl<'a> Renderer<'a> {
     }
 
     pub(crate) fn refuse_root(&mut self, refusal: &Refusal, target: &Target) -> Nulled {
-        self.refuse(
-            refusal.code,
-            &*refusal.message,
-            &Path::root(target),
-            target.location,
-        )
+        let path = Path::root(target);
+        let shown = self.errors.len();
+        let nulled = self.refuse(refusal.code, &*refusal.message, &path, target.location);
+        if let Some(error) = self.errors.get_mut(shown) {
+            error.details = refusal.details.clone();
+        }
+        nulled
+    }
+
+    /// Records several errors of a root field.
+    pub(crate) fn refuse_all(&mut self, refusals: &[Refusal], target: &Target) -> Nulled {
+        for refusal in refusals {
+            self.refuse_root(refusal, target);
+        }
+        Nulled
     }
 
     /// Writes a value that is JSON already.

@@ -4,12 +4,15 @@ use thalweg_engine::{
     Collection, Deleted, Dependency, DependencySet, EngineError, Record, Scope, Snapshot,
     Statistics,
 };
-use thalweg_model::{CollectionId, DocumentId, ErrorCode};
+use thalweg_model::{CollectionId, CommitTs, DocumentId, ErrorClass, ErrorCode};
 
-use crate::bind::{Bound, BoundList};
+use crate::bind::Bound;
+use crate::extensions::Extensions;
 use crate::failure::Refusal;
+use crate::limits::Limits;
+use crate::notes::Notes;
 use crate::operation::{Operation, Prepared};
-use crate::plan::selection::{ConnectionSelection, DocumentSelection, InfoSource, Selected};
+use crate::plan::selection::{DocumentSelection, InfoSource, Selected, Target};
 use crate::plan::{Action, OperationKind, QueryAction, RootField};
 use crate::render::{Evaluation, Nulled, PageFound, Path, Renderer};
 use crate::resolvers::Resolvers;
@@ -20,7 +23,7 @@ impl Resolvers {
     ///
     /// A mutation is refused; it goes through [`Resolvers::mutate`].
     pub fn run(&self, operation: &Operation, snapshot: &Snapshot) -> Evaluation {
-        self.evaluate(operation, snapshot, None).0
+        self.evaluate(operation, snapshot, Notes::default()).0
     }
 
     /// The same for a live query: that the store cannot be read is no result to show, but a reason to try again.
@@ -29,31 +32,45 @@ impl Resolvers {
         operation: &Operation,
         snapshot: &Snapshot,
     ) -> Result<Evaluation, EngineError> {
-        match self.evaluate(operation, snapshot, None) {
+        match self.evaluate(operation, snapshot, Notes::default()) {
             (evaluation, None) => Ok(evaluation),
             (_, Some(error)) => Err(error),
         }
     }
 
-    /// The same for a transport that cannot stream: a `@live` query is answered once and says so in its extensions.
-    pub fn run_once(&self, operation: &Operation, snapshot: &Snapshot) -> Evaluation {
-        self.evaluate(operation, snapshot, operation.is_live().then_some(false))
-            .0
+    /// The same for a response that comes once: a `@live` query says so in its extensions, `explain` says how each root
+    /// field was found, and lists that looked at very many documents are warned of.
+    pub fn run_once(
+        &self,
+        operation: &Operation,
+        snapshot: &Snapshot,
+        extensions: &Extensions,
+    ) -> Evaluation {
+        let notes = Notes {
+            live: operation.is_live().then_some(false),
+            explain: extensions.explain.then(Vec::new),
+            warnings: Vec::new(),
+        };
+        self.evaluate(operation, snapshot, notes).0
     }
 
     fn evaluate(
         &self,
         operation: &Operation,
         snapshot: &Snapshot,
-        live: Option<bool>,
+        notes: Notes,
     ) -> (Evaluation, Option<EngineError>) {
         let prepared = &*operation.inner;
+        let earlier = self.earlier_views(prepared);
         let mut renderer = Renderer::new(prepared.plan.slots, self.limits());
+        let inner = prepared.bound.get(prepared.plan.roots.len()..);
         let mut run = Run {
             prepared,
+            limits: self.limits(),
             snapshot,
             dependencies: DependencySet::none(),
             store_error: None,
+            notes,
         };
         if operation.kind() == OperationKind::Mutation {
             let path = prepared.plan.roots.first().map(|root| &root.target);
@@ -63,32 +80,58 @@ impl Resolvers {
                 renderer.refuse_root(&refusal, target);
             }
         } else {
-            renderer.data(
-                prepared.plan.roots.iter(),
-                |renderer, index, root| match prepared.bound.get(index) {
-                    Some(bound) => run.root(renderer, root, bound),
-                    None => Err(Nulled),
-                },
-            );
+            renderer.data(prepared.plan.roots.iter(), |renderer, index, root| {
+                let Some(bound) = prepared.bound.get(index) else {
+                    return Err(Nulled);
+                };
+                let view = match earlier.get(index) {
+                    Some(Some(Ok(view))) => view,
+                    Some(Some(Err(error))) => return Err(run.fail(renderer, root, error.clone())),
+                    _ => snapshot,
+                };
+                run.snapshot = view;
+                renderer.look_at(view, inner.unwrap_or_default());
+                run.root(renderer, root, bound)
+            });
         }
-        let Run {
-            dependencies,
-            store_error,
-            ..
-        } = run;
+        let store_error = run.store_error.or_else(|| renderer.take_store_error());
+        let (dependencies, notes) = (run.dependencies, run.notes);
         (
-            renderer.finish(Some(snapshot.ts()), live, dependencies),
+            renderer.finish(Some(snapshot.ts()), &notes, dependencies),
             store_error,
         )
+    }
+
+    /// The views of root fields that look back; roots that look at one time share none, since that is rare.
+    fn earlier_views(&self, prepared: &Prepared) -> Vec<Option<Result<Snapshot, EngineError>>> {
+        let view = |bound: &Bound| bound.at().map(|at| self.view_at(at));
+        if prepared.bound.iter().all(|bound| bound.at().is_none()) {
+            return Vec::new();
+        }
+        prepared.bound.iter().map(view).collect()
+    }
+
+    /// The state at a time. The newest state is also that of all times after its commit that have passed.
+    fn view_at(&self, at: CommitTs) -> Result<Snapshot, EngineError> {
+        let now = self.engine().now_micros();
+        match self.engine().snapshot_at(at) {
+            Err(EngineError::NotYet { head, .. }) if at.as_micros() <= now => {
+                self.engine().snapshot_at(head)
+            }
+            found => found,
+        }
     }
 }
 
 struct Run<'r> {
     prepared: &'r Prepared,
+    limits: &'r Limits,
+    /// What the root field that is being run looks at.
     snapshot: &'r Snapshot,
     dependencies: DependencySet,
     /// The last time that the store could not be read.
     store_error: Option<EngineError>,
+    notes: Notes,
 }
 
 impl Run<'_> {
@@ -99,14 +142,15 @@ impl Run<'_> {
         bound: &Bound,
     ) -> Result<(), Nulled> {
         let path = Path::root(&root.target);
+        let target = &root.target;
         if matches!(root.action, Action::Introspection) {
             self.dependencies.catalog();
         }
         match (&root.action, bound) {
-            (_, Bound::Refused(refusal)) => {
+            (_, Bound::Refused(refusals)) => {
                 // Another schema may take the arguments.
                 self.dependencies.catalog();
-                Err(renderer.refuse_root(refusal, &root.target))
+                Err(renderer.refuse_all(refusals, target))
             }
             (_, Bound::Json(json)) => {
                 renderer.json(json);
@@ -117,25 +161,28 @@ impl Run<'_> {
                 Ok(())
             }
             (Action::Query(action), bound) => {
-                let done = self.query(renderer, action, bound, &path);
-                done.unwrap_or_else(|error| {
-                    let refusal = Refusal {
-                        code: error.code(),
-                        message: error.to_string(),
-                    };
-                    self.store_error = Some(error);
-                    Err(renderer.refuse_root(&refusal, &root.target))
-                })
+                let done = self.query(renderer, action, bound, target, &path);
+                done.unwrap_or_else(|error| Err(self.fail(renderer, root, error)))
             }
             (Action::Introspection | Action::Mutation(_) | Action::Changes(_), _) => {
-                let message = "the field cannot be run here".to_owned();
-                let refusal = Refusal {
-                    code: ErrorCode::Internal,
-                    message,
-                };
-                Err(renderer.refuse_root(&refusal, &root.target))
+                let refusal = Refusal::new(ErrorCode::Internal, "the field cannot be run here");
+                Err(renderer.refuse_root(&refusal, target))
             }
         }
+    }
+
+    /// Tells that a root field could not be read, or that the time it looks back to cannot be.
+    fn fail(
+        &mut self,
+        renderer: &mut Renderer<'_>,
+        root: &RootField,
+        error: EngineError,
+    ) -> Nulled {
+        let refusal = Refusal::new(error.code(), error.to_string());
+        if error.class() != ErrorClass::Caller {
+            self.store_error = Some(error);
+        }
+        renderer.refuse_root(&refusal, &root.target)
     }
 
     /// The outer error is the store's, the inner one has been recorded.
@@ -144,6 +191,7 @@ impl Run<'_> {
         renderer: &mut Renderer<'_>,
         action: &QueryAction,
         bound: &Bound,
+        target: &Target,
         path: &Path<'_>,
     ) -> Result<Result<(), Nulled>, EngineError> {
         match (action, bound) {
@@ -155,8 +203,13 @@ impl Run<'_> {
                 });
                 match found {
                     Some((collection, id, selection)) => {
-                        let deleted = Deleted::Exclude;
-                        self.document(renderer, collection, id, deleted, selection, path)
+                        let wanted = Wanted {
+                            collection,
+                            id,
+                            deleted: Deleted::Exclude,
+                            is_past: false,
+                        };
+                        self.document(renderer, wanted, selection, target, path)
                     }
                     None => {
                         // A collection of that number may come with the next schema.
@@ -171,10 +224,32 @@ impl Run<'_> {
                     collection,
                     selection,
                 },
-                Bound::Document { id, deleted },
-            ) => self.document(renderer, *collection, id, *deleted, selection, path),
+                Bound::Document { id, deleted, at },
+            ) => {
+                let wanted = Wanted {
+                    collection: *collection,
+                    id,
+                    deleted: *deleted,
+                    is_past: at.is_some(),
+                };
+                self.document(renderer, wanted, selection, target, path)
+            }
             (QueryAction::List { selection, .. }, Bound::List(list)) => {
-                self.list(renderer, selection, list, path)
+                let mut found = self.snapshot.find(&list.find)?;
+                self.dependencies
+                    .merge(std::mem::take(&mut found.dependencies));
+                if let Some(collection) = self.snapshot.catalog().by_id(list.find.collection) {
+                    let find = &list.find;
+                    self.notes
+                        .list(target, collection, find, &found, self.limits);
+                }
+                let page = PageFound {
+                    collection: list.find.collection,
+                    found: &found,
+                    order: &list.find.order,
+                    fingerprint: list.fingerprint,
+                };
+                Ok(renderer.connection(selection, &page, path))
             }
             (QueryAction::Collections(items), _) => self.collections(renderer, items, path),
             (QueryAction::Schema(items), _) => {
@@ -196,49 +271,40 @@ impl Run<'_> {
     fn document(
         &mut self,
         renderer: &mut Renderer<'_>,
-        collection: CollectionId,
-        id: &str,
-        deleted: Deleted,
+        wanted: Wanted<'_>,
         selection: &DocumentSelection,
+        target: &Target,
         path: &Path<'_>,
     ) -> Result<Result<(), Nulled>, EngineError> {
+        let Wanted {
+            collection,
+            id,
+            deleted,
+            is_past,
+        } = wanted;
         // Text that cannot be an id names no document, and never will.
         let Ok(document_id) = DocumentId::new(id) else {
             renderer.json(b"null");
             return Ok(Ok(()));
         };
-        self.dependencies.read(Dependency {
-            collection,
-            scope: Scope::Document(document_id),
-            mask: selection.mask.clone(),
-        });
+        // No commit changes the past.
+        if !is_past {
+            self.dependencies.read(Dependency {
+                collection,
+                scope: Scope::Document(document_id),
+                mask: selection.mask.clone(),
+            });
+        }
         let record: Option<Record<'_>> = self.snapshot.get(collection, id)?;
-        match record.filter(|record| deleted.admits(record)) {
+        let record = record.filter(|record| deleted.admits(record));
+        self.notes.by_id(target, record.is_some());
+        match record {
             Some(record) => Ok(renderer.document(selection, collection, &record, path)),
             None => {
                 renderer.json(b"null");
                 Ok(Ok(()))
             }
         }
-    }
-
-    fn list(
-        &mut self,
-        renderer: &mut Renderer<'_>,
-        selection: &ConnectionSelection,
-        list: &BoundList,
-        path: &Path<'_>,
-    ) -> Result<Result<(), Nulled>, EngineError> {
-        let mut found = self.snapshot.find(&list.find)?;
-        self.dependencies
-            .merge(std::mem::take(&mut found.dependencies));
-        let page = PageFound {
-            collection: list.find.collection,
-            found: &found,
-            order: &list.find.order,
-            fingerprint: list.fingerprint,
-        };
-        Ok(renderer.connection(selection, &page, path))
     }
 
     fn collections(
@@ -248,10 +314,13 @@ impl Run<'_> {
         path: &Path<'_>,
     ) -> Result<Result<(), Nulled>, EngineError> {
         self.dependencies.catalog();
-        if items.iter().any(|item| item.source == InfoSource::Count) {
+        if items
+            .iter()
+            .any(|item| matches!(item.source, InfoSource::Count | InfoSource::Indexes(_)))
+        {
             self.dependencies.counts();
         }
-        if items.iter().any(|item| item.source == InfoSource::Shape) {
+        if selects_shape(items) {
             self.dependencies.shapes();
         }
         let mut collections: Vec<(&Collection, Statistics)> = Vec::new();
@@ -268,14 +337,30 @@ pub(crate) fn statistics(
     collection: CollectionId,
     items: &[Selected<InfoSource>],
 ) -> Result<Statistics, EngineError> {
-    let selects = |source| items.iter().any(|item| item.source == source);
-    if selects(InfoSource::Shape) {
-        snapshot.statistics(collection)
-    } else if selects(InfoSource::Count) {
-        let mut counted = Statistics::default();
-        counted.documents = snapshot.document_count(collection)?;
-        Ok(counted)
-    } else {
-        Ok(Statistics::default())
+    if selects_shape(items) {
+        return snapshot.statistics(collection);
     }
+    let mut counted = Statistics::default();
+    if items
+        .iter()
+        .any(|item| matches!(item.source, InfoSource::Count))
+    {
+        counted.documents = snapshot.document_count(collection)?;
+    }
+    Ok(counted)
+}
+
+fn selects_shape(items: &[Selected<InfoSource>]) -> bool {
+    items
+        .iter()
+        .any(|item| matches!(item.source, InfoSource::Shape))
+}
+
+/// A document that is asked for.
+#[derive(Clone, Copy)]
+struct Wanted<'w> {
+    collection: CollectionId,
+    id: &'w str,
+    deleted: Deleted,
+    is_past: bool,
 }

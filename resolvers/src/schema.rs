@@ -14,6 +14,7 @@ use thalweg_schema_infer::{ApiCollection, ApiSchema};
 
 use crate::bind::Bound;
 use crate::cache::GenerationCache;
+use crate::declaration;
 use crate::document;
 use crate::failure::Failure;
 use crate::limits::Limits;
@@ -49,7 +50,11 @@ impl SchemaVersion {
     pub(crate) fn build(catalog: &Catalog, limits: &Limits) -> Result<Self, Failure> {
         let collections = catalog
             .collections()
-            .map(|collection| (collection.id, Arc::clone(&collection.schema)))
+            .map(|collection| ApiCollection {
+                id: collection.id,
+                schema: Arc::clone(&collection.schema),
+                directives: declaration::directives(collection).into(),
+            })
             .collect();
         let api = ApiSchema::build(collections, catalog.version);
         let types = Schema::parse_and_validate(api.sdl(), "schema.graphql").map_err(|refused| {
@@ -100,6 +105,7 @@ impl SchemaVersion {
                     ours.id == theirs.id
                         && (Arc::ptr_eq(&ours.schema, &theirs.schema)
                             || ours.schema == theirs.schema)
+                        && *ours.directives == *declaration::directives(theirs)
                 })
     }
 

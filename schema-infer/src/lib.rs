@@ -38,6 +38,6 @@ pub use api::{
     TypeBinding,
 };
 pub use error::{CorruptNames, CorruptShape};
-pub use names::{CollectionNames, NameRegistry};
+pub use names::{CollectionNames, NameRegistry, default_collection_name};
 pub use shape::Shape;
 pub use types::{CollectionSchema, Field, FieldType, MapType, ObjectType};

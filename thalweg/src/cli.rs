@@ -39,7 +39,7 @@ pub(crate) enum Command {
     /// Write collections of a running server as NDJSON.
     #[command(after_help = EXPORT_EXAMPLES)]
     Export(ExportArguments),
-    /// Look at the API schema of a running server.
+    /// Look at the API schema of a running server, or declare collections to it.
     Schema(SchemaArguments),
 }
 
@@ -179,6 +179,21 @@ pub(crate) enum SchemaCommand {
     /// Print the API schema as GraphQL SDL.
     #[command(after_help = SCHEMA_PRINT_EXAMPLES)]
     Print(ServerArguments),
+    /// Give collections the settings and indexes that a file declares.
+    #[command(after_help = SCHEMA_APPLY_EXAMPLES)]
+    Apply(SchemaApplyArguments),
+}
+
+/// What `thalweg schema apply` was asked to do.
+#[derive(Debug, Args)]
+pub(crate) struct SchemaApplyArguments {
+    /// The file with the SDL; `-` for standard input.
+    pub(crate) file: PathBuf,
+    /// How to print what was changed.
+    #[arg(long, value_enum, default_value = "text")]
+    pub(crate) format: ReportFormat,
+    #[command(flatten)]
+    pub(crate) server: ServerArguments,
 }
 
 /// Which running server to talk to.
@@ -340,7 +355,18 @@ A file appears under its name only when it is complete.";
 
 const SCHEMA_PRINT_EXAMPLES: &str = "\
 Example:
-  thalweg schema print > schema.graphql";
+  thalweg schema print > schema.graphql
+
+What was declared stands as directives on the types, so the file can be applied again.";
+
+const SCHEMA_APPLY_EXAMPLES: &str = "\
+Examples:
+  thalweg schema apply schema.graphql
+  echo 'type Movie @collection(ttl: \"30d\") @index(fields: [\"year DESC\"])' | thalweg schema apply -
+
+The declaration replaces what was declared of the collections that it names: an index that it does not
+name is dropped, a setting is as by default, a collection that is missing is created. All or nothing;
+every mistake is told as FILE:LINE:COLUMN. Indexes are built in the background.";
 
 #[cfg(test)]
 mod tests;

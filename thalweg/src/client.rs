@@ -149,7 +149,20 @@ impl Client {
 
     /// Runs a GraphQL operation and gives its `data`.
     pub(crate) fn query<T: DeserializeOwned>(&self, operation: &str) -> Result<T, ClientError> {
-        let request = serde_json::json!({ "query": operation }).to_string();
+        self.run(&serde_json::json!({ "query": operation }))
+    }
+
+    /// Runs a GraphQL operation with variables and gives its `data`.
+    pub(crate) fn query_with<T: DeserializeOwned>(
+        &self,
+        operation: &str,
+        variables: &serde_json::Value,
+    ) -> Result<T, ClientError> {
+        self.run(&serde_json::json!({ "query": operation, "variables": variables }))
+    }
+
+    fn run<T: DeserializeOwned>(&self, request: &serde_json::Value) -> Result<T, ClientError> {
+        let request = request.to_string();
         let answer = self.post(
             &["graphql"],
             &[],
@@ -157,7 +170,7 @@ impl Client {
             &mut request.as_bytes(),
         )?;
         let envelope: Envelope<T> = answer.succeeded()?.json()?;
-        match (envelope.data, envelope.errors.into_iter().next()) {
+        match (envelope.data, GraphqlError::together(envelope.errors)) {
             (_, Some(error)) => Err(error.refusal(200)),
             (Some(data), None) => Ok(data),
             (None, None) => Err(self.not_understood("it has neither data nor errors")),
@@ -271,7 +284,7 @@ impl Answer {
 /// Reads an error body: the GraphQL form that every endpoint uses, or whatever else came.
 pub(crate) fn refusal(status: u16, body: &str) -> ClientError {
     if let Ok(Envelope { errors, .. }) = serde_json::from_str::<Envelope<serde_json::Value>>(body)
-        && let Some(error) = errors.into_iter().next()
+        && let Some(error) = GraphqlError::together(errors)
     {
         return error.refusal(status);
     }
@@ -305,6 +318,15 @@ struct Extensions {
 }
 
 impl GraphqlError {
+    /// The first error with the messages of all, one on a line.
+    fn together(errors: Vec<GraphqlError>) -> Option<GraphqlError> {
+        errors.into_iter().reduce(|mut first, next| {
+            first.message.push('\n');
+            first.message.push_str(&next.message);
+            first
+        })
+    }
+
     fn refusal(self, status: u16) -> ClientError {
         let code = self.extensions.and_then(|extensions| extensions.code);
         ClientError::Refused {

@@ -64,6 +64,7 @@ fn run(command: Command) -> anyhow::Result<Outcome> {
         Command::Export(arguments) => export::run(&arguments).map(|()| Outcome::Done),
         Command::Schema(arguments) => match arguments.command {
             SchemaCommand::Print(arguments) => schema::print(&arguments).map(|()| Outcome::Done),
+            SchemaCommand::Apply(arguments) => schema::apply(&arguments),
         },
     }
 }

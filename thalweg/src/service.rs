@@ -10,13 +10,13 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures_util::{Stream, stream};
 use serde_json::value::RawValue;
-use thalweg_engine::{Catalog, Engine, EngineError, Snapshot};
+use thalweg_engine::{Catalog, Engine, EngineError, IdempotencyKey, Snapshot};
 use thalweg_gateway::{
     Api, ApiError, ChangeItem, ChangesOptions, GraphqlRequest, GraphqlResponse, ImportOptions,
     LiveEvent, LiveItem, OperationKind,
 };
 use thalweg_model::{CommitTs, ErrorCode, Value};
-use thalweg_resolvers::{Failure, Limits, Operation, OperationKey, Request, Resolvers};
+use thalweg_resolvers::{Extensions, Failure, Limits, Operation, OperationKey, Request, Resolvers};
 use thalweg_subscriptions::{
     Evaluation, Item, LiveLimits, LiveQueries, Runner, SubscribeError, Subscription,
 };
@@ -56,20 +56,30 @@ impl Service {
         })
     }
 
-    async fn query(&self, operation: Operation) -> GraphqlResponse {
+    async fn mutate(&self, operation: &Operation, key: Option<IdempotencyKey>) -> GraphqlResponse {
+        match key {
+            None => response(&self.resolvers.mutate(operation).await),
+            Some(key) => match self.resolvers.mutate_once(operation, key).await {
+                Ok(body) => with_data(body),
+                Err(failure) => refused(&failure),
+            },
+        }
+    }
+
+    async fn query(&self, operation: Operation, extensions: Extensions) -> GraphqlResponse {
         let snapshot = match self.engine.snapshot() {
             Ok(snapshot) => snapshot,
             Err(error) => return unavailable(&error),
         };
         if is_short(&operation, &snapshot) {
-            return response(&self.resolvers.run_once(&operation, &snapshot));
+            return response(&self.resolvers.run_once(&operation, &snapshot, &extensions));
         }
         // A thread may be long in coming, and a snapshot that waits for it would keep the store from reusing space.
         drop(snapshot);
         let (engine, resolvers) = (self.engine.clone(), self.resolvers.clone());
         let run = move || {
             let snapshot = engine.snapshot()?;
-            Ok(resolvers.run_once(&operation, &snapshot))
+            Ok(resolvers.run_once(&operation, &snapshot, &extensions))
         };
         match tokio::task::spawn_blocking(run).await {
             Ok(Ok(evaluation)) => response(&evaluation),
@@ -94,8 +104,12 @@ fn is_short(operation: &Operation, snapshot: &Snapshot) -> bool {
 }
 
 fn response(evaluation: &thalweg_resolvers::Evaluation) -> GraphqlResponse {
+    with_data(evaluation.body().clone())
+}
+
+fn with_data(body: Bytes) -> GraphqlResponse {
     GraphqlResponse {
-        body: evaluation.body().clone(),
+        body,
         has_data: true,
         failure: None,
     }
@@ -153,24 +167,37 @@ impl Api for Service {
     type Changes = Pin<Box<dyn Stream<Item = Result<Vec<ChangeItem>, ApiError>> + Send>>;
 
     fn prepare(&self, request: GraphqlRequest) -> Result<ServiceOperation, GraphqlResponse> {
+        let header = request.idempotency_key;
         let request = Request {
             query: request.query,
             operation_name: request.operation_name,
             variables: object("variables", request.variables.as_deref())?,
             extensions: object("extensions", request.extensions.as_deref())?,
         };
-        let operation = self
-            .resolvers
-            .prepare(&request)
-            .map_err(|failure| refused(&failure))?;
-        Ok(ServiceOperation {
+        let refused = |failure| refused(&failure);
+        let extensions = Extensions::of(&request).map_err(refused)?;
+        let key = agreed_key(header, extensions.idempotency_key.clone())?;
+        let key = key.map(|key| request.idempotency_key(&key)).transpose();
+        let key = key.map_err(refused)?;
+        if let Some(key) = &key
+            && let Some(body) = self.resolvers.first_answer(key).map_err(refused)?
+        {
+            return Ok(ServiceOperation::Answered(body));
+        }
+        let operation = self.resolvers.prepare(&request).map_err(refused)?;
+        Ok(ServiceOperation::Prepared {
             operation,
+            key,
+            extensions,
             resume_from: resume_from(&request)?,
         })
     }
 
     fn kind(&self, operation: &ServiceOperation) -> OperationKind {
-        match operation.operation.kind() {
+        let ServiceOperation::Prepared { operation, .. } = operation else {
+            return OperationKind::Mutation;
+        };
+        match operation.kind() {
             thalweg_resolvers::OperationKind::Query => OperationKind::Query,
             thalweg_resolvers::OperationKind::Mutation => OperationKind::Mutation,
             thalweg_resolvers::OperationKind::Subscription => OperationKind::Subscription,
@@ -178,16 +205,24 @@ impl Api for Service {
     }
 
     fn is_live(&self, operation: &ServiceOperation) -> bool {
-        operation.operation.is_live()
+        matches!(operation, ServiceOperation::Prepared { operation, .. } if operation.is_live())
     }
 
     async fn execute(&self, operation: ServiceOperation) -> GraphqlResponse {
-        let operation = operation.operation;
-        match operation.kind() {
-            thalweg_resolvers::OperationKind::Mutation => {
-                response(&self.resolvers.mutate(&operation).await)
+        match operation {
+            ServiceOperation::Answered(body) => with_data(body),
+            ServiceOperation::Prepared {
+                operation,
+                key,
+                extensions,
+                ..
+            } => {
+                if operation.kind() == thalweg_resolvers::OperationKind::Mutation {
+                    self.mutate(&operation, key).await
+                } else {
+                    self.query(operation, extensions).await
+                }
             }
-            _ => self.query(operation).await,
         }
     }
 
@@ -196,17 +231,28 @@ impl Api for Service {
         operation: ServiceOperation,
         resume_from: Option<CommitTs>,
     ) -> Result<Self::Events, GraphqlResponse> {
-        let resume_from = resume_from.or(operation.resume_from);
-        if let Some(request) = operation.operation.changes() {
+        let ServiceOperation::Prepared {
+            operation,
+            resume_from: wanted,
+            ..
+        } = operation
+        else {
+            let message = "a mutation cannot be followed";
+            return Err(GraphqlResponse::request_error(
+                ErrorCode::BadRequest,
+                message,
+            ));
+        };
+        let resume_from = resume_from.or(wanted);
+        if let Some(request) = operation.changes() {
             let request = request.map_err(|failure| refused(&failure))?.clone();
             let changes = changes::open(&self.engine, request, resume_from)
                 .await
                 .map_err(|error| GraphqlResponse::request_error(error.code, &error.message))?;
-            let resolvers = self.resolvers.clone();
-            let messages = changes::as_messages(resolvers, operation.operation, changes);
+            let messages = changes::as_messages(self.resolvers.clone(), operation, changes);
             return Ok(Box::pin(messages));
         }
-        match self.live.subscribe(operation.operation, resume_from).await {
+        match self.live.subscribe(operation, resume_from).await {
             Ok(subscription) => Ok(Box::pin(events(subscription))),
             Err(error) => Err(not_subscribed(&error)),
         }
@@ -246,10 +292,34 @@ impl Api for Service {
     }
 }
 
-/// An operation, and from where its client wants to resume.
-pub(crate) struct ServiceOperation {
-    operation: Operation,
-    resume_from: Option<CommitTs>,
+/// What became of a request.
+pub(crate) enum ServiceOperation {
+    /// It is a repetition: this was the response to the mutation when it came first.
+    Answered(Bytes),
+    /// It is to be run.
+    Prepared {
+        operation: Operation,
+        /// What names a mutation across its repetitions. Queries and subscriptions may carry one too, since some
+        /// clients give one to every request; it means nothing there.
+        key: Option<IdempotencyKey>,
+        extensions: Extensions,
+        /// From where the client wants to go on.
+        resume_from: Option<CommitTs>,
+    },
+}
+
+/// The key that header and extensions agree on.
+fn agreed_key(
+    header: Option<String>,
+    extension: Option<String>,
+) -> Result<Option<String>, GraphqlResponse> {
+    if header.is_some() && extension.is_some() && header != extension {
+        return Err(GraphqlResponse::request_error(
+            ErrorCode::BadRequest,
+            "the header Idempotency-Key and extensions.thalweg.idempotencyKey differ; give one of them",
+        ));
+    }
+    Ok(header.or(extension))
 }
 
 /// `extensions.thalweg.resumeFrom`.

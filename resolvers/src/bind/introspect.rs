@@ -126,14 +126,14 @@ fn fragment<'d>(
 /// What a field is bound to by its result.
 pub(super) fn field(result: Option<&JsonValue>, bytes_max: usize) -> Bound {
     match result.map(serde_json::to_vec) {
-        Some(Ok(json)) if json.len() > bytes_max => Bound::Refused(Refusal::limit(format!(
+        Some(Ok(json)) if json.len() > bytes_max => Bound::refused(Refusal::limit(format!(
             "the description of the schema has {} bytes; at most {bytes_max} are allowed: ask for less of it",
             json.len()
         ))),
         Some(Ok(json)) => Bound::Json(Bytes::from(json)),
-        _ => Bound::Refused(Refusal {
-            code: ErrorCode::Internal,
-            message: "the schema could not be introspected".to_owned(),
-        }),
+        _ => Bound::refused(Refusal::new(
+            ErrorCode::Internal,
+            "the schema could not be introspected",
+        )),
     }
 }

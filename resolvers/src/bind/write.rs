@@ -2,13 +2,15 @@
 
 use std::sync::Arc;
 
-use thalweg_engine::Find;
-use thalweg_model::{Document, DocumentId, ErrorCode, Patch, Value};
+use thalweg_engine::{ExpiryChange, Find};
+use thalweg_model::{CommitTs, Document, DocumentId, Patch, Value};
 use thalweg_schema_infer::CollectionSchema;
 
-use super::find_all;
+use super::{Bound, find_all};
+use crate::declaration::{self, Declaration};
 use crate::failure::Refusal;
 use crate::input::{Fields, Input};
+use crate::instant;
 use crate::limits::Limits;
 use crate::new_document::{self, NewDocument, document_id};
 use crate::patch;
@@ -22,6 +24,7 @@ pub(crate) enum Write {
     Update {
         id: DocumentId,
         patch: Patch,
+        expiry: ExpiryChange,
         if_version: Option<u64>,
     },
     /// Creates the document, or merges it into the one that is there.
@@ -29,27 +32,33 @@ pub(crate) enum Write {
         id: DocumentId,
         document: Document,
         patch: Patch,
+        expiry: ExpiryChange,
     },
     Replace {
         id: DocumentId,
         document: Document,
+        expiry: ExpiryChange,
         if_version: Option<u64>,
     },
     Delete {
         id: DocumentId,
         permanent: bool,
+        purge_at: Option<u64>,
         if_version: Option<u64>,
     },
     Restore {
         id: DocumentId,
+        to: Option<CommitTs>,
     },
     UpdateMany {
         find: Find,
         patch: Patch,
+        expiry: ExpiryChange,
     },
     DeleteMany {
         find: Find,
         permanent: bool,
+        purge_at: Option<u64>,
     },
     Insert {
         collection: Arc<str>,
@@ -69,6 +78,7 @@ pub(crate) enum Write {
     DropCollection {
         name: Arc<str>,
     },
+    ApplySchema(Declaration),
 }
 
 impl Write {
@@ -82,8 +92,20 @@ pub(super) fn bind(
     action: &MutationAction,
     arguments: &Fields,
     limits: &Limits,
-) -> Result<Write, Refusal> {
+) -> Result<Bound, Refusal> {
+    if let MutationAction::ApplySchema(_) = action {
+        let sdl = arguments.text("sdl").ok_or_else(|| required("sdl"))?;
+        return Ok(match declaration::read(&sdl, limits) {
+            Ok(declared) => Bound::Write(Write::ApplySchema(declared)),
+            Err(refusals) => Bound::Refused(refusals.into()),
+        });
+    }
+    write(action, arguments, limits).map(Bound::Write)
+}
+
+fn write(action: &MutationAction, arguments: &Fields, limits: &Limits) -> Result<Write, Refusal> {
     match action {
+        MutationAction::ApplySchema(_) => Err(required("sdl")),
         MutationAction::Document {
             operation,
             collection,
@@ -107,14 +129,22 @@ pub(super) fn bind(
         } => {
             let find = find_all(collection, arguments, limits)?;
             Ok(match operation {
-                BulkMutation::Update => Write::UpdateMany {
-                    find,
-                    patch: patch_argument(&collection.schema, arguments)?,
-                },
-                BulkMutation::Delete => Write::DeleteMany {
-                    find,
-                    permanent: arguments.flag("permanent"),
-                },
+                BulkMutation::Update => {
+                    let (patch, expiry) = patch_argument(&collection.schema, arguments)?;
+                    Write::UpdateMany {
+                        find,
+                        patch,
+                        expiry,
+                    }
+                }
+                BulkMutation::Delete => {
+                    let (permanent, purge_at) = deletion(arguments)?;
+                    Write::DeleteMany {
+                        find,
+                        permanent,
+                        purge_at,
+                    }
+                }
             })
         }
         MutationAction::InsertDocuments => insert(arguments, limits),
@@ -151,11 +181,15 @@ fn document(
                 arguments.present("id"),
             )?)
         }
-        DocumentMutation::Update => Write::Update {
-            id: id()?,
-            patch: patch_argument(schema, arguments)?,
-            if_version: if_version(arguments)?,
-        },
+        DocumentMutation::Update => {
+            let (patch, expiry) = patch_argument(schema, arguments)?;
+            Write::Update {
+                id: id()?,
+                patch,
+                expiry,
+                if_version: if_version(arguments)?,
+            }
+        }
         DocumentMutation::Upsert => {
             let input = input_argument(arguments)?;
             let given = new_document::from_input(schema, input, arguments.present("id"))?;
@@ -164,6 +198,7 @@ fn document(
                 id: id()?,
                 document: given.document,
                 patch: patch::finish(operations)?,
+                expiry: given.expiry,
             }
         }
         DocumentMutation::Replace => {
@@ -172,16 +207,36 @@ fn document(
             Write::Replace {
                 id: id()?,
                 document: given.document,
+                expiry: given.expiry,
                 if_version: if_version(arguments)?,
             }
         }
-        DocumentMutation::Delete => Write::Delete {
+        DocumentMutation::Delete => {
+            let (permanent, purge_at) = deletion(arguments)?;
+            Write::Delete {
+                id: id()?,
+                permanent,
+                purge_at,
+                if_version: if_version(arguments)?,
+            }
+        }
+        DocumentMutation::Restore => Write::Restore {
             id: id()?,
-            permanent: arguments.flag("permanent"),
-            if_version: if_version(arguments)?,
+            to: instant::at(arguments)?,
         },
-        DocumentMutation::Restore => Write::Restore { id: id()? },
     })
+}
+
+/// Whether a deletion is permanent, and when it becomes so otherwise.
+fn deletion(arguments: &Fields) -> Result<(bool, Option<u64>), Refusal> {
+    let permanent = arguments.flag("permanent");
+    let purge_at = instant::argument(arguments, "purgeAt")?;
+    if permanent && purge_at.is_some() {
+        return Err(Refusal::bad_request(
+            "permanent deletes for good now, purgeAt later; say one of them",
+        ));
+    }
+    Ok((permanent, purge_at))
 }
 
 fn insert(arguments: &Fields, limits: &Limits) -> Result<Write, Refusal> {
@@ -214,9 +269,13 @@ fn input_argument(arguments: &Fields) -> Result<&Fields, Refusal> {
         .ok_or_else(|| required("input"))
 }
 
-fn patch_argument(schema: &CollectionSchema, arguments: &Fields) -> Result<Patch, Refusal> {
+fn patch_argument(
+    schema: &CollectionSchema,
+    arguments: &Fields,
+) -> Result<(Patch, ExpiryChange), Refusal> {
     let input = arguments.present("patch").and_then(Input::as_object);
-    patch::from_input(schema, input.ok_or_else(|| required("patch"))?)
+    let input = input.ok_or_else(|| required("patch"))?;
+    Ok((patch::from_input(schema, input)?, instant::expiry(input)?))
 }
 
 fn if_version(arguments: &Fields) -> Result<Option<u64>, Refusal> {
@@ -241,8 +300,5 @@ fn name(arguments: &Fields, argument: &str) -> Result<Arc<str>, Refusal> {
 
 /// Coercion has made sure of required arguments; this is for what it could not.
 fn required(argument: &str) -> Refusal {
-    Refusal {
-        code: ErrorCode::BadRequest,
-        message: format!("the argument {argument} is required"),
-    }
+    Refusal::bad_request(format!("the argument {argument} is required"))
 }

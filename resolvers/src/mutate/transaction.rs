@@ -12,6 +12,7 @@ use thalweg_model::{CollectionId, DocumentId, ErrorCode};
 use thalweg_schema_infer::ApiCollection;
 
 use crate::bind::{Bound, Write};
+use crate::declaration::{self, Change, Declaration};
 use crate::new_document::NewDocument;
 use crate::operation::Prepared;
 use crate::plan::{Action, MutationAction};
@@ -24,6 +25,16 @@ pub(super) struct Written {
     pub(super) selected: Vec<Vec<Box<str>>>,
     /// The catalog before, where a root field changes collections: a dropped one is shown as it was.
     pub(super) before: Option<Arc<Catalog>>,
+    /// By root field: what a declared schema was found to change.
+    pub(super) applied: Vec<(usize, Applied)>,
+}
+
+/// What a declared schema comes to.
+pub(super) struct Applied {
+    /// The collections that it declares.
+    pub(super) collections: Vec<Arc<str>>,
+    /// What it changes, in words.
+    pub(super) changes: Vec<String>,
 }
 
 /// The transaction's code: turns bound root fields into intents.
@@ -39,6 +50,7 @@ pub(super) fn write_all(
             starts: Vec::new(),
             selected: Vec::new(),
             before: None,
+            applied: Vec::new(),
         },
         touched: Vec::new(),
     };
@@ -107,6 +119,12 @@ impl Writer<'_, '_> {
                 self.collection(write)?;
                 Ok(Vec::new())
             }
+            MutationAction::ApplySchema(_) => {
+                if let Write::ApplySchema(declaration) = write {
+                    self.apply(declaration)?;
+                }
+                Ok(Vec::new())
+            }
         }
     }
 
@@ -127,6 +145,7 @@ impl Writer<'_, '_> {
             Write::Update {
                 id,
                 patch,
+                expiry,
                 if_version,
             } => self.write(Intent::Patch {
                 collection,
@@ -134,46 +153,49 @@ impl Writer<'_, '_> {
                 patch: patch.clone(),
                 if_version: *if_version,
                 otherwise: None,
-                expiry: ExpiryChange::KEEP,
+                expiry: *expiry,
             }),
             Write::Upsert {
                 id,
                 document,
                 patch,
+                expiry,
             } => self.write(Intent::Patch {
                 collection,
                 id: id.clone(),
                 patch: patch.clone(),
                 if_version: None,
                 otherwise: Some(document.clone()),
-                expiry: ExpiryChange::KEEP,
+                expiry: *expiry,
             }),
             Write::Replace {
                 id,
                 document,
+                expiry,
                 if_version,
             } => self.write(Intent::Replace {
                 collection,
                 id: id.clone(),
                 document: document.clone(),
                 if_version: *if_version,
-                expiry: ExpiryChange::KEEP,
+                expiry: *expiry,
             }),
             Write::Delete {
                 id,
                 permanent,
+                purge_at,
                 if_version,
             } => self.write(Intent::Delete {
                 collection,
                 id: id.clone(),
                 permanent: *permanent,
+                purge_at: *purge_at,
                 if_version: *if_version,
-                purge_at: None,
             }),
-            Write::Restore { id } => self.write(Intent::Restore {
+            Write::Restore { id, to } => self.write(Intent::Restore {
                 collection,
                 id: id.clone(),
-                to: None,
+                to: *to,
             }),
             _ => Ok(()),
         }
@@ -200,20 +222,28 @@ impl Writer<'_, '_> {
         }
         self.touched.push(CollectionRef::Id(collection));
         match write {
-            Write::UpdateMany { find, patch } => self.each(find, |id| Intent::Patch {
+            Write::UpdateMany {
+                find,
+                patch,
+                expiry,
+            } => self.each(find, |id| Intent::Patch {
                 collection,
                 id,
                 patch: patch.clone(),
                 if_version: None,
                 otherwise: None,
-                expiry: ExpiryChange::KEEP,
+                expiry: *expiry,
             }),
-            Write::DeleteMany { find, permanent } => self.each(find, |id| Intent::Delete {
+            Write::DeleteMany {
+                find,
+                permanent,
+                purge_at,
+            } => self.each(find, |id| Intent::Delete {
                 collection,
                 id,
                 permanent: *permanent,
+                purge_at: *purge_at,
                 if_version: None,
-                purge_at: None,
             }),
             _ => Ok(Vec::new()),
         }
@@ -251,6 +281,45 @@ impl Writer<'_, '_> {
             self.write(intent(id))?;
         }
         Ok(ids)
+    }
+
+    /// A declaration is compared with the catalog of the transaction's snapshot, which does not show earlier root fields'
+    /// changes; so it comes first.
+    fn apply(&mut self, declaration: &Declaration) -> Result<(), TransactionError> {
+        let part = self.steps;
+        if !self.touched.is_empty() {
+            return Err(TransactionError::Refused {
+                code: ErrorCode::BadRequest,
+                message: "applySchema must come before all other writes; put it first, or send it on its own".to_owned(),
+                part,
+            });
+        }
+        let catalog = self.transaction.catalog();
+        let (collections, changes) =
+            declaration::changes(declaration, catalog).map_err(|refusal| {
+                TransactionError::Refused {
+                    code: refusal.code,
+                    message: refusal.message,
+                    part,
+                }
+            })?;
+        for name in &collections {
+            self.touched.push(CollectionRef::Name {
+                name: Arc::clone(name),
+                create: false,
+            });
+        }
+        let mut applied = Applied {
+            collections,
+            changes: Vec::with_capacity(changes.len()),
+        };
+        for Change { intent, words } in changes {
+            self.write(intent)?;
+            applied.changes.push(words);
+        }
+        let root = self.written.selected.len();
+        self.written.applied.push((root, applied));
+        Ok(())
     }
 
     fn collection(&mut self, write: &Write) -> Result<(), TransactionError> {
@@ -318,6 +387,6 @@ fn create(collection: CollectionId, new: &NewDocument) -> Intent {
         collection: CollectionRef::Id(collection),
         id: new.id.clone(),
         document: new.document.clone(),
-        expiry: ExpiryChange::KEEP,
+        expiry: new.expiry,
     }
 }

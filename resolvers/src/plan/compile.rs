@@ -1,11 +1,14 @@
 //! From a validated operation to a plan.
 
+mod catalog;
+mod revisions;
+
 use std::sync::OnceLock;
 
-use apollo_compiler::Name;
 use apollo_compiler::ast::Type;
 use apollo_compiler::collections::IndexMap;
-use apollo_compiler::executable::{ExecutableDocument, Operation, SelectionSet};
+use apollo_compiler::executable::{ExecutableDocument, Field, Operation, SelectionSet};
+use apollo_compiler::{Name, Node};
 use thalweg_engine::{FieldMask, FieldRef};
 use thalweg_model::{ErrorCode, FieldName, FieldPath, write_json_string};
 use thalweg_schema_infer::{
@@ -40,6 +43,11 @@ pub(crate) fn compile(
         schema,
         collector,
         slots: 0,
+        inner: Vec::new(),
+        history: match OperationKind::of(operation) {
+            OperationKind::Mutation => History::OfWritten,
+            _ => History::Offered,
+        },
     };
     let kind = OperationKind::of(operation);
     let type_name = operation.object_type();
@@ -56,6 +64,7 @@ pub(crate) fn compile(
     Ok(Plan {
         kind,
         roots,
+        inner: compiler.inner,
         slots: compiler.slots,
         uses_variables,
         bound: OnceLock::new(),
@@ -66,6 +75,19 @@ struct Compiler<'d> {
     schema: &'d SchemaVersion,
     collector: Collector<'d>,
     slots: usize,
+    /// The fields below the root fields that take arguments.
+    inner: Vec<Node<Field>>,
+    history: History,
+}
+
+/// Whether a document's history can be selected where the compiler is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum History {
+    Offered,
+    /// In what a mutation gives, which is known before it is part of any history.
+    OfWritten,
+    /// In a history: each revision would have all of them again.
+    Inside,
 }
 
 /// The validator has let the operation through, so a name without a binding is a defect, not the client's mistake.
@@ -225,6 +247,9 @@ impl<'d> Compiler<'d> {
             MutationField::RenameCollection => self.catalog(CollectionMutation::Rename, group),
             MutationField::TruncateCollection => self.catalog(CollectionMutation::Truncate, group),
             MutationField::DropCollection => self.catalog(CollectionMutation::Drop, group),
+            MutationField::ApplySchema => {
+                self.schema_change(group).map(MutationAction::ApplySchema)
+            }
         }
     }
 
@@ -263,46 +288,6 @@ impl<'d> Compiler<'d> {
             operation,
             collection,
             selection,
-        })
-    }
-
-    fn catalog(
-        &mut self,
-        operation: CollectionMutation,
-        group: &Group<'d>,
-    ) -> Result<MutationAction, Failure> {
-        Ok(MutationAction::Collection {
-            operation,
-            selection: self.info(group)?,
-        })
-    }
-
-    fn info(&mut self, group: &Group<'d>) -> Result<Vec<Selected<InfoSource>>, Failure> {
-        let type_name = group[0].definition.ty.inner_named_type().clone();
-        self.select(&type_name, &subsets(group), |_, name, _| {
-            Ok(match name {
-                "__typename" => InfoSource::TypeName(json_string(&type_name)),
-                "name" => InfoSource::Name,
-                "typeName" => InfoSource::GraphqlTypeName,
-                "listField" => InfoSource::ListField,
-                "mode" => InfoSource::Mode,
-                "count" => InfoSource::Count,
-                "shape" => InfoSource::Shape,
-                "createdAt" => InfoSource::CreatedAt,
-                _ => return Err(unbound(name)),
-            })
-        })
-    }
-
-    fn schema_info(&mut self, group: &Group<'d>) -> Result<Vec<Selected<SchemaSource>>, Failure> {
-        let type_name = group[0].definition.ty.inner_named_type().clone();
-        self.select(&type_name, &subsets(group), |_, name, _| {
-            Ok(match name {
-                "__typename" => SchemaSource::TypeName(json_string(&type_name)),
-                "version" => SchemaSource::Version,
-                "sdl" => SchemaSource::Sdl,
-                _ => return Err(unbound(name)),
-            })
         })
     }
 
@@ -391,6 +376,10 @@ impl<'d> Compiler<'d> {
                 OutputField::System(field) => {
                     add_to_mask(&mut mask, field);
                     Ok(DocumentSource::System(field))
+                }
+                OutputField::History => {
+                    mask = FieldMask::all();
+                    compiler.history(schema, group).map(DocumentSource::History)
                 }
                 OutputField::Member(field) => {
                     // The whole field, also where only parts of an object are selected: whether the object is there

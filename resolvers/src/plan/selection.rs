@@ -45,6 +45,46 @@ pub(crate) enum DocumentSource {
     TypeName(Box<[u8]>),
     System(SystemField),
     Stored(StoredField),
+    History(HistorySelection),
+}
+
+/// The selection on a document's history.
+#[derive(Debug)]
+pub(crate) struct HistorySelection {
+    /// Which of the plan's inner fields has its arguments.
+    pub(crate) inner: usize,
+    pub(crate) items: Vec<Selected<HistorySource>>,
+}
+
+/// Where a field of a connection of revisions comes from.
+#[derive(Debug)]
+pub(crate) enum HistorySource {
+    TypeName(Box<[u8]>),
+    Nodes(Vec<Selected<RevisionSource>>),
+    Edges(Vec<Selected<RevisionEdgeSource>>),
+    PageInfo(Vec<Selected<PageInfoSource>>),
+}
+
+/// Where a field of an edge to a revision comes from.
+#[derive(Debug)]
+pub(crate) enum RevisionEdgeSource {
+    TypeName(Box<[u8]>),
+    Cursor,
+    Node(Vec<Selected<RevisionSource>>),
+}
+
+/// Where a field of a revision comes from.
+#[derive(Debug)]
+pub(crate) enum RevisionSource {
+    TypeName(Box<[u8]>),
+    Version,
+    CommitTs,
+    At,
+    Author,
+    Kind,
+    Changed,
+    Document(DocumentSelection),
+    Json,
 }
 
 /// A field of a stored object.
@@ -134,7 +174,7 @@ pub(crate) enum PageInfoSource {
 }
 
 /// Where a field of a `Collection` comes from.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub(crate) enum InfoSource {
     TypeName(Box<[u8]>),
     Name,
@@ -144,6 +184,39 @@ pub(crate) enum InfoSource {
     Count,
     Shape,
     CreatedAt,
+    Settings(Vec<Selected<SettingsSource>>),
+    Indexes(Vec<Selected<IndexSource>>),
+}
+
+/// Where a field of `CollectionSettings` comes from.
+#[derive(Debug)]
+pub(crate) enum SettingsSource {
+    TypeName(Box<[u8]>),
+    Retain,
+    SoftDelete,
+    Ttl,
+    OnExpire,
+    PurgeAfter,
+}
+
+/// Where a field of `CollectionIndex` comes from.
+#[derive(Debug)]
+pub(crate) enum IndexSource {
+    TypeName(Box<[u8]>),
+    Fields,
+    Unique,
+    Status,
+    Progress,
+    Rows,
+    Failure,
+}
+
+/// Where a field of `SchemaChange` comes from.
+#[derive(Debug)]
+pub(crate) enum SchemaChangeSource {
+    TypeName(Box<[u8]>),
+    Collections(Vec<Selected<InfoSource>>),
+    Changes,
 }
 
 /// Where a field of `Change` comes from.
@@ -184,6 +257,8 @@ pub(super) fn add_to_mask(mask: &mut FieldMask, field: SystemField) {
         SystemField::CreatedAt => mask.add(FieldRef::CreatedAt),
         SystemField::UpdatedAt => mask.add(FieldRef::UpdatedAt),
         SystemField::DeletedAt => mask.add(FieldRef::DeletedAt),
+        SystemField::ExpiresAt => mask.add(FieldRef::ExpiresAt),
+        SystemField::PurgeAt => mask.add(FieldRef::PurgeAt),
         SystemField::Json => *mask = FieldMask::all(),
     }
 }

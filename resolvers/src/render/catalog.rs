@@ -1,10 +1,15 @@
 //! What the API says about collections, the schema, and bulk mutations.
 
-use thalweg_engine::{Collection, Statistics};
+use thalweg_engine::{
+    Collection, Index, IndexProgress, IndexStatus, OnExpire, Settings, Statistics,
+    write_iso_duration,
+};
 use thalweg_model::write_json_string;
 
 use super::{Nulled, Path, Renderer};
-use crate::plan::selection::{BulkSource, InfoSource, SchemaSource, Selected};
+use crate::plan::selection::{
+    BulkSource, IndexSource, InfoSource, SchemaChangeSource, SchemaSource, Selected, SettingsSource,
+};
 use crate::schema::SchemaVersion;
 
 impl Renderer<'_> {
@@ -17,7 +22,7 @@ impl Renderer<'_> {
         path: &Path<'_>,
     ) -> Result<(), Nulled> {
         let names = &collection.schema.names;
-        self.object(items, path, |renderer, source, _, _| {
+        self.object(items, path, |renderer, source, _, path| {
             match source {
                 InfoSource::TypeName(json) => renderer.raw(json),
                 InfoSource::Name => write_json_string(&collection.name, &mut renderer.out),
@@ -30,8 +35,135 @@ impl Renderer<'_> {
                 InfoSource::Count => renderer.big_integer(statistics.documents),
                 InfoSource::Shape => renderer.raw(&statistics.shape.to_json()),
                 InfoSource::CreatedAt => renderer.instant(collection.created_at),
+                InfoSource::Settings(items) => {
+                    return renderer.settings(items, &collection.settings, path);
+                }
+                InfoSource::Indexes(items) => {
+                    let indexes = collection.indexes.iter();
+                    return renderer.list(indexes, path, |renderer, index, path| {
+                        renderer.index(items, collection, index, path)
+                    });
+                }
             }
             Ok(())
+        })
+    }
+
+    fn settings(
+        &mut self,
+        items: &[Selected<SettingsSource>],
+        settings: &Settings,
+        path: &Path<'_>,
+    ) -> Result<(), Nulled> {
+        let by_default = if settings.soft_delete {
+            OnExpire::Soft
+        } else {
+            OnExpire::Permanent
+        };
+        self.object(items, path, |renderer, source, _, _| {
+            let duration = |renderer: &mut Self, span: Option<_>| match span {
+                Some(span) => write_json_string(&write_iso_duration(span), &mut renderer.out),
+                None => renderer.null(),
+            };
+            match source {
+                SettingsSource::TypeName(json) => renderer.raw(json),
+                SettingsSource::Retain => {
+                    write_json_string(&settings.retain.to_string(), &mut renderer.out);
+                }
+                SettingsSource::SoftDelete => renderer.boolean(settings.soft_delete),
+                SettingsSource::Ttl => duration(renderer, settings.ttl),
+                SettingsSource::OnExpire => {
+                    let on_expire = settings.on_expire.unwrap_or(by_default);
+                    write_json_string(on_expire.as_str(), &mut renderer.out);
+                }
+                SettingsSource::PurgeAfter => duration(renderer, settings.purge_after),
+            }
+            Ok(())
+        })
+    }
+
+    fn index(
+        &mut self,
+        items: &[Selected<IndexSource>],
+        collection: &Collection,
+        index: &Index,
+        path: &Path<'_>,
+    ) -> Result<(), Nulled> {
+        let needs_progress = items
+            .iter()
+            .any(|item| matches!(item.source, IndexSource::Progress | IndexSource::Rows));
+        let snapshot = self.source.map(|source| source.snapshot);
+        let progress = match snapshot.filter(|_| needs_progress) {
+            None => None,
+            Some(snapshot) => match snapshot.index_progress(collection.id, index.id) {
+                Ok(progress) => Some(progress),
+                Err(error) => {
+                    let (code, message) = (error.code(), error.to_string());
+                    self.store_error = Some(error);
+                    return Err(self.refuse(code, message, path, None));
+                }
+            },
+        };
+        self.object(items, path, |renderer, source, _, path| {
+            match source {
+                IndexSource::TypeName(json) => renderer.raw(json),
+                IndexSource::Fields => {
+                    let fields = index.definition.field_texts();
+                    return renderer.list(fields.iter(), path, |renderer, field, _| {
+                        write_json_string(field, &mut renderer.out);
+                        Ok(())
+                    });
+                }
+                IndexSource::Unique => renderer.boolean(index.definition.unique),
+                IndexSource::Status => renderer.raw(match index.status {
+                    IndexStatus::Building => b"\"BUILDING\"",
+                    IndexStatus::Ready => b"\"READY\"",
+                    IndexStatus::Failed { .. } => b"\"FAILED\"",
+                    IndexStatus::Dropping => b"\"DROPPING\"",
+                }),
+                IndexSource::Progress => {
+                    let done = built(index, progress.as_ref());
+                    renderer.raw(format!("{done:.3}").as_bytes());
+                }
+                IndexSource::Rows => {
+                    renderer.big_integer(progress.as_ref().map_or(0, |progress| progress.rows));
+                }
+                IndexSource::Failure => match &index.status {
+                    IndexStatus::Failed { reason } => {
+                        write_json_string(reason, &mut renderer.out);
+                    }
+                    _ => renderer.null(),
+                },
+            }
+            Ok(())
+        })
+    }
+
+    /// What applying a schema did.
+    pub(crate) fn schema_change(
+        &mut self,
+        items: &[Selected<SchemaChangeSource>],
+        collections: &[(&Collection, Statistics)],
+        changes: &[String],
+        path: &Path<'_>,
+    ) -> Result<(), Nulled> {
+        self.object(items, path, |renderer, source, _, path| match source {
+            SchemaChangeSource::TypeName(json) => {
+                renderer.raw(json);
+                Ok(())
+            }
+            SchemaChangeSource::Collections(items) => {
+                renderer.list(collections.iter(), path, |renderer, one, path| {
+                    let (collection, statistics) = one;
+                    renderer.collection_info(items, collection, statistics, path)
+                })
+            }
+            SchemaChangeSource::Changes => {
+                renderer.list(changes.iter(), path, |renderer, words, _| {
+                    write_json_string(words, &mut renderer.out);
+                    Ok(())
+                })
+            }
         })
     }
 
@@ -93,5 +225,17 @@ impl Renderer<'_> {
                 Ok(())
             }),
         })
+    }
+}
+
+/// How much of an index is built, from 0 to 1.
+fn built(index: &Index, progress: Option<&IndexProgress>) -> f64 {
+    match (&index.status, progress) {
+        (IndexStatus::Ready, _) => 1.0,
+        (IndexStatus::Building, Some(progress)) if progress.documents_total > 0 => {
+            let done = progress.documents_done.min(progress.documents_total);
+            done as f64 / progress.documents_total as f64
+        }
+        _ => 0.0,
     }
 }

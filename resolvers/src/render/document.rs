@@ -1,7 +1,7 @@
 //! Documents.
 
 use thalweg_engine::Record;
-use thalweg_model::{CollectionId, ValueRef, write_json_string, write_rfc3339};
+use thalweg_model::{CollectionId, CommitTs, ValueRef, write_json_string, write_rfc3339};
 use thalweg_schema_infer::SystemField;
 
 use super::id::write_members_with_id;
@@ -28,6 +28,9 @@ impl Renderer<'_> {
                     renderer.system(*field, collection, record, root);
                     Ok(())
                 }
+                DocumentSource::History(selection) => {
+                    renderer.history(selection, collection, record, target, path)
+                }
                 DocumentSource::TypeName(json) => {
                     renderer.raw(json);
                     Ok(())
@@ -47,18 +50,20 @@ impl Renderer<'_> {
             SystemField::NodeId => node_id::write(collection, record.id(), &mut self.out),
             SystemField::Id => write_json_string(record.id(), &mut self.out),
             SystemField::Version => self.big_integer(record.version()),
-            SystemField::CommitTs => {
-                self.out.push(b'"');
-                self.number(record.commit_ts().as_micros());
-                self.out.push(b'"');
-            }
+            SystemField::CommitTs => self.timestamp(record.commit_ts()),
             SystemField::CreatedAt => self.instant(record.created_at()),
             SystemField::UpdatedAt => self.instant(record.updated_at()),
-            SystemField::DeletedAt => match record.deleted_at() {
-                Some(micros) => self.instant(micros),
-                None => self.null(),
-            },
+            SystemField::DeletedAt => self.nullable_instant(record.deleted_at()),
+            SystemField::ExpiresAt => self.nullable_instant(record.expires_at()),
+            SystemField::PurgeAt => self.nullable_instant(record.purge_at()),
             SystemField::Json => self.raw(root.json()),
+        }
+    }
+
+    fn nullable_instant(&mut self, micros: Option<u64>) {
+        match micros {
+            Some(micros) => self.instant(micros),
+            None => self.null(),
         }
     }
 
@@ -66,6 +71,12 @@ impl Renderer<'_> {
     pub(super) fn instant(&mut self, micros: u64) {
         self.out.push(b'"');
         write_rfc3339(i64::try_from(micros).unwrap_or(i64::MAX), &mut self.out);
+        self.out.push(b'"');
+    }
+
+    pub(super) fn timestamp(&mut self, ts: CommitTs) {
+        self.out.push(b'"');
+        self.number(ts.as_micros());
         self.out.push(b'"');
     }
 

@@ -94,7 +94,7 @@ impl Renderer<'_> {
         })
     }
 
-    fn boolean(&mut self, value: bool) {
+    pub(super) fn boolean(&mut self, value: bool) {
         self.raw(if value { b"true" } else { b"false" });
     }
 

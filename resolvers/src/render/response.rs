@@ -6,6 +6,7 @@ use thalweg_model::{CommitTs, ErrorCode};
 
 use super::{Nulled, Path, Renderer};
 use crate::failure::{GraphqlError, write_errors};
+use crate::notes::Notes;
 use crate::plan::RootField;
 
 /// A response, and what it depends on.
@@ -35,7 +36,7 @@ impl Evaluation {
     pub fn body_at(&self, commit_ts: CommitTs) -> Bytes {
         let mut out = Vec::with_capacity(self.body.len() + 4);
         out.extend_from_slice(self.result());
-        write_extensions(commit_ts, None, &mut out);
+        write_extensions(commit_ts, &Notes::default(), &mut out);
         Bytes::from(out)
     }
 
@@ -103,7 +104,7 @@ impl Renderer<'_> {
     pub(crate) fn finish(
         mut self,
         commit_ts: Option<CommitTs>,
-        live: Option<bool>,
+        notes: &Notes,
         dependencies: DependencySet,
     ) -> Evaluation {
         if self.hidden_errors > 0 {
@@ -118,7 +119,7 @@ impl Renderer<'_> {
         }
         let result_len = self.out.len();
         match commit_ts {
-            Some(commit_ts) => write_extensions(commit_ts, live, &mut self.out),
+            Some(commit_ts) => write_extensions(commit_ts, notes, &mut self.out),
             None => self.out.push(b'}'),
         }
         let commit_ts = commit_ts.unwrap_or_default();
@@ -132,13 +133,10 @@ impl Renderer<'_> {
     }
 }
 
-fn write_extensions(commit_ts: CommitTs, live: Option<bool>, out: &mut Vec<u8>) {
+fn write_extensions(commit_ts: CommitTs, notes: &Notes, out: &mut Vec<u8>) {
     out.extend_from_slice(b",\"extensions\":{\"thalweg\":{\"commitTs\":\"");
     out.extend_from_slice(commit_ts.to_string().as_bytes());
     out.push(b'"');
-    if let Some(live) = live {
-        out.extend_from_slice(b",\"live\":");
-        out.extend_from_slice(if live { b"true" } else { b"false" });
-    }
+    notes.write(out);
     out.extend_from_slice(b"}}}");
 }

@@ -1,30 +1,39 @@
-//! A database in memory, with a clock that stands still, so that responses are the same in every run.
+//! A database in memory, with a clock that stands still unless it is set, so that responses are the same in every run.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 use serde_json::Value as Json;
-use thalweg_engine::{Clock, CollectionRef, Engine, EngineOptions, ExpiryChange, Intent};
+use thalweg_engine::{
+    Clock, CollectionRef, Engine, EngineOptions, ExpiryChange, Intent, UpkeepMode, UpkeepStep,
+};
 use thalweg_model::{Document, Value};
-use thalweg_resolvers::{Evaluation, Failure, Limits, OperationKind, Request, Resolvers};
+use thalweg_resolvers::{
+    Evaluation, Extensions, Failure, Limits, OperationKind, Request, Resolvers,
+};
 use thalweg_storage::MemoryBackend;
 
 /// 2026-11-23T00:00:00Z
 const NOW: u64 = 1_795_392_000_000_000;
 
-struct FixedClock;
+/// How many microseconds have passed.
+#[derive(Default)]
+struct TestClock(AtomicU64);
 
-impl Clock for FixedClock {
+impl Clock for TestClock {
     fn wall_micros(&self) -> u64 {
-        NOW
+        NOW + self.monotonic_micros()
     }
 
     fn monotonic_micros(&self) -> u64 {
-        0
+        self.0.load(Ordering::Relaxed)
     }
 }
 
 pub(crate) struct Database {
     pub(crate) resolvers: Resolvers,
+    clock: Arc<TestClock>,
     runtime: tokio::runtime::Runtime,
 }
 
@@ -35,14 +44,42 @@ impl Database {
 
     pub(crate) fn with_limits(limits: Limits) -> Self {
         let backend = Arc::new(MemoryBackend::new());
-        let options = EngineOptions::default();
-        let engine = Engine::open_with_clock(backend, options, Arc::new(FixedClock)).unwrap();
+        let options = EngineOptions {
+            upkeep: UpkeepMode::Stepped,
+            ..EngineOptions::default()
+        };
+        let clock = Arc::new(TestClock::default());
+        let engine =
+            Engine::open_with_clock(backend, options, Arc::<TestClock>::clone(&clock)).unwrap();
         let runtime = tokio::runtime::Builder::new_current_thread()
             .build()
             .unwrap();
         Database {
             resolvers: Resolvers::new(engine, limits),
+            clock,
             runtime,
+        }
+    }
+
+    /// Lets time pass.
+    pub(crate) fn pass(&self, time: Duration) {
+        let micros = u64::try_from(time.as_micros()).unwrap();
+        self.clock.0.fetch_add(micros, Ordering::Relaxed);
+    }
+
+    /// Carries out what has come due.
+    pub(crate) fn upkeep(&self) {
+        let engine = self.resolvers.engine();
+        while let UpkeepStep::Worked { .. } = self.runtime.block_on(engine.upkeep_step()).unwrap() {
+        }
+    }
+
+    /// Waits until the background work on indexes has led to something.
+    pub(crate) fn wait_for(&self, what: &str, mut is_so: impl FnMut(&Self) -> bool) {
+        let patience = Instant::now() + Duration::from_secs(30);
+        while !is_so(self) {
+            assert!(Instant::now() < patience, "{what} does not come");
+            std::thread::yield_now();
         }
     }
 
@@ -94,6 +131,20 @@ impl Database {
 
     pub(crate) fn send(&self, query: &str) -> Json {
         self.respond(&Request::text(query))
+    }
+
+    /// The response of a query that is answered once, with what its extensions ask for.
+    pub(crate) fn send_once(&self, query: &str, extensions: &Json) -> Json {
+        let extensions = Value::parse(extensions.to_string().as_bytes()).unwrap();
+        let request = Request {
+            extensions: Some(extensions),
+            ..Request::text(query)
+        };
+        let operation = self.resolvers.prepare(&request).unwrap();
+        let snapshot = self.resolvers.engine().snapshot().unwrap();
+        let extensions = Extensions::of(&request).unwrap();
+        let evaluation = self.resolvers.run_once(&operation, &snapshot, &extensions);
+        serde_json::from_slice(evaluation.body()).unwrap()
     }
 
     pub(crate) fn send_with(&self, query: &str, variables: &Json) -> Json {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use proptest::prelude::*;
 use serde_json::json;
 use thalweg_model::ErrorCode;
-use thalweg_resolvers::{Evaluation, Operation, Request};
+use thalweg_resolvers::{Evaluation, Extensions, Operation, Request};
 
 use crate::fixture::{Database, films};
 
@@ -152,7 +152,9 @@ fn results_compare_without_their_timestamps() {
     assert_ne!(first.body(), second.body());
     assert_eq!(first.body_at(second.commit_ts()), *second.body());
     let snapshot = database.resolvers.engine().snapshot().unwrap();
-    let once = database.resolvers.run_once(&operation, &snapshot);
+    let once = database
+        .resolvers
+        .run_once(&operation, &snapshot, &Extensions::default());
     let body: serde_json::Value = serde_json::from_slice(once.body()).unwrap();
     assert_eq!(body["extensions"]["thalweg"]["live"], json!(false));
 }

@@ -2,9 +2,13 @@
 
 #![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
+mod declared;
+mod documentation;
 mod errors;
+mod explain;
 mod filters;
 mod fixture;
+mod history;
 mod limits;
 mod live;
 mod movies;

@@ -58,6 +58,8 @@ pub enum MutationField {
     TruncateCollection,
     /// `dropCollection`
     DropCollection,
+    /// `applySchema`
+    ApplySchema,
 }
 
 /// What an object type stands for. Indices are those of collections.
@@ -91,10 +93,22 @@ pub enum TypeBinding {
     Connection(usize),
     /// `MovieEdge`
     Edge(usize),
+    /// `MovieRevision`
+    Revision(usize),
+    /// `MovieRevisionConnection`
+    RevisionConnection(usize),
+    /// `MovieRevisionEdge`
+    RevisionEdge(usize),
     /// `PageInfo`
     PageInfo,
     /// `Collection`, what the database says about one of its collections.
     CollectionInfo,
+    /// `CollectionSettings`
+    CollectionSettings,
+    /// `CollectionIndex`
+    CollectionIndex,
+    /// `SchemaChange`
+    SchemaChange,
     /// `SchemaInfo`
     SchemaInfo,
     /// `Change`
@@ -120,6 +134,10 @@ pub enum SystemField {
     UpdatedAt,
     /// `_deletedAt`
     DeletedAt,
+    /// `_expiresAt`
+    ExpiresAt,
+    /// `_purgeAt`
+    PurgeAt,
     /// `_json`: the stored document; not in filters.
     Json,
 }
@@ -129,6 +147,8 @@ pub enum SystemField {
 pub enum OutputField<'a> {
     /// A field that every document has.
     System(SystemField),
+    /// `_history`: the document's revisions.
+    History,
     /// A field from the documents.
     Member(&'a Field),
 }
@@ -164,6 +184,10 @@ pub enum InputKey<'a> {
     Id,
     /// `_extra`: an object with original names.
     Extra,
+    /// `_expiresAt`
+    ExpiresAt,
+    /// `_onExpire`
+    OnExpire,
     /// A typed field.
     Member(&'a Field),
 }
@@ -185,6 +209,10 @@ pub enum PatchKey<'a> {
     Pull,
     /// `_extra`: an object with original names, merged like typed fields.
     Extra,
+    /// `_expiresAt`
+    ExpiresAt,
+    /// `_onExpire`
+    OnExpire,
     /// A typed field: absent leaves alone, null removes, objects merge, lists replace.
     Member(&'a Field),
 }
@@ -286,6 +314,9 @@ operators! {
     }
 }
 
+/// The field that has a document's revisions.
+pub(super) const HISTORY_FIELD: &str = "_history";
+
 impl SystemField {
     /// Every system field, in the order of the SDL.
     pub const ALL: &'static [SystemField] = &[
@@ -296,6 +327,8 @@ impl SystemField {
         SystemField::CreatedAt,
         SystemField::UpdatedAt,
         SystemField::DeletedAt,
+        SystemField::ExpiresAt,
+        SystemField::PurgeAt,
         SystemField::Json,
     ];
 
@@ -309,6 +342,8 @@ impl SystemField {
             SystemField::CreatedAt => "_createdAt",
             SystemField::UpdatedAt => "_updatedAt",
             SystemField::DeletedAt => "_deletedAt",
+            SystemField::ExpiresAt => "_expiresAt",
+            SystemField::PurgeAt => "_purgeAt",
             SystemField::Json => "_json",
         }
     }
@@ -326,13 +361,25 @@ impl SystemField {
         !matches!(self, SystemField::NodeId | SystemField::Json)
     }
 
-    /// The scalar that the field reads as; all but `_deletedAt` are non-null.
+    /// Whether not every document has it.
+    pub fn is_nullable(self) -> bool {
+        matches!(
+            self,
+            SystemField::DeletedAt | SystemField::ExpiresAt | SystemField::PurgeAt
+        )
+    }
+
+    /// The scalar that the field reads as.
     pub fn scalar_name(self) -> &'static str {
         match self {
             SystemField::NodeId | SystemField::Id => "ID",
             SystemField::Version => "BigInt",
             SystemField::CommitTs => "Timestamp",
-            SystemField::CreatedAt | SystemField::UpdatedAt | SystemField::DeletedAt => "DateTime",
+            SystemField::CreatedAt
+            | SystemField::UpdatedAt
+            | SystemField::DeletedAt
+            | SystemField::ExpiresAt
+            | SystemField::PurgeAt => "DateTime",
             SystemField::Json => "JSON",
         }
     }
@@ -346,6 +393,7 @@ impl CollectionSchema {
     /// What a field of the collection's object type reads.
     pub fn output_field(&self, name: &str) -> Option<OutputField<'_>> {
         match SystemField::from_graphql_name(name) {
+            _ if name == HISTORY_FIELD => Some(OutputField::History),
             Some(field) => Some(OutputField::System(field)),
             None => self.object.field(name).map(OutputField::Member),
         }
@@ -372,6 +420,8 @@ impl CollectionSchema {
         match name {
             "id" => Some(InputKey::Id),
             "_extra" => Some(InputKey::Extra),
+            "_expiresAt" => Some(InputKey::ExpiresAt),
+            "_onExpire" => Some(InputKey::OnExpire),
             _ => self.object.field(name).map(InputKey::Member),
         }
     }
@@ -386,6 +436,8 @@ impl CollectionSchema {
             "_addToSet" => PatchKey::AddToSet,
             "_pull" => PatchKey::Pull,
             "_extra" => PatchKey::Extra,
+            "_expiresAt" => PatchKey::ExpiresAt,
+            "_onExpire" => PatchKey::OnExpire,
             _ => PatchKey::Member(self.object.field(name)?),
         })
     }
@@ -441,6 +493,7 @@ impl MutationField {
             ("renameCollection", MutationField::RenameCollection),
             ("truncateCollection", MutationField::TruncateCollection),
             ("dropCollection", MutationField::DropCollection),
+            ("applySchema", MutationField::ApplySchema),
         ]
         .into_iter()
         .map(|(name, field)| (name.to_owned(), field))
@@ -473,6 +526,9 @@ impl TypeBinding {
             ("Node", TypeBinding::Node),
             ("PageInfo", TypeBinding::PageInfo),
             ("Collection", TypeBinding::CollectionInfo),
+            ("CollectionSettings", TypeBinding::CollectionSettings),
+            ("CollectionIndex", TypeBinding::CollectionIndex),
+            ("SchemaChange", TypeBinding::SchemaChange),
             ("SchemaInfo", TypeBinding::SchemaInfo),
             ("Change", TypeBinding::Change),
             ("BulkResult", TypeBinding::BulkResult),

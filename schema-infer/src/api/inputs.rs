@@ -51,7 +51,19 @@ fn write_document_input(schema: &CollectionSchema, writer: &mut Writer<'_>) {
             "An object with fields that no document has yet, or under original names.",
             &["_extra: JSON"],
         );
+        write_expiry(body);
     });
+}
+
+fn write_expiry(body: &mut Body<'_>) {
+    body.member(
+        "When it expires; without it the collection's `ttl` counts.",
+        &["_expiresAt: DateTime"],
+    );
+    body.member(
+        "What becomes of it then; without it the collection's `onExpire` counts.",
+        &["_onExpire: OnExpire"],
+    );
 }
 
 fn write_document_patch(schema: &CollectionSchema, writer: &mut Writer<'_>) {
@@ -90,6 +102,7 @@ fn write_document_patch(schema: &CollectionSchema, writer: &mut Writer<'_>) {
             "An object with fields that no document has yet, or under original names.",
             &["_extra: JSON"],
         );
+        write_expiry(body);
     });
 }
 

@@ -1,6 +1,6 @@
 //! The API schema of a database: everything its GraphQL clients see.
 //!
-//! [`ApiSchema::build`] renders the SDL (`sdl`, with `roots`, `filters` and `inputs`) and fills the tables ([`bindings`]) through which an executor gets from a name in a validated
+//! [`ApiSchema::build`] renders the SDL (`sdl`, with `roots`, `filters`, `inputs`, `revisions` and `declared`) and fills the tables ([`bindings`]) through which an executor gets from a name in a validated
 //! operation to what it stands for. An executor never takes a name apart: it asks [`ApiSchema`] for
 //! root fields and object types, and [`CollectionSchema`] and [`ObjectType`] for
 //! fields and the keys of input objects.
@@ -8,8 +8,10 @@
 //! Both sides come from the same values, so whatever the SDL offers has a binding.
 
 pub mod bindings;
+mod declared;
 mod filters;
 mod inputs;
+mod revisions;
 mod roots;
 mod sdl;
 mod writer;
@@ -33,6 +35,9 @@ pub struct ApiCollection {
     pub id: CollectionId,
     /// Its names and types.
     pub schema: Arc<CollectionSchema>,
+    /// What was declared of it, as the directives of its type: `@collection(name: "movies")`. Whoever knows what they
+    /// mean writes them.
+    pub directives: Arc<str>,
 }
 
 /// One version of the API schema: SDL and bindings. Immutable; a request is pinned to one.
@@ -50,20 +55,13 @@ impl ApiSchema {
     /// The API schema of these collections. `version` is the timestamp of the commit that made it.
     /// The order of the collections is the order in the SDL; it does not change what is served.
     /// System collections are left out.
-    pub fn build(
-        collections: Vec<(CollectionId, Arc<CollectionSchema>)>,
-        version: CommitTs,
-    ) -> ApiSchema {
+    pub fn build(collections: Vec<ApiCollection>, version: CommitTs) -> ApiSchema {
         let collections: Vec<_> = collections
             .into_iter()
-            .filter(|(_, schema)| sdl::is_exposed(schema))
+            .filter(|collection| sdl::is_exposed(&collection.schema))
             .collect();
         let mut sdl = String::new();
-        let schemas: Vec<_> = collections
-            .iter()
-            .map(|(_, schema)| Arc::clone(schema))
-            .collect();
-        render_sdl(&schemas, &mut sdl);
+        sdl::render(&collections, &mut sdl);
         let mut api = ApiSchema {
             version,
             sdl,
@@ -72,8 +70,8 @@ impl ApiSchema {
             types: TypeBinding::system_types().collect(),
             collections: Vec::with_capacity(collections.len()),
         };
-        for (id, schema) in collections {
-            api.bind(id, schema);
+        for collection in collections {
+            api.bind(collection);
         }
         api
     }
@@ -109,8 +107,9 @@ impl ApiSchema {
         self.types.get(name)
     }
 
-    fn bind(&mut self, id: CollectionId, schema: Arc<CollectionSchema>) {
+    fn bind(&mut self, collection: ApiCollection) {
         let index = self.collections.len();
+        let schema = &collection.schema;
         let names = &schema.names;
         self.query
             .insert(names.by_id_field.clone(), QueryField::ById(index));
@@ -125,10 +124,13 @@ impl ApiSchema {
             .insert(names.connection.clone(), TypeBinding::Connection(index));
         self.types
             .insert(names.edge.clone(), TypeBinding::Edge(index));
+        for (name, binding) in revisions::types(names, index) {
+            self.types.insert(name, binding);
+        }
         for field in &schema.object.fields {
             bind_nested(&field.ty, index, &mut self.types);
         }
-        self.collections.push(ApiCollection { id, schema });
+        self.collections.push(collection);
     }
 }
 
@@ -155,13 +157,6 @@ fn bind_nested(ty: &FieldType, collection: usize, types: &mut HashMap<String, Ty
         }
         _ => {}
     }
-}
-
-/// Renders the SDL of a database with these collections, to the end of `out`.
-///
-/// The text is a function of its input; two databases with equal collections have equal texts.
-pub fn render_sdl(collections: &[Arc<CollectionSchema>], out: &mut String) {
-    sdl::render(collections, out);
 }
 
 /// True if a list of documents can be ordered by something in this object.

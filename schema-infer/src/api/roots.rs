@@ -40,12 +40,12 @@ fn write_query(collections: &[&CollectionSchema], body: &mut Body<'_>) {
         let names = &schema.names;
         body.member(
             &format!(
-                "One document of `{}`, null if there is none with this id.",
+                "One document of `{}`, null if there is none with this id; `at` looks back.",
                 names.collection
             ),
             &[
                 &names.by_id_field,
-                "(id: ID!, deleted: Deleted = EXCLUDE): ",
+                "(id: ID!, at: DateTime, deleted: Deleted = EXCLUDE): ",
                 &names.type_name,
             ],
         );
@@ -61,7 +61,7 @@ fn write_query(collections: &[&CollectionSchema], body: &mut Body<'_>) {
                 ", orderBy: [",
                 &names.order_by,
                 "!], first: Int, after: String, last: Int, before: String, offset: Int, \
-                 deleted: Deleted = EXCLUDE): ",
+                 at: DateTime, deleted: Deleted = EXCLUDE): ",
                 &names.connection,
                 "!",
             ],
@@ -106,6 +106,10 @@ fn write_mutation(collections: &[&CollectionSchema], body: &mut Body<'_>) {
     body.member(
         "Removes a collection with all its documents; gives it as it was.",
         &["dropCollection(name: String!): Collection!"],
+    );
+    body.member(
+        "Gives the collections that the SDL declares the settings and indexes that it declares; all or nothing.",
+        &["applySchema(sdl: String!): SchemaChange!"],
     );
 }
 
@@ -159,16 +163,17 @@ fn write_single(names: &CollectionNames, body: &mut Body<'_>) {
         ],
     );
     body.member(
-        "Deletes the document, so that it can be restored unless `permanent`; null if there is none.",
+        "Deletes the document, so that it can be restored unless `permanent`, until `purgeAt`; null if there is none.",
         &[
             &names.delete,
-            "(id: ID!, permanent: Boolean = false, ifVersion: BigInt): ",
+            "(id: ID!, permanent: Boolean = false, purgeAt: DateTime, ifVersion: BigInt): ",
             type_name,
         ],
     );
     body.member(
-        "Takes back a deletion; null if there is no such document.",
-        &[&names.restore, "(id: ID!): ", type_name],
+        "Takes back a deletion, or makes the document again what it was at that time; null if there is no such \
+         document.",
+        &[&names.restore, "(id: ID!, at: DateTime): ", type_name],
     );
 }
 
@@ -208,7 +213,7 @@ fn write_bulk(names: &CollectionNames, body: &mut Body<'_>) {
             &names.delete_many,
             "(filter: ",
             filter,
-            "!, permanent: Boolean = false): BulkResult!",
+            "!, permanent: Boolean = false, purgeAt: DateTime): BulkResult!",
         ],
     );
 }

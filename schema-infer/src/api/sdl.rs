@@ -1,28 +1,27 @@
 //! The SDL of a whole database: roots, the types of each collection, and what all of them share.
 
-use std::sync::Arc;
-
 use super::bindings::SystemField;
 use super::writer::{Body, Writer};
-use super::{filters, inputs, roots};
+use super::{ApiCollection, declared, filters, inputs, revisions, roots};
 use crate::names::is_system_collection;
 use crate::types::{CollectionSchema, FieldType, MapType, ObjectType};
 
-pub(super) fn render(collections: &[Arc<CollectionSchema>], out: &mut String) {
-    let collections: Vec<&CollectionSchema> = collections
+pub(super) fn render(collections: &[ApiCollection], out: &mut String) {
+    let schemas: Vec<&CollectionSchema> = collections
         .iter()
-        .map(Arc::as_ref)
-        .filter(|schema| is_exposed(schema))
+        .map(|collection| &*collection.schema)
         .collect();
     let writer = &mut Writer::new(out);
     let mut shared = filters::Shared::default();
-    roots::write(&collections, writer);
-    for schema in &collections {
-        write_collection(schema, &mut shared, writer);
+    roots::write(&schemas, writer);
+    for collection in collections {
+        write_collection(collection, &mut shared, writer);
     }
     shared.write(writer);
     write_system_types(writer);
+    declared::write_types(writer);
     write_scalars(writer);
+    declared::write_directives(writer);
 }
 
 /// System collections are never part of the API schema.
@@ -76,12 +75,13 @@ fn collect<'a>(ty: &'a FieldType, in_place: bool, found: &mut Vec<Nested<'a>>) {
 }
 
 fn write_collection(
-    schema: &CollectionSchema,
+    collection: &ApiCollection,
     shared: &mut filters::Shared,
     writer: &mut Writer<'_>,
 ) {
+    let schema = &*collection.schema;
     let nested = nested(&schema.object);
-    write_document_type(schema, writer);
+    write_document_type(schema, &collection.directives, writer);
     for ty in &nested {
         match ty.ty {
             NestedType::Object(object) => {
@@ -93,22 +93,32 @@ fn write_collection(
         }
     }
     write_connection(schema, writer);
+    revisions::write(&schema.names, writer);
     filters::write(schema, &nested, shared, writer);
     inputs::write(schema, &nested, writer);
 }
 
-fn write_document_type(schema: &CollectionSchema, writer: &mut Writer<'_>) {
+fn write_document_type(schema: &CollectionSchema, directives: &str, writer: &mut Writer<'_>) {
     let names = &schema.names;
     let description = format!("A document of the collection `{}`.", names.collection);
     writer.block(
         &description,
-        &["type ", &names.type_name, " implements Node"],
+        &[
+            "type ",
+            &names.type_name,
+            " implements Node",
+            if directives.is_empty() { "" } else { " " },
+            directives,
+        ],
         |body| {
             for field in SystemField::ALL.iter().take(2) {
                 write_system_field(*field, body);
             }
             write_fields(&schema.object, body);
             for field in SystemField::ALL.iter().skip(2) {
+                if *field == SystemField::Json {
+                    revisions::write_field(names, body);
+                }
                 write_system_field(*field, body);
             }
         },
@@ -124,13 +134,16 @@ fn write_system_field(field: SystemField, body: &mut Body<'_>) {
         SystemField::CreatedAt => "When the document was created.",
         SystemField::UpdatedAt => "When the document was last changed.",
         SystemField::DeletedAt => "When the document was deleted, null unless it was.",
+        SystemField::ExpiresAt => {
+            "When the document expires, where it says so itself; else the collection's `ttl` counts."
+        }
+        SystemField::PurgeAt => {
+            "When the deleted document is removed for good, where its deletion said so; else the collection's \
+             `purgeAfter` counts."
+        }
         SystemField::Json => "The stored document as it is, under its original names.",
     };
-    let required = if field == SystemField::DeletedAt {
-        ""
-    } else {
-        "!"
-    };
+    let required = if field.is_nullable() { "" } else { "!" };
     body.member(
         description,
         &[field.graphql_name(), ": ", field.scalar_name(), required],
@@ -213,6 +226,11 @@ fn write_system_types(writer: &mut Writer<'_>) {
                 &["shape: JSON!"],
             );
             body.plain(&["createdAt: DateTime!"]);
+            body.member(
+                "What it does with time.",
+                &["settings: CollectionSettings!"],
+            );
+            body.plain(&["indexes: [CollectionIndex!]!"]);
         },
     );
     writer.block(
@@ -306,6 +324,10 @@ fn write_scalars(writer: &mut Writer<'_>) {
     writer.line(
         "A calendar date, such as `2026-11-23`.",
         "scalar Date @specifiedBy(url: \"https://www.rfc-editor.org/rfc/rfc3339\")",
+    );
+    writer.line(
+        "A span of time, such as `P30D` or `30d`.",
+        "scalar Duration",
     );
     writer.line(
         "Any JSON value, as stored.",

@@ -116,7 +116,7 @@ pub(super) fn upper_first(word: &str) -> String {
     with_first(word, char::to_ascii_uppercase)
 }
 
-fn lower_first(word: &str) -> String {
+pub(super) fn lower_first(word: &str) -> String {
     with_first(word, char::to_ascii_lowercase)
 }
 

@@ -72,6 +72,36 @@ pub struct CollectionNames {
     pub field_enum: String,
 }
 
+impl CollectionNames {
+    /// `MovieRevision`
+    pub fn revision(&self) -> String {
+        format!("{}Revision", self.type_name)
+    }
+
+    /// `MovieRevisionConnection`
+    pub fn revision_connection(&self) -> String {
+        format!("{}RevisionConnection", self.type_name)
+    }
+
+    /// `MovieRevisionEdge`
+    pub fn revision_edge(&self) -> String {
+        format!("{}RevisionEdge", self.type_name)
+    }
+}
+
+/// What a collection is called, unless it is named, whose documents are declared to have this type: `movies` for
+/// `Movie`.
+pub fn default_collection_name(type_name: &str) -> String {
+    let last = type_name.rfind(|c: char| c.is_ascii_uppercase());
+    let (head, last) = type_name.split_at(last.unwrap_or(0));
+    let plural = format!("{head}{}", pluralizer::pluralize(last, 2, false));
+    let gives_the_type =
+        |name: &String| NameRegistry::new().collection(name).type_name == type_name;
+    let candidates = [plural.as_str(), type_name].map(legal::lower_first);
+    let fitting = candidates.iter().find(|name| gives_the_type(name));
+    fitting.unwrap_or(&candidates[0]).clone()
+}
+
 /// The stored, append-only allocation of GraphQL names.
 #[derive(Clone, Debug, Default)]
 pub struct NameRegistry {

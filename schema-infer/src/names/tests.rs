@@ -335,3 +335,17 @@ proptest! {
         prop_assert_eq!(given.len(), names.len());
     }
 }
+
+#[test]
+fn a_declared_type_names_a_collection() {
+    for (type_name, name) in [
+        ("Movie", "movies"),
+        ("UserProfile", "userProfiles"),
+        ("Person", "people"),
+        ("News", "news"),
+        ("Category", "categories"),
+        ("lower", "lowers"),
+    ] {
+        assert_eq!(default_collection_name(type_name), name);
+    }
+}

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use apollo_compiler::Schema;
 use apollo_compiler::validation::Valid;
 use thalweg_model::{CollectionId, CommitTs, Document};
-use thalweg_schema_infer::{ApiSchema, CollectionSchema, NameRegistry, Shape};
+use thalweg_schema_infer::{ApiCollection, ApiSchema, CollectionSchema, NameRegistry, Shape};
 
 /// Infers the API schema of collections given as names and documents.
 fn infer(collections: &[(&str, Vec<Document>)]) -> ApiSchema {
@@ -23,7 +23,11 @@ fn infer(collections: &[(&str, Vec<Document>)]) -> ApiSchema {
         }
         let names = registry.collection(name);
         let schema = CollectionSchema::derive(&names, &shape, false, &mut registry);
-        schemas.push((CollectionId(index as u32), Arc::new(schema)));
+        schemas.push(ApiCollection {
+            id: CollectionId(index as u32),
+            directives: "@collection".into(),
+            schema: Arc::new(schema),
+        });
     }
     ApiSchema::build(schemas, CommitTs::from_micros(1))
 }

@@ -115,6 +115,9 @@ fn write_meta(record: &Record<'_>, out: &mut Vec<u8>) {
     });
     member("_createdAt", &instant(record.created_at()));
     member("_updatedAt", &instant(record.updated_at()));
+    if let Some(expires_at) = record.expires_at() {
+        member("_expiresAt", &instant(expires_at));
+    }
 }
 
 fn micros(unsigned: u64) -> i64 {

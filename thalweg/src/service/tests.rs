@@ -29,6 +29,7 @@ fn prepare(service: &Service, query: &str) -> ServiceOperation {
         operation_name: None,
         variables: None,
         extensions: None,
+        idempotency_key: None,
     };
     match service.prepare(request) {
         Ok(operation) => operation,
@@ -46,16 +47,115 @@ async fn a_query_is_short_when_its_lists_are_together() {
                 format!("l{number}: movies(filter: {{n: {{eq: 7}}}}) {{ nodes {{ n }} }} ")
             })
             .collect();
-        let operation = prepare(&service, &format!("{{ {lists} }}"));
+        let prepared = prepare(&service, &format!("{{ {lists} }}"));
         let snapshot = service.engine.snapshot().expect("open");
-        assert_eq!(is_short(&operation.operation, &snapshot), short, "{lists}");
+        let ServiceOperation::Prepared { operation, .. } = &prepared else {
+            panic!("it has no idempotency key");
+        };
+        assert_eq!(is_short(operation, &snapshot), short, "{lists}");
         // Wherever it is run, the answer is the same.
         drop(snapshot);
-        let response = service.execute(operation).await;
+        let response = service.execute(prepared).await;
         let body = String::from_utf8_lossy(&response.body);
         assert!(
             body.starts_with(r#"{"data":{"l0":{"nodes":[{"n":7}]}"#),
             "{body}"
         );
     }
+}
+
+/// What somebody sends who was given no answer: the same again.
+async fn send(
+    service: &Service,
+    query: &str,
+    header: Option<&str>,
+    extensions: Option<&str>,
+) -> GraphqlResponse {
+    let request = GraphqlRequest {
+        query: Some(query.to_owned()),
+        operation_name: None,
+        variables: None,
+        extensions: extensions.map(|json| RawValue::from_string(json.to_owned()).expect("JSON")),
+        idempotency_key: header.map(str::to_owned),
+    };
+    match service.prepare(request) {
+        Ok(operation) => service.execute(operation).await,
+        Err(refused) => refused,
+    }
+}
+
+fn text(response: &GraphqlResponse) -> String {
+    String::from_utf8(response.body.to_vec()).expect("text")
+}
+
+#[tokio::test]
+async fn a_repeated_mutation_gets_the_first_answer_after_a_restart_too() {
+    let backend: Arc<dyn thalweg_storage::Backend> = Arc::new(MemoryBackend::new());
+    let open = || {
+        let engine = Engine::open(Arc::clone(&backend), EngineOptions::default()).expect("opens");
+        Service::start(engine, Limits::default(), LiveLimits::default()).expect("a service")
+    };
+    let add = "mutation { insertDocuments(collection: \"a\", documents: [{n: 1}]) }";
+    let count = "{ collections { count } }";
+    let service = open();
+    let first = text(&send(&service, add, Some("k"), None).await);
+    assert!(
+        first.contains(r#""n":1"#) && first.contains("commitTs"),
+        "{first}"
+    );
+    let inside = r#"{"thalweg":{"idempotencyKey":"k"}}"#;
+    assert_eq!(text(&send(&service, add, None, Some(inside)).await), first);
+
+    // What has committed may have changed the schema: the text need not be valid any more.
+    let create = "mutation { createA(input: {n: 2}) { n _commitTs } }";
+    let drop_it = "mutation { dropCollection(name: \"a\") { name count } }";
+    let created = text(&send(&service, create, Some("c"), None).await);
+    let dropped = text(&send(&service, drop_it, Some("d"), None).await);
+    assert!(dropped.contains(r#""count":2"#), "{dropped}");
+    drop(service);
+    let service = open();
+    for (query, key, answer) in [
+        (add, "k", &first),
+        (create, "c", &created),
+        (drop_it, "d", &dropped),
+    ] {
+        assert_eq!(text(&send(&service, query, Some(key), None).await), *answer);
+    }
+    assert!(
+        text(&send(&service, count, Some("q"), None).await)
+            .starts_with(r#"{"data":{"collections":[]}"#)
+    );
+}
+
+#[tokio::test]
+async fn keys_that_cannot_be_meant_are_refused() {
+    let service = service(1).await;
+    let add = "mutation { createMovie(input: {n: 1}) { n } }";
+    let first = send(&service, add, Some("k"), None).await;
+    assert!(first.has_data);
+    let other = "mutation { createMovie(input: {n: 2}) { n } }";
+    let long = "k".repeat(201);
+    let differs = r#"{"thalweg":{"idempotencyKey":"l"}}"#;
+    let kind = r#"{"thalweg":{"idempotencyKey":1}}"#;
+    for (query, header, extensions, message) in [
+        (other, Some("k"), None, "was used for another request"),
+        (add, Some(""), None, "1 to 200 bytes, this one has 0"),
+        (add, Some(&*long), None, "this one has 201"),
+        (add, Some("k"), Some(differs), "differ"),
+        (add, None, Some(kind), "must be a string"),
+    ] {
+        let refused = send(&service, query, header, extensions).await;
+        assert_eq!(refused.failure, Some(ErrorCode::BadRequest), "{message}");
+        assert!(text(&refused).contains(message), "{}", text(&refused));
+    }
+    // One that was refused when it was run has no answer to repeat; it runs anew.
+    let twice = "mutation { createMovie(input: {id: \"x\"}) { id } }";
+    let remove = "mutation { deleteMovie(id: \"x\", permanent: true) { id } }";
+    assert!(text(&send(&service, twice, None, None).await).contains(r#""id":"x""#));
+    assert!(text(&send(&service, twice, Some("x"), None).await).contains("UNIQUE_VIOLATION"));
+    send(&service, remove, None, None).await;
+    assert!(
+        text(&send(&service, twice, Some("x"), None).await)
+            .contains(r#"{"createMovie":{"id":"x"}}"#)
+    );
 }

@@ -1,5 +1,7 @@
 //! The binary as a shell sees it: help texts, exit codes, and which stream says what.
 
+mod lost_answer;
+
 use std::process::{Command, Output};
 
 fn thalweg(arguments: &[&str]) -> Output {
@@ -23,6 +25,7 @@ fn help_is_an_answer() {
         &["export", "--help"],
         &["schema", "--help"],
         &["schema", "print", "--help"],
+        &["schema", "apply", "--help"],
         &["--version"],
     ] {
         let output = thalweg(arguments);

@@ -31,6 +31,7 @@ fn prepare(service: &Service, query: &str) -> Result<ServiceOperation, Value> {
         operation_name: None,
         variables: None,
         extensions: None,
+        idempotency_key: None,
     };
     service
         .prepare(request)

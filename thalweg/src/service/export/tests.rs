@@ -1,9 +1,9 @@
 use std::sync::Arc;
 
 use futures_util::TryStreamExt;
-use thalweg_engine::EngineOptions;
+use thalweg_engine::{EngineOptions, ExpiryChange, Intent, Transaction, Update};
 use thalweg_gateway::{ImportOptions, ImportRecord, ImportSink};
-use thalweg_model::{Document, FieldPath};
+use thalweg_model::{Document, DocumentId, FieldPath, Patch};
 use thalweg_storage::MemoryBackend;
 
 use super::*;
@@ -96,6 +96,38 @@ async fn a_member_comes_before_a_system_field_of_its_name() {
     for line in whole.lines() {
         serde_json::from_str::<serde_json::Value>(line).expect("JSON");
     }
+}
+
+#[tokio::test]
+async fn what_expires_says_when() {
+    let engine = engine();
+    import(&engine, "{\"id\":\"1\"}\n{\"id\":\"2\"}", None).await;
+    let movies = engine
+        .catalog()
+        .collections()
+        .next()
+        .expect("it is there")
+        .id;
+    let expires = move |transaction: &mut Transaction<'_>| {
+        transaction.write(Intent::Patch {
+            collection: movies,
+            id: DocumentId::new("2").expect("an id"),
+            patch: Patch::default(),
+            if_version: None,
+            otherwise: None,
+            expiry: ExpiryChange {
+                at: Update::Set(4_000_000_000_000_000),
+                on_expire: Update::Keep,
+            },
+        })
+    };
+    engine.transact(expires).await.expect("committed");
+    let whole = exported(&engine, true).await;
+    assert_eq!(whole.matches("_expiresAt").count(), 1, "{whole}");
+    assert!(
+        whole.contains(r#","_expiresAt":"2096-10-02T07:06:40.000000Z"}"#),
+        "{whole}"
+    );
 }
 
 #[tokio::test]

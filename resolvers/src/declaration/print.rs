@@ -1,0 +1,48 @@
+//! The directives that declare a collection as it is.
+
+use thalweg_engine::{Collection, IndexStatus, Retain, write_duration};
+use thalweg_model::write_json_string;
+
+/// `@collection(name: "movies", ttl: "30d") @index(fields: ["year DESC"])`: what is as by default is left out.
+pub(crate) fn directives(collection: &Collection) -> String {
+    let settings = &collection.settings;
+    let mut arguments = vec![format!("name: {}", quoted(&collection.name))];
+    if !settings.soft_delete {
+        arguments.push("softDelete: false".to_owned());
+    }
+    let duration =
+        |name, span: Option<_>| span.map(|span| format!("{name}: \"{}\"", write_duration(span)));
+    arguments.extend(duration("ttl", settings.ttl));
+    let on_expire = settings.on_expire;
+    arguments.extend(on_expire.map(|on_expire| format!("onExpire: {}", on_expire.as_str())));
+    arguments.extend(duration("purgeAfter", settings.purge_after));
+    if settings.retain != Retain::Forever {
+        arguments.push(format!("retain: \"{}\"", settings.retain));
+    }
+    let mut text = format!("@collection({})", arguments.join(", "));
+    for index in collection.indexes.iter() {
+        if index.status == IndexStatus::Dropping {
+            continue;
+        }
+        let fields: Vec<String> = index
+            .definition
+            .field_texts()
+            .iter()
+            .map(|field| quoted(field))
+            .collect();
+        let unique = if index.definition.unique {
+            ", unique: true"
+        } else {
+            ""
+        };
+        text.push_str(&format!(" @index(fields: [{}]{unique})", fields.join(", ")));
+    }
+    text
+}
+
+/// A GraphQL string: JSON's escapes are among GraphQL's.
+fn quoted(text: &str) -> String {
+    let mut out = Vec::new();
+    write_json_string(text, &mut out);
+    String::from_utf8_lossy(&out).into_owned()
+}

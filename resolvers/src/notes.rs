@@ -1,0 +1,157 @@
+//! What a response says in its extensions beside the time: how lists were found, and what that may have cost.
+
+use thalweg_engine::{Collection, Find, Found, IndexDefinition};
+use thalweg_model::write_json_string;
+
+use crate::index_advice::{fitting_index, is_declared};
+use crate::limits::Limits;
+use crate::plan::selection::Target;
+
+/// What is noted while an operation runs.
+#[derive(Debug, Default)]
+pub(crate) struct Notes {
+    /// Whether the result is kept up to date, where somebody asked for that.
+    pub(crate) live: Option<bool>,
+    /// How each root field was found, where somebody asked for that.
+    pub(crate) explain: Option<Vec<Explained>>,
+    pub(crate) warnings: Vec<Warning>,
+}
+
+/// How a root field was found.
+#[derive(Debug)]
+pub(crate) struct Explained {
+    key: Box<str>,
+    plan: String,
+    index: Option<String>,
+    rows_read: u64,
+    rows_returned: u64,
+}
+
+/// That a list was found by looking at very many documents.
+#[derive(Debug)]
+pub(crate) struct Warning {
+    key: Box<str>,
+    rows_read: u64,
+    message: String,
+}
+
+impl Notes {
+    /// Notes that one document was looked up by its id.
+    pub(crate) fn by_id(&mut self, target: &Target, is_there: bool) {
+        if let Some(explain) = &mut self.explain {
+            explain.push(Explained {
+                key: target.key.as_str().into(),
+                plan: "the document of that id".to_owned(),
+                index: None,
+                rows_read: u64::from(is_there),
+                rows_returned: u64::from(is_there),
+            });
+        }
+    }
+
+    /// Notes how a list was found.
+    pub(crate) fn list(
+        &mut self,
+        target: &Target,
+        collection: &Collection,
+        find: &Find,
+        found: &Found<'_>,
+        limits: &Limits,
+    ) {
+        let key = || Box::<str>::from(target.key.as_str());
+        if let Some(explain) = &mut self.explain {
+            let index = found.plan.index();
+            explain.push(Explained {
+                key: key(),
+                plan: found.plan.to_string(),
+                index: index.map(|index| index.definition.to_string()),
+                rows_read: found.rows_read,
+                rows_returned: found.rows.len() as u64,
+            });
+        }
+        if found.scanned && found.rows_read > limits.scan_warning_rows {
+            let (rows_read, collection_name) = (found.rows_read, &collection.name);
+            let advice = match fitting_index(find) {
+                // It is being built, or the planner found every document to be less than its rows.
+                Some(index) if is_declared(collection, &index) => return,
+                Some(index) => format!(
+                    "; on the type of {collection_name}, @index(fields: [{}]) would serve it",
+                    quoted(&index)
+                ),
+                None => "; no index would serve it".to_owned(),
+            };
+            self.warnings.push(Warning {
+                key: key(),
+                rows_read,
+                message: format!(
+                    "{rows_read} documents of {collection_name} were looked at to find {}{advice}",
+                    found.rows.len()
+                ),
+            });
+        }
+    }
+
+    /// Appends the members of `extensions.thalweg`, each with a comma before it.
+    pub(crate) fn write(&self, out: &mut Vec<u8>) {
+        if let Some(live) = self.live {
+            out.extend_from_slice(b",\"live\":");
+            out.extend_from_slice(if live { b"true" } else { b"false" });
+        }
+        if let Some(explain) = &self.explain {
+            out.extend_from_slice(b",\"explain\":");
+            write_list(explain, out, |one, out| {
+                write_path(&one.key, out);
+                out.extend_from_slice(b",\"plan\":");
+                write_json_string(&one.plan, out);
+                out.extend_from_slice(b",\"index\":");
+                match &one.index {
+                    Some(index) => write_json_string(index, out),
+                    None => out.extend_from_slice(b"null"),
+                }
+                let (read, returned) = (one.rows_read, one.rows_returned);
+                let counts = format!(",\"rowsRead\":{read},\"rowsReturned\":{returned}");
+                out.extend_from_slice(counts.as_bytes());
+            });
+        }
+        if !self.warnings.is_empty() {
+            out.extend_from_slice(b",\"warnings\":");
+            write_list(&self.warnings, out, |one, out| {
+                write_path(&one.key, out);
+                let start = format!(
+                    ",\"code\":\"UNINDEXED_SCAN\",\"rowsRead\":{},\"message\":",
+                    one.rows_read
+                );
+                out.extend_from_slice(start.as_bytes());
+                write_json_string(&one.message, out);
+            });
+        }
+    }
+}
+
+fn write_list<T>(items: &[T], out: &mut Vec<u8>, write: impl Fn(&T, &mut Vec<u8>)) {
+    out.push(b'[');
+    for (index, item) in items.iter().enumerate() {
+        out.extend_from_slice(if index > 0 { b",{" } else { b"{" });
+        write(item, out);
+        out.push(b'}');
+    }
+    out.push(b']');
+}
+
+fn write_path(key: &str, out: &mut Vec<u8>) {
+    out.extend_from_slice(b"\"path\":[");
+    write_json_string(key, out);
+    out.push(b']');
+}
+
+/// The fields of an index as `@index` takes them.
+fn quoted(index: &IndexDefinition) -> String {
+    let mut out = Vec::new();
+    for (position, field) in index.field_texts().iter().enumerate() {
+        if position > 0 {
+            out.extend_from_slice(b", ");
+        }
+        write_json_string(field, &mut out);
+    }
+    String::from_utf8_lossy(&out).into_owned()
+}
