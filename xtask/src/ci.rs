@@ -10,7 +10,7 @@ use anyhow::Result;
 use clap::{Args, ValueEnum};
 
 use crate::postgres::TestPostgres;
-use crate::{crash, e2e, fetch, tidy, tools, workspace};
+use crate::{crash, e2e, fetch, sim, tidy, tools, workspace};
 
 use self::tally::Tally;
 
@@ -40,6 +40,8 @@ enum Step {
     Fetch,
     /// Unit, property, golden and integration tests of all crates
     Test,
+    /// Simulations of the engine under faults
+    Sim,
     /// Examples in the documentation, and its links
     Doctest,
     /// The embedded console is what its source gives
@@ -96,6 +98,7 @@ impl Step {
                 postgres.name_to(&mut command);
                 tools::run_watched(&mut command, |line| tally.see(line))
             }
+            Step::Sim => sim::ci(),
             Step::Doctest => {
                 let mut command = cargo(&["test", "--workspace", "--all-features", "--locked"]);
                 command.args(["--no-fail-fast", "--doc"]);

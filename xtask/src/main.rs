@@ -18,6 +18,7 @@ mod http;
 mod postgres;
 mod server;
 mod setup;
+mod sim;
 mod tidy;
 mod tools;
 mod workspace;
@@ -46,6 +47,8 @@ enum Task {
     Bless(bless::Options),
     /// Kill a server under write load, again and again, and check that nothing acknowledged is lost.
     Crash(crash::Options),
+    /// Simulate clients, faults and crashes from seeds, and check what the clients saw.
+    Sim(sim::Options),
 }
 
 fn main() -> ExitCode {
@@ -57,6 +60,7 @@ fn main() -> ExitCode {
         Task::Bench(options) => bench::run(&options),
         Task::Bless(options) => bless::run(&options),
         Task::Crash(options) => crash::run(&options),
+        Task::Sim(options) => sim::run(&options),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
