@@ -2,16 +2,17 @@
 //!
 //! A [`Store`] is what outlives an engine. Adding a backend to the simulation is adding one line to [`StoreKind::new_store`].
 
+mod embedded;
 mod postgres;
 
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::{fs, io};
 
-use anyhow::{Context, Result};
-use tempfile::TempDir;
-use thalweg_storage::{Backend, EmbeddedBackend, EmbeddedOptions, MemoryBackend};
+use anyhow::Result;
+use thalweg_storage::{Backend, MemoryBackend};
 
+use crate::random::Random;
+
+use self::embedded::EmbeddedStore;
 use self::postgres::PostgresStore;
 
 /// Which backend a simulation runs on.
@@ -26,11 +27,11 @@ pub enum StoreKind {
 }
 
 impl StoreKind {
-    /// A new, empty store.
-    pub fn new_store(self) -> Result<Box<dyn Store>> {
+    /// A new, empty store. What it does by chance, `random` decides.
+    pub fn new_store(self, random: Random) -> Result<Box<dyn Store>> {
         Ok(match self {
             StoreKind::Memory => Box::new(MemoryStore(Arc::new(MemoryBackend::new()))),
-            StoreKind::Embedded => Box::new(EmbeddedStore::new()?),
+            StoreKind::Embedded => Box::new(EmbeddedStore::new(random)?),
             StoreKind::Postgres => Box::new(PostgresStore::new()?),
         })
     }
@@ -64,53 +65,4 @@ impl Store for MemoryStore {
     fn crash(&mut self) -> Result<()> {
         Ok(())
     }
-}
-
-/// Opened in one directory after another: a crash goes on in a copy of the files as they are, which is what a killed
-/// process leaves, and the old backend may close its own as it likes.
-struct EmbeddedStore {
-    scratch: TempDir,
-    life: u32,
-}
-
-impl EmbeddedStore {
-    fn new() -> Result<EmbeddedStore> {
-        let scratch = tempfile::tempdir().context("cannot create a directory")?;
-        Ok(EmbeddedStore { scratch, life: 0 })
-    }
-
-    fn directory(&self) -> PathBuf {
-        self.scratch.path().join(self.life.to_string())
-    }
-}
-
-impl Store for EmbeddedStore {
-    fn open(&mut self) -> Result<Arc<dyn Backend>> {
-        let options = EmbeddedOptions {
-            // Many are opened one after the other, and each reserves address space.
-            map_bytes_max: 1 << 30,
-            ..EmbeddedOptions::default()
-        };
-        Ok(Arc::new(EmbeddedBackend::open(&self.directory(), options)?))
-    }
-
-    fn crash(&mut self) -> Result<()> {
-        let old = self.directory();
-        self.life += 1;
-        copy(&old, &self.directory()).context("cannot copy the store")
-    }
-}
-
-fn copy(from: &Path, to: &Path) -> io::Result<()> {
-    fs::create_dir_all(to)?;
-    for entry in fs::read_dir(from)? {
-        let entry = entry?;
-        let target = to.join(entry.file_name());
-        if entry.file_type()?.is_dir() {
-            copy(&entry.path(), &target)?;
-        } else {
-            fs::copy(entry.path(), target)?;
-        }
-    }
-    Ok(())
 }
