@@ -293,7 +293,10 @@ impl<'w> Run<'w> {
     }
 
     fn live_all(&mut self) -> Result<()> {
-        let mut store = self.settings.store.new_store(self.random.stream(3_000_000))?;
+        let mut store = self
+            .settings
+            .store
+            .new_store(self.random.stream(3_000_000))?;
         let mut backend = self.open(&mut *store)?;
         let mut begun = self.begin(Arc::clone(&backend))?;
         while !self.clients.iter().all(Client::is_done) {

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use thalweg_engine::{
-    CollectionRef, Comparison, FieldRef, Find, Intent, OrderKey, Position, Predicate, Test,
+    CollectionRef, Comparison, ExpiryChange, FieldRef, Find, Intent, OrderKey, Position, Predicate,
+    Test,
 };
 use thalweg_model::{CollectionId, DocumentId, Patch, PatchOperation, Value};
 
@@ -29,17 +30,20 @@ pub(super) fn intent(write: &Write, collections: Collections) -> Intent {
             collection: named(*collection),
             id: Some(document_id(id)),
             document: members.to_document(),
+            expiry: ExpiryChange::KEEP,
         },
         Write::Put(collection, id, members) => Intent::Put {
             collection: named(*collection),
             id: Some(document_id(id)),
             document: members.to_document(),
+            expiry: ExpiryChange::KEEP,
         },
         Write::Replace(collection, id, members, if_version) => Intent::Replace {
             collection: collections.id(*collection),
             id: document_id(id),
             document: members.to_document(),
             if_version: *if_version,
+            expiry: ExpiryChange::KEEP,
         },
         Write::Patch {
             collection,
@@ -55,6 +59,7 @@ pub(super) fn intent(write: &Write, collections: Collections) -> Intent {
             },
             if_version: *if_version,
             otherwise: otherwise.as_ref().map(Members::to_document),
+            expiry: ExpiryChange::KEEP,
         },
         Write::Delete {
             collection,
@@ -66,10 +71,12 @@ pub(super) fn intent(write: &Write, collections: Collections) -> Intent {
             id: document_id(id),
             permanent: *permanent,
             if_version: *if_version,
+            purge_at: None,
         },
         Write::Restore(collection, id) => Intent::Restore {
             collection: collections.id(*collection),
             id: document_id(id),
+            to: None,
         },
         Write::Truncate(collection) => Intent::TruncateCollection {
             name: Arc::from(collection.name()),
