@@ -6,7 +6,9 @@
 
 use std::sync::Arc;
 
-use apollo_compiler::ast::{Definition, Directive, Document, FieldDefinition, Type, Value};
+use apollo_compiler::ast::{
+    Definition, Directive, DirectiveList, Document, FieldDefinition, Type, Value,
+};
 use apollo_compiler::collections::HashSet;
 use apollo_compiler::diagnostic::ToCliReport;
 use apollo_compiler::parser::{Parser, SourceSpan};
@@ -167,39 +169,22 @@ impl Reader {
 
     /// Tells of directives that are not supported yet and takes them out, so that nobody else stumbles over them.
     fn take_unsupported(&mut self, document: &mut Document) {
-        let mut found: Vec<Node<Directive>> = Vec::new();
-        let mut take = |directives: &mut apollo_compiler::ast::DirectiveList| {
-            directives.0.retain(|directive| {
-                let supported = !UNSUPPORTED.contains(&directive.name.as_str());
-                if !supported {
-                    found.push(directive.clone());
-                }
-                supported
-            });
-        };
-        let mut take_of_fields = |fields: &mut Vec<Node<FieldDefinition>>| {
-            for field in fields {
-                if !field.directives.is_empty() {
-                    take(&mut field.make_mut().directives);
-                }
-            }
-        };
+        let mut found = Vec::new();
         for definition in &mut document.definitions {
-            match definition {
+            let (directives, fields) = match definition {
                 Definition::ObjectTypeDefinition(object) => {
-                    take_of_fields(&mut object.make_mut().fields);
+                    let object = object.make_mut();
+                    (&mut object.directives, &mut object.fields)
                 }
                 Definition::ObjectTypeExtension(object) => {
-                    take_of_fields(&mut object.make_mut().fields);
+                    let object = object.make_mut();
+                    (&mut object.directives, &mut object.fields)
                 }
-                _ => {}
-            }
-        }
-        for definition in &mut document.definitions {
-            match definition {
-                Definition::ObjectTypeDefinition(object) => take(&mut object.make_mut().directives),
-                Definition::ObjectTypeExtension(object) => take(&mut object.make_mut().directives),
-                _ => {}
+                _ => continue,
+            };
+            take_unsupported(directives, &mut found);
+            for field in fields.iter_mut().filter(|it| !it.directives.is_empty()) {
+                take_unsupported(&mut field.make_mut().directives, &mut found);
             }
         }
         for directive in found {
@@ -388,6 +373,12 @@ impl Reader {
             unique: directive.name == "unique" || is_unique(directive),
         })
     }
+}
+
+fn take_unsupported(directives: &mut DirectiveList, found: &mut Vec<Node<Directive>>) {
+    let is_unsupported =
+        |directive: &mut Node<Directive>| UNSUPPORTED.contains(&directive.name.as_str());
+    found.extend(directives.0.extract_if(.., is_unsupported));
 }
 
 fn is_unique(directive: &Directive) -> bool {

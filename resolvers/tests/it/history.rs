@@ -340,3 +340,29 @@ fn documents_expire_and_are_purged() {
     assert_eq!(history["film"]["_history"]["nodes"][0]["kind"], "EXPIRED");
     assert!(history["film"]["_history"]["nodes"][0]["author"].is_string());
 }
+
+#[test]
+fn what_is_no_longer_kept_is_said_with_the_oldest_that_is() {
+    let (database, times) = changed();
+    database.data("mutation { applySchema(sdl: \"type Film @collection(retain: \\\"none\\\")\") { changes } }");
+    // Twice past the recovery window: with the first commit the log is trimmed, with the second it is known.
+    for title in ["x", "y"] {
+        database.pass(Duration::from_secs(1000));
+        database.data(&format!(
+            "mutation {{ updateFilm(id: \"b\", patch: {{title: \"{title}\"}}) {{ id }} }}"
+        ));
+        database.upkeep();
+    }
+    for field in ["films", "film(id: \"b\")"] {
+        let (arguments, selection) = match field {
+            "films" => (format!("films(at: \"{}\")", times[1]), "totalCount"),
+            _ => (format!("film(id: \"b\", at: \"{}\")", times[1]), "title"),
+        };
+        let (code, message, _) = database.error(&format!("{{ {arguments} {{ {selection} }} }}"));
+        assert_eq!(code, "HISTORY_GONE", "{message}");
+        assert!(message.contains("2026-11-23T00:"), "{message}");
+    }
+    let kept = database.data("{ film(id: \"b\") { _history { nodes { version changed } } } }");
+    let nodes = kept["film"]["_history"]["nodes"].as_array().unwrap();
+    assert!(nodes.len() < 3, "{kept:#}");
+}
