@@ -30,13 +30,14 @@ use crate::clock::{self, EngineClock};
 use crate::commit::Commit;
 use crate::dependency::DependencySet;
 use crate::draft::Rules;
-use crate::engine::{EngineOptions, load};
+use crate::engine::EngineOptions;
 use crate::error::{EngineError, TransactionError};
 use crate::group::{Applicant, Group, State};
 use crate::idempotency::{self, FirstAnswer};
 use crate::index::writer::RowWriter;
 use crate::intent::{Intents, Step};
 use crate::keyspace;
+use crate::load::load;
 use crate::log::{self, Trimmed};
 use crate::overlay::{Delta, Overlay};
 use crate::published::Published;
@@ -83,6 +84,9 @@ pub(crate) struct Ordered {
 /// How many documents' old images are erased with each group, at least.
 const TRIM_PER_GROUP_MIN: usize = 256;
 
+/// How long a group may stay open, in microseconds: well below what a backend's reader lives.
+const GROUP_MICROS_MAX: u64 = 10_000_000;
+
 /// An execution that looked at more documents than this is not run again in the line the first times that it loses.
 const LINE_DOCUMENTS_MAX: u64 = 1000;
 
@@ -97,17 +101,34 @@ pub(crate) struct Committer {
     pub(crate) head: Head,
     /// The revision of the names that are stored.
     pub(crate) stored_names_revision: u64,
-    /// No log entry is older, as far as known; `None` for an empty log.
+    /// No log entry is older, as far as known; `None` for an empty log. A group on its way may have erased entries that
+    /// a reader still shows, so trimming goes on from here.
     pub(crate) log_from: Option<CommitTs>,
+    /// No answer under an idempotency key is older; likewise.
+    answers_from: CommitTs,
     pub(crate) published: Arc<Published>,
     open: Option<Open>,
     flight: Option<Flight>,
+    /// The head to go back to before anything else, after a batch that was not committed.
+    lost: Option<Head>,
+    /// Nothing is committed any more, whatever others say.
+    failure: Option<EngineError>,
 }
 
 /// The group that is being filled, with those who wait for it.
 struct Open {
     group: Group,
-    waiting: Vec<(Arc<TransactionCode>, Waiting)>,
+    /// When its reader was opened, on the monotonic clock.
+    opened_micros: u64,
+    waiting: Vec<Member>,
+}
+
+/// A transaction in the open group.
+struct Member {
+    code: Arc<TransactionCode>,
+    /// It has lost too often to be run outside again.
+    is_last_run: bool,
+    waiting: Waiting,
 }
 
 /// A group that is being written.
@@ -149,6 +170,7 @@ impl Committer {
             clock,
             rules: Rules {
                 document_bytes_max: options.document_bytes_max,
+                transaction_bytes_max: options.transaction_bytes_max,
                 index_page_max: options.index_page_max.max(1),
             },
             options,
@@ -156,9 +178,12 @@ impl Committer {
             head: start.head,
             stored_names_revision: 0,
             log_from: start.log_from,
+            answers_from: CommitTs::ZERO,
             published,
             open: None,
             flight: None,
+            lost: None,
+            failure: None,
         }
     }
 
@@ -182,11 +207,13 @@ impl Committer {
 
     /// Validates a transaction, or runs it, and adds it to the open group.
     pub(crate) fn take(&mut self, request: Request) {
+        self.renew_if_old();
         let Request {
             code,
             execution,
             reply,
         } = request;
+        let is_last_run = execution.is_none();
         let mut open = match self.open.take().map_or_else(|| self.open(), Ok) {
             Ok(open) => open,
             Err(error) => return answer(reply, Err(error.into())),
@@ -194,13 +221,53 @@ impl Committer {
         let answer = self
             .order(&mut open.group, &code, execution)
             .unwrap_or_else(Answer::Refused);
-        open.waiting.push((code, Waiting { reply, answer }));
+        open.waiting.push(Member {
+            code,
+            is_last_run,
+            waiting: Waiting { reply, answer },
+        });
         self.open = Some(open);
     }
 
-    fn open(&self) -> Result<Open, EngineError> {
-        if let Some(error) = self.published.failure() {
+    /// A backend's reader lives a while only. While a batch takes longer than that to be written, the group above it is
+    /// begun anew.
+    fn renew_if_old(&mut self) {
+        let now = self.clock.monotonic_micros();
+        let is_old = |open: &mut Open| now.saturating_sub(open.opened_micros) > GROUP_MICROS_MAX;
+        if let Some(open) = self.open.take_if(is_old) {
+            self.run_again(open);
+        }
+    }
+
+    /// Discards a group and has its transactions run again.
+    fn run_again(&mut self, open: Open) {
+        for Member {
+            code,
+            is_last_run,
+            waiting: Waiting { reply, .. },
+        } in open.waiting
+        {
+            if let Some(failure) = &self.failure {
+                answer(reply, Err(failure.clone().into()));
+            } else if is_last_run {
+                self.take(Request {
+                    code,
+                    execution: None,
+                    reply,
+                });
+            } else {
+                answer(reply, Ok(Verdict::Conflict));
+            }
+        }
+    }
+
+    fn open(&mut self) -> Result<Open, EngineError> {
+        if let Some(error) = self.failure.clone().or_else(|| self.published.failure()) {
             return Err(error);
+        }
+        if let Some(head) = self.lost {
+            self.reload(head)?;
+            self.lost = None;
         }
         let reader = self.backend.snapshot()?;
         let flight = self.flight.as_ref();
@@ -208,6 +275,7 @@ impl Committer {
         let head = reader.head();
         if head != Some(self.head) && head != flight.map(|flight| flight.before) {
             self.published.fail(&EngineError::Deposed);
+            self.failure = Some(EngineError::Deposed);
             return Err(EngineError::Deposed);
         }
         let catalog = Arc::clone(&self.state.catalog);
@@ -224,6 +292,7 @@ impl Committer {
                 flight.map_or_else(Vec::new, |flight| flight.commits.clone()),
                 &self.state,
             ),
+            opened_micros: self.clock.monotonic_micros(),
             waiting: Vec::new(),
         })
     }
@@ -244,7 +313,7 @@ impl Committer {
         let execution = match execution {
             Some(done) if self.holds(group, &done) => done,
             Some(done) if done.documents_read > LINE_DOCUMENTS_MAX => return Ok(Answer::Conflict),
-            _ => run(&group.base, code, &self.options, &self.clock)?,
+            _ => self.run_in_line(group, code)?,
         };
         let Execution { value, intents, .. } = execution;
         if intents.is_empty() && code.once.is_none() {
@@ -273,6 +342,32 @@ impl Committer {
         let first = Arc::new(first);
         group.keep_answer(Arc::clone(once.key.text()), Arc::clone(&first));
         Ok(Answer::First(first))
+    }
+
+    /// Runs a transaction at its place in the order, where it holds up all others: within bounds.
+    fn run_in_line(
+        &self,
+        group: &Group,
+        code: &TransactionCode,
+    ) -> Result<Execution, TransactionError> {
+        let base = &group.base;
+        let documents_max = self.options.line_documents_max;
+        base.limit_reads(Some(documents_max));
+        let done = run(base, code, &self.options, &self.clock);
+        base.limit_reads(None);
+        match done {
+            Err(TransactionError::Engine(EngineError::TooManyReads)) => {
+                Err(TransactionError::Refused {
+                    code: ErrorCode::LimitExceeded,
+                    message: format!(
+                        "the transaction reads more than {documents_max} documents while others write to them; \
+                         narrow its filter, declare an index for it, or split the work"
+                    ),
+                    part: 0,
+                })
+            }
+            done => done,
+        }
     }
 
     fn first_answer(
@@ -328,7 +423,8 @@ impl Committer {
         if !self.can_hand_over() {
             return None;
         }
-        let Open { group, waiting } = self.open.take()?;
+        self.renew_if_old();
+        let Open { group, waiting, .. } = self.open.take()?;
         let before = self.head;
         match self.close(group) {
             Ok(closed) => {
@@ -342,12 +438,12 @@ impl Committer {
                     commits: closed.commits,
                     announced: closed.announced,
                     catalog: Arc::clone(&self.state.catalog),
-                    waiting: waiting.into_iter().map(|(_, waiting)| waiting).collect(),
+                    waiting: waiting.into_iter().map(|member| member.waiting).collect(),
                 })
             }
             Err(error) => {
-                for (_, Waiting { reply, .. }) in waiting {
-                    answer(reply, Err(error.clone().into()));
+                for member in waiting {
+                    answer(member.waiting.reply, Err(error.clone().into()));
                 }
                 None
             }
@@ -361,7 +457,13 @@ impl Committer {
         }
         let mut writes = Vec::new();
         let trimmed = self.trim(&group, &mut writes)?;
-        idempotency::trim(group.base.reader(), self.answers_horizon(), &mut writes)?;
+        self.answers_from = idempotency::trim(
+            group.base.reader(),
+            (self.answers_from, self.answers_horizon()),
+            group.answers.len(),
+            |key| group.base.overlay.answer(key).is_some(),
+            &mut writes,
+        )?;
         for (key, first) in &group.answers {
             first.put(key, &mut writes);
         }
@@ -439,9 +541,9 @@ impl Committer {
     /// Erases what has fallen out of the recovery window, a little with each group.
     fn trim(&self, group: &Group, writes: &mut Vec<Write>) -> Result<Trimmed, EngineError> {
         let horizon = clock::ago(&self.clock, self.options.recovery_window);
-        if self.log_from.is_none_or(|from| from >= horizon) {
+        let Some(from) = self.log_from.filter(|from| *from < horizon) else {
             return Ok(Trimmed::default());
-        }
+        };
         let written: usize = group
             .commits
             .iter()
@@ -456,7 +558,7 @@ impl Committer {
         let trimmed = log::trim(
             group.base.reader(),
             &self.state.catalog,
-            horizon,
+            (from, horizon),
             changes_max,
             &goes_with_log,
             writes,
@@ -474,36 +576,34 @@ impl Committer {
     /// Learns what became of the group that was handed over.
     pub(crate) fn written(&mut self, written: Written) {
         let flight = self.flight.take();
-        if written == Written::Durable {
-            return;
-        }
-        let open = self.open.take();
-        if let (Written::NotCommitted, Some(flight)) = (written, flight)
-            && let Err(error) = self.reload(flight.before)
-        {
-            self.published.fail(&error);
+        match (written, flight) {
+            (Written::Durable, _) => return,
+            (Written::NotCommitted, Some(flight)) => self.lost = Some(flight.before),
+            (Written::NotCommitted, None) => {}
+            // Said once more here, since others may take it for healed before this has ended.
+            (Written::Failed, _) => {
+                let failure = self.published.failure();
+                self.failure = Some(failure.unwrap_or(EngineError::Deposed));
+            }
         }
         // What was built on the lost group is built again; where nothing can be written any more, that is said.
-        for (code, Waiting { reply, .. }) in open.into_iter().flat_map(|open| open.waiting) {
-            self.take(Request {
-                code,
-                execution: None,
-                reply,
-            });
+        if let Some(open) = self.open.take() {
+            self.run_again(open);
         }
     }
 
     /// Goes back to what is stored.
     fn reload(&mut self, head: Head) -> Result<(), EngineError> {
         let reader = self.backend.snapshot()?;
-        self.head = head;
         self.log_from = log::oldest(&*reader)?;
+        self.answers_from = CommitTs::ZERO;
         // The catalog stays the published one; the stored state is the one that it was made of.
         self.state = State {
             catalog: self.published.newest_catalog(),
             ..load(&*reader)?
         };
         self.stored_names_revision = 0;
+        self.head = head;
         Ok(())
     }
 }

@@ -40,6 +40,7 @@ impl From<EngineError> for ApplyError {
 /// What never changes while the engine runs.
 pub(crate) struct Rules {
     pub(crate) document_bytes_max: usize,
+    pub(crate) transaction_bytes_max: usize,
     /// How many documents or rows a page of background work on an index looks at.
     pub(crate) index_page_max: usize,
 }
@@ -53,6 +54,8 @@ pub(crate) struct Draft<'g> {
     seed: u64,
     /// How many ids were made up.
     ids_made: u32,
+    /// What the images that were written take.
+    bytes: usize,
     origin: Origin,
     drafted: Drafted,
 }
@@ -99,6 +102,7 @@ impl<'g> Draft<'g> {
             ts,
             seed,
             ids_made: 0,
+            bytes: 0,
             origin,
             drafted,
         }
@@ -426,6 +430,11 @@ impl<'g> Draft<'g> {
         let (bytes, bytes_max) = (document.json().len(), self.rules.document_bytes_max);
         if bytes > bytes_max {
             return Err(IntentError::DocumentTooLarge { bytes, bytes_max }.into());
+        }
+        self.bytes += bytes;
+        if self.bytes > self.rules.transaction_bytes_max {
+            let bytes_max = self.rules.transaction_bytes_max;
+            return Err(IntentError::TransactionTooLarge { bytes_max }.into());
         }
         let before = self.image(&key)?;
         // One that is softly deleted is replaced by a new document, whose versions go on from its own.

@@ -3,38 +3,30 @@
 mod once;
 
 use std::any::Any;
-use std::ops::{Bound, ControlFlow};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use rustc_hash::FxHashMap;
-use thalweg_model::{CollectionId, CommitTs, prefix_end};
-use thalweg_schema_infer::{CollectionSchema, NameRegistry};
-use thalweg_storage::{Backend, Direction, Snapshot as Reader, Usage};
+use thalweg_model::{CollectionId, CommitTs};
+use thalweg_storage::{Backend, Snapshot as Reader, Usage};
 use tokio::sync::{Semaphore, SemaphorePermit, mpsc, oneshot, watch};
 
 use crate::as_of::HistoricalPage;
-use crate::catalog::{COLLECTIONS, Catalog, Collection, FIRST_USER_COLLECTION, StoredCollection};
+use crate::catalog::Catalog;
 use crate::changes::PAGES_READ_MAX;
-use crate::chunk;
 use crate::clock::{Clock, ClockAlarm, EngineClock, SystemClock};
 use crate::commit::{Commit, RecentCommits};
 use crate::committer::{self, Committer, Ordered, Request, Start, Verdict};
 use crate::error::{EngineError, TransactionError};
-use crate::group::State;
-use crate::index;
-use crate::keyspace;
-use crate::leadership::{KeeperThread, decode_version};
+use crate::leadership::KeeperThread;
+use crate::load::{load, stored_catalog_version};
 use crate::log::{self, LoggedCommit};
 use crate::maintenance::{self, Maintenance, MaintenanceMode};
-use crate::pipeline::{self, EngineStepper};
+use crate::pipeline::{self, EngineStepper, Inbox};
 use crate::published::Published;
-use crate::record::Record;
-use crate::snapshot::{Snapshot, read_statistics};
-use crate::statistics;
+use crate::snapshot::Snapshot;
 use crate::takeover::take_over;
 use crate::transaction::{Code, Committed, Erased, Once, Transaction, TransactionCode};
 use crate::upkeep::{UpkeepMode, UpkeepState};
@@ -49,8 +41,12 @@ pub struct EngineOptions {
     pub group_bytes_max: usize,
     /// How often an execution may lose before it is run at the head of the line.
     pub optimistic_attempts_max: u32,
+    /// How many documents a transaction may look at when it is run in the line, where all others wait for it.
+    pub line_documents_max: u64,
     /// How many writes one transaction may have.
     pub transaction_writes_max: usize,
+    /// How many bytes of new images one transaction may have.
+    pub transaction_bytes_max: usize,
     /// Longest document, in bytes of JSON.
     pub document_bytes_max: usize,
     /// Memory for the newest commits, which executions are validated against.
@@ -73,7 +69,9 @@ impl Default for EngineOptions {
             group_transactions_max: 1024,
             group_bytes_max: 16 << 20,
             optimistic_attempts_max: 3,
+            line_documents_max: 1_000_000,
             transaction_writes_max: 100_000,
+            transaction_bytes_max: 256 << 20,
             document_bytes_max: 16 << 20,
             recent_commits_bytes_max: 64 << 20,
             recovery_window: Duration::from_secs(600),
@@ -118,7 +116,11 @@ impl Drop for Shared {
 
 /// The way to the committer.
 pub(crate) enum Door {
-    Open(mpsc::Sender<Request>),
+    Open {
+        requests: mpsc::Sender<Request>,
+        /// Dropped to have the committer take nothing more, not even from who still waits to be taken.
+        _shut: oneshot::Sender<()>,
+    },
     /// The committer is in another server.
     Elsewhere,
     Closed,
@@ -167,8 +169,8 @@ impl Engine {
         clock: Arc<dyn Clock>,
     ) -> Result<(Engine, EngineStepper), EngineError> {
         let engine = Engine::assemble(backend, options, clock)?;
-        let (committer, writer, requests) = engine.shared.pipeline(engine.shared.take_over()?);
-        Ok((engine, EngineStepper::new(committer, writer, requests)))
+        let (committer, writer, inbox) = engine.shared.pipeline(engine.shared.take_over()?);
+        Ok((engine, EngineStepper::new(committer, writer, inbox)))
     }
 
     /// An engine that reads.
@@ -222,7 +224,7 @@ impl Engine {
 
     /// Whether this server is the one who writes.
     pub(crate) fn leads(&self) -> bool {
-        matches!(*self.shared.requests.lock(), Door::Open(_))
+        matches!(*self.shared.requests.lock(), Door::Open { .. })
     }
 
     /// The background work, to be done a piece at a time; see [`EngineOptions::maintenance`].
@@ -331,7 +333,10 @@ impl Engine {
             reply,
         })
         .await?;
-        verdict.await.map_err(|_| EngineError::Closed)?
+        // Only a thread that panicked drops a request, and nobody knows how far it had come.
+        verdict.await.map_err(|_| EngineError::Indeterminate {
+            reason: "the server failed before it was answered".to_owned(),
+        })?
     }
 
     async fn execute(
@@ -366,7 +371,7 @@ impl Engine {
 
     async fn send(&self, request: Request) -> Result<(), EngineError> {
         let sender = match &*self.shared.requests.lock() {
-            Door::Open(sender) => sender.clone(),
+            Door::Open { requests, .. } => requests.clone(),
             Door::Elsewhere => {
                 let failure = self.shared.published.failure();
                 return Err(failure.unwrap_or(EngineError::Following));
@@ -497,11 +502,12 @@ impl Engine {
             let _ = thread.join();
         }
         self.stop_upkeep();
-        if let Some(keeper) = self.shared.keeper.lock().take() {
-            keeper.stop();
-        }
+        let keeper = self.shared.keeper.lock().take();
+        // Kept until all that was taken is committed: the next leader would fence it.
+        let leadership = keeper.and_then(KeeperThread::stop);
         self.shared.close_door(Door::Closed);
         self.shared.join_pipeline();
+        drop(leadership);
     }
 }
 
@@ -531,7 +537,7 @@ impl Shared {
     }
 
     /// A committer, its writer, and what is asked of them from now on.
-    fn pipeline(&self, start: Start) -> (Committer, Writer, mpsc::Receiver<Request>) {
+    fn pipeline(&self, start: Start) -> (Committer, Writer, Inbox) {
         let committer = Committer::new(
             Arc::clone(&self.backend),
             Arc::clone(&self.clock),
@@ -544,13 +550,17 @@ impl Shared {
             published: Arc::clone(&self.published),
         };
         let (sender, requests) = mpsc::channel(REQUESTS_MAX);
-        *self.requests.lock() = Door::Open(sender);
-        (committer, writer, requests)
+        let (shut, is_shut) = oneshot::channel();
+        *self.requests.lock() = Door::Open {
+            requests: sender,
+            _shut: shut,
+        };
+        (committer, writer, Inbox { requests, is_shut })
     }
 
     pub(crate) fn start_pipeline(&self, start: Start) -> Result<(), EngineError> {
-        let (committer, writer, requests) = self.pipeline(start);
-        *self.pipeline.lock() = pipeline::start(committer, writer, requests)?;
+        let (committer, writer, inbox) = self.pipeline(start);
+        *self.pipeline.lock() = pipeline::start(committer, writer, inbox)?;
         self.published.maintenance.wake();
         self.published.upkeep.tell(0);
         Ok(())
@@ -602,89 +612,4 @@ pub enum Place {
     Caller,
     /// On one of the runtime's threads for blocking work: for code that may read a lot.
     BlockingThread,
-}
-
-/// The state that a committer starts from.
-pub(crate) fn load(reader: &dyn Reader) -> Result<State, EngineError> {
-    let mut names = load_names(reader)?;
-    let mut catalog = Catalog::default();
-    catalog.version = stored_catalog_version(reader)?;
-    let mut statistics = FxHashMap::default();
-    let last_collection = statistics::last_collection(reader)?.map_or(0, |last| last.0);
-    let next_collection = FIRST_USER_COLLECTION.max(last_collection.saturating_add(1));
-    for stored in load_collections(reader)? {
-        let counted = read_statistics(reader, stored.id)?;
-        let collection_names = names.collection(&stored.name);
-        let schema = CollectionSchema::derive(
-            &collection_names,
-            counted.types_shape(),
-            counted.publishes_id(),
-            &mut names,
-        );
-        catalog.insert(Collection {
-            id: stored.id,
-            name: stored.name,
-            schema: Arc::new(schema),
-            created_at: stored.created_at,
-            indexes: stored.indexes,
-            settings: stored.settings,
-            configured_ts: stored.configured_ts,
-        });
-        statistics.insert(stored.id, counted);
-    }
-    Ok(State {
-        catalog: Arc::new(catalog),
-        names,
-        statistics,
-        next_collection,
-        index_statistics: Arc::new(index::load_statistics(reader)?),
-        next_index: index::last_index(reader)?.map_or(1, |last| last.0.saturating_add(1)),
-    })
-}
-
-fn stored_catalog_version(reader: &dyn Reader) -> Result<CommitTs, EngineError> {
-    match reader.get(&keyspace::catalog_version())? {
-        Some(stored) => decode_version(&stored),
-        None => Ok(CommitTs::ZERO),
-    }
-}
-
-fn load_names(reader: &dyn Reader) -> Result<NameRegistry, EngineError> {
-    let key = keyspace::names();
-    let Some(stored) = reader.get(&key)? else {
-        return Ok(NameRegistry::default());
-    };
-    let whole = chunk::resolve(reader, stored, || key)?;
-    NameRegistry::decode(&whole[1..]).map_err(|_| EngineError::Corrupt {
-        what: "registry of names",
-    })
-}
-
-fn load_collections(reader: &dyn Reader) -> Result<Vec<StoredCollection>, EngineError> {
-    let prefix = keyspace::documents(COLLECTIONS);
-    let end = prefix_end(&prefix).expect("a document key does not consist of 0xff bytes");
-    let mut collections = Vec::new();
-    let mut failure = None;
-    reader.scan(
-        Bound::Included(&prefix),
-        Bound::Excluded(&end),
-        Direction::Forward,
-        &mut |key, stored| {
-            let whole = chunk::resolve(reader, stored, || key.to_vec());
-            let collection = whole
-                .and_then(Record::from_stored)
-                .and_then(|record| StoredCollection::from_document(record.document()));
-            match collection {
-                Ok(collection) => {
-                    collections.push(collection);
-                    ControlFlow::Continue(())
-                }
-                Err(error) => {
-                    failure = Some(error);
-                    ControlFlow::Break(())
-                }
-            }
-        },
-    )?;
-    failure.map_or(Ok(collections), Err)
 }

@@ -47,6 +47,9 @@ pub enum EngineError {
         /// What the system said.
         reason: String,
     },
+    /// A transaction that is run in the line reads more than may be read there.
+    #[error("the transaction reads too much to be run while all others wait")]
+    TooManyReads,
     /// Another server writes to this store.
     #[error(
         "this server follows another one that writes to the same store; send what writes to that one"
@@ -115,6 +118,7 @@ impl EngineError {
                 ErrorCode::HistoryGone
             }
             EngineError::NotYet { .. } => ErrorCode::BadRequest,
+            EngineError::TooManyReads => ErrorCode::LimitExceeded,
             EngineError::Deposed
             | EngineError::Following
             | EngineError::Thread { .. }
@@ -131,6 +135,7 @@ impl EngineError {
             EngineError::Indeterminate { .. } => ErrorClass::Indeterminate,
             EngineError::ChangesGone { .. }
             | EngineError::HistoryGone { .. }
+            | EngineError::TooManyReads
             | EngineError::NotYet { .. } => ErrorClass::Caller,
             EngineError::Deposed
             | EngineError::Following
@@ -261,6 +266,12 @@ pub enum IntentError {
         /// From then on states are kept.
         oldest: CommitTs,
     },
+    /// The transaction would write more than one may.
+    #[error("the transaction writes more than {bytes_max} bytes of documents; split the work")]
+    TransactionTooLarge {
+        /// The limit.
+        bytes_max: usize,
+    },
     /// A patch names the same path twice.
     #[error("the patch changes {first} and {second} at once; name each path once")]
     PatchConflict {
@@ -297,7 +308,8 @@ impl IntentError {
             | IntentError::PurgeOfPermanent
             | IntentError::NotYet { .. }
             | IntentError::PatchConflict { .. } => ErrorCode::BadRequest,
-            IntentError::DocumentTooLarge { .. }
+            IntentError::TransactionTooLarge { .. }
+            | IntentError::DocumentTooLarge { .. }
             | IntentError::TooManyIndexRows { .. }
             | IntentError::TooManyIndexes { .. } => ErrorCode::LimitExceeded,
         }

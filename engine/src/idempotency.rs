@@ -29,14 +29,13 @@ impl IdempotencyKey {
 
     /// `fingerprint` is of all that the request asks: a key that comes back with another one is refused.
     ///
-    /// `None` where the text is empty or longer than [`IdempotencyKey::BYTES_MAX`].
+    /// `None` where the text is empty, longer than [`IdempotencyKey::BYTES_MAX`], or has control characters.
     pub fn new(text: &str, fingerprint: u64) -> Option<Self> {
-        (1..=Self::BYTES_MAX)
-            .contains(&text.len())
-            .then(|| IdempotencyKey {
-                text: Arc::from(text),
-                fingerprint,
-            })
+        let fits = (1..=Self::BYTES_MAX).contains(&text.len());
+        (fits && !text.chars().any(char::is_control)).then(|| IdempotencyKey {
+            text: Arc::from(text),
+            fingerprint,
+        })
     }
 
     pub(crate) fn text(&self) -> &Arc<str> {
@@ -92,7 +91,7 @@ impl FirstAnswer {
         chunk::put(keyspace::answer(key), version, &value, writes);
         writes.push(Write::Put {
             key: keyspace::answer_time(self.commit_ts, key),
-            value: Vec::new(),
+            value: vec![u8::from(chunk::is_long(value.len()))],
         });
     }
 }
@@ -124,45 +123,54 @@ fn decode(whole: &[u8]) -> Option<FirstAnswer> {
     })
 }
 
-/// How many answers are erased with one group, at most.
-const TRIMMED_MAX: usize = 256;
+/// How many answers are erased with one group, at least.
+const TRIMMED_MIN: usize = 256;
 
-/// Appends what erases the oldest answers from before `horizon`.
+/// Appends what erases the oldest answers from `from` on and before `horizon`: twice as many as the group brings, so that
+/// they do not pile up. `is_used_again` tells of keys whose answer the reader does not show yet.
+///
+/// Returns the commit from which on there may be more to erase.
 pub(crate) fn trim(
     reader: &dyn Reader,
-    horizon: CommitTs,
+    (from, horizon): (CommitTs, CommitTs),
+    brought: usize,
+    is_used_again: impl Fn(&str) -> bool,
     writes: &mut Vec<Write>,
-) -> Result<(), EngineError> {
-    let prefix = keyspace::answer_times();
-    let end = prefix_end(&prefix).expect("a key does not consist of 0xff bytes");
+) -> Result<CommitTs, EngineError> {
+    let end = prefix_end(&keyspace::answer_times()).expect("a key does not consist of 0xff bytes");
+    let trimmed_max = TRIMMED_MIN.max(brought * 2);
+    let mut last = None;
     let mut old = Vec::new();
     reader.scan(
-        Bound::Included(&prefix),
+        Bound::Included(&keyspace::answer_times_from(from)),
         Bound::Excluded(&end),
         Direction::Forward,
-        &mut |key, _| {
-            match keyspace::parse_answer_time(key) {
-                Ok((ts, _)) if ts >= horizon => return ControlFlow::Break(()),
-                parsed => old.push((key.to_vec(), parsed.ok())),
+        &mut |key, is_long| {
+            let parsed = keyspace::parse_answer_time(key).ok();
+            if let Some((ts, _)) = &parsed {
+                // All of one commit go together, so that the cursor is a commit.
+                if *ts >= horizon || (old.len() >= trimmed_max && last != Some(*ts)) {
+                    return ControlFlow::Break(());
+                }
+                last = Some(*ts);
             }
-            if old.len() == TRIMMED_MAX {
-                return ControlFlow::Break(());
-            }
+            old.push((key.to_vec(), parsed, is_long.first() == Some(&1)));
             ControlFlow::Continue(())
         },
     )?;
-    for (key, parsed) in old {
+    for (key, parsed, is_long) in old {
         writes.push(Write::Delete { key });
         let Some((ts, text)) = parsed else { continue };
         let owner = keyspace::answer(&text);
-        // The key may have been used again after its answer had expired.
-        let current = reader.get(&owner)?;
-        if current.is_some_and(|stored| is_of(&stored, ts)) {
+        if is_long {
             chunk::erase(&owner, ts.as_micros(), writes);
+        }
+        // The key may have been used again after its answer had expired.
+        if !is_used_again(&text) && reader.get(&owner)?.is_some_and(|stored| is_of(&stored, ts)) {
             writes.push(Write::Delete { key: owner });
         }
     }
-    Ok(())
+    Ok(last.map_or(from, CommitTs::next))
 }
 
 /// Whether a stored answer, or the reference to one in chunks, is of that commit.

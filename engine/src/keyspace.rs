@@ -197,6 +197,13 @@ pub(crate) fn answer_times() -> Vec<u8> {
     start(Keyspace::AnswerTime).finish()
 }
 
+/// Where the idempotency keys of a commit and of all after it begin.
+pub(crate) fn answer_times_from(ts: CommitTs) -> Vec<u8> {
+    let mut writer = start(Keyspace::AnswerTime);
+    writer.u64(ts.as_micros());
+    writer.finish()
+}
+
 /// An idempotency key among those of its commit, so that the oldest answers are found first.
 pub(crate) fn answer_time(ts: CommitTs, key: &str) -> Vec<u8> {
     let mut writer = start(Keyspace::AnswerTime);

@@ -54,7 +54,7 @@ const FOLLOWED_BYTES: usize = 8 << 20;
 pub(crate) struct KeeperThread {
     stop: Arc<AtomicBool>,
     wake: mpsc::SyncSender<()>,
-    thread: JoinHandle<()>,
+    thread: JoinHandle<Option<Box<dyn Leadership>>>,
 }
 
 impl KeeperThread {
@@ -83,6 +83,7 @@ impl KeeperThread {
                 while !stopping.load(Ordering::SeqCst) && keeper.step().is_some() {
                     let _ = woken.recv_timeout(REST);
                 }
+                keeper.leadership
             })
             .map_err(|error| EngineError::Thread {
                 reason: error.to_string(),
@@ -90,12 +91,12 @@ impl KeeperThread {
         Ok(KeeperThread { stop, wake, thread })
     }
 
-    /// Stops it and gives up the leadership, if it has it.
-    pub(crate) fn stop(self) {
+    /// Stops it. Returns the leadership, if it has it, to be given up.
+    pub(crate) fn stop(self) -> Option<Box<dyn Leadership>> {
         self.stop.store(true, Ordering::SeqCst);
         let _ = self.wake.try_send(());
         // A keeper that panicked has nothing left to give up.
-        let _ = self.thread.join();
+        self.thread.join().ok().flatten()
     }
 }
 
@@ -121,9 +122,8 @@ impl Keeper {
             self.leadership = None;
         }
         // What fails here is tried again at the next step; until then the engine says that it is not ready.
-        match self.follow_or_lead(&engine) {
-            Ok(()) => engine.shared.published.heal(),
-            Err(error) => engine.shared.published.fail(&error),
+        if let Err(error) = self.follow_or_lead(&engine) {
+            engine.shared.published.fail(&error);
         }
         Some(())
     }
@@ -141,7 +141,9 @@ impl Keeper {
             }
             self.asked = Some(Instant::now());
         }
-        engine.catch_up()
+        engine.catch_up()?;
+        engine.shared.published.heal();
+        Ok(())
     }
 }
 
@@ -149,7 +151,7 @@ impl Engine {
     /// What this server is to its store at the moment.
     pub fn role(&self) -> Role {
         match *self.shared.requests.lock() {
-            Door::Open(_) => Role::Leader,
+            Door::Open { .. } => Role::Leader,
             Door::Elsewhere | Door::Closed => Role::Follower,
         }
     }
@@ -166,6 +168,7 @@ impl Engine {
         let start = self.shared.take_over()?;
         // What was in doubt when the last leadership ended has landed by now or never will.
         self.catch_up()?;
+        // Before anything is written: a failure from then on is a new one.
         self.shared.published.heal();
         self.shared.start_pipeline(start)
     }

@@ -37,6 +37,7 @@ pub mod index;
 mod intent;
 mod keyspace;
 mod leadership;
+mod load;
 mod log;
 mod maintenance;
 mod order;

@@ -83,7 +83,7 @@ pub(crate) fn write_statistics(
 /// The oldest entry of the log.
 pub(crate) fn oldest(reader: &dyn Reader) -> Result<Option<CommitTs>, EngineError> {
     let mut oldest = None;
-    visit(reader, &mut |ts, _| {
+    visit(reader, CommitTs::ZERO, &mut |ts, _| {
         oldest = Some(ts.ok_or(EngineError::Corrupt { what: "log key" }));
         ControlFlow::Break(())
     })?;
@@ -99,15 +99,15 @@ pub(crate) struct Trimmed {
     pub(crate) is_stuck: bool,
 }
 
-/// About what a change takes in a log entry.
-const CHANGE_BYTES: usize = 32;
+/// About what a change takes in a log entry, its share of the entry included.
+const CHANGE_BYTES: usize = 64;
 
-/// Appends what erases the log entries before `horizon`, and with them the images that they refer to of collections
+/// Appends what erases the log entries from `from` on and before `horizon`, and with them the images that they refer to of collections
 /// whose history goes with the log; at most about `changes_max` documents at a time, but at least one entry.
 pub(crate) fn trim(
     reader: &dyn Reader,
     catalog: &Catalog,
-    horizon: CommitTs,
+    (from, horizon): (CommitTs, CommitTs),
     changes_max: usize,
     goes_with_log: &dyn Fn(CollectionId) -> bool,
     writes: &mut Vec<Write>,
@@ -116,7 +116,7 @@ pub(crate) fn trim(
     let mut trimmed = Trimmed::default();
     let mut entries = Vec::new();
     let mut bytes = 0;
-    visit(reader, &mut |ts, stored| {
+    visit(reader, from, &mut |ts, stored| {
         // An entry's length tells about how many changes it has, so enough are collected without decoding them.
         let (length, _) = chunk::length(stored);
         let Some(ts) = ts else {
@@ -222,12 +222,17 @@ fn erase_ended_rows(
 /// Is shown an entry: its commit, unless its key is corrupt, and its stored bytes.
 type Visitor<'v> = dyn FnMut(Option<CommitTs>, &[u8]) -> ControlFlow<()> + 'v;
 
-/// Visits the entries in order.
-fn visit(reader: &dyn Reader, visit: &mut Visitor<'_>) -> Result<(), EngineError> {
-    let prefix = keyspace::logs();
-    let end = prefix_end(&prefix).expect("a log key does not consist of 0xff bytes");
+/// Visits the entries from a commit on, in order. Those that come before need not be stepped over: they may be erased,
+/// but not durably so.
+fn visit(reader: &dyn Reader, from: CommitTs, visit: &mut Visitor<'_>) -> Result<(), EngineError> {
+    // From the start on, keys that are not whole are seen too.
+    let first = match from {
+        CommitTs::ZERO => keyspace::logs(),
+        from => keyspace::log(from),
+    };
+    let end = prefix_end(&keyspace::logs()).expect("a log key does not consist of 0xff bytes");
     reader.scan(
-        Bound::Included(&prefix),
+        Bound::Included(&first),
         Bound::Excluded(&end),
         Direction::Forward,
         &mut |key, stored| visit(keyspace::parse_log(key), &stored),

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
 use crate::committer::{Committer, Request};
 use crate::error::EngineError;
@@ -23,11 +23,18 @@ impl Drop for FailOnPanic {
     }
 }
 
-/// Starts both threads. They end when every sender of requests is gone and all that was sent is written.
+/// What is asked of the committer.
+pub(crate) struct Inbox {
+    pub(crate) requests: mpsc::Receiver<Request>,
+    /// Ends when nothing more is to be taken.
+    pub(crate) is_shut: oneshot::Receiver<()>,
+}
+
+/// Starts both threads. They end when the inbox is shut and all that was in it is written.
 pub(crate) fn start(
     committer: Committer,
     writer: Writer,
-    requests: mpsc::Receiver<Request>,
+    inbox: Inbox,
 ) -> Result<Vec<JoinHandle<()>>, EngineError> {
     let failed = |error: std::io::Error| EngineError::Thread {
         reason: error.to_string(),
@@ -55,7 +62,7 @@ pub(crate) fn start(
         .name("committer".to_owned())
         .spawn(move || {
             let _guard = FailOnPanic(published);
-            runtime.block_on(commit(committer, requests, work, written_receiver));
+            runtime.block_on(commit(committer, inbox, work, written_receiver));
         })
         .map_err(failed)?;
     Ok(vec![committing, writing])
@@ -64,10 +71,14 @@ pub(crate) fn start(
 /// Gathers what has come, hands it over when the writer is free, and waits for either.
 async fn commit(
     mut committer: Committer,
-    mut requests: mpsc::Receiver<Request>,
+    inbox: Inbox,
     work: std::sync::mpsc::Sender<Work>,
     mut written: mpsc::UnboundedReceiver<Written>,
 ) {
+    let Inbox {
+        mut requests,
+        mut is_shut,
+    } = inbox;
     let mut is_closed = false;
     loop {
         while committer.has_room() {
@@ -91,6 +102,7 @@ async fn commit(
                 // The writer has panicked, and has said so.
                 None => return,
             },
+            _ = &mut is_shut, if !requests.is_closed() => requests.close(),
             request = requests.recv(), if !is_closed && committer.has_room() => match request {
                 Some(request) => committer.take(request),
                 None => is_closed = true,
@@ -114,20 +126,16 @@ pub enum Stage {
 pub struct EngineStepper {
     committer: Committer,
     writer: Writer,
-    requests: mpsc::Receiver<Request>,
+    inbox: Inbox,
     work: Option<Work>,
 }
 
 impl EngineStepper {
-    pub(crate) fn new(
-        committer: Committer,
-        writer: Writer,
-        requests: mpsc::Receiver<Request>,
-    ) -> Self {
+    pub(crate) fn new(committer: Committer, writer: Writer, inbox: Inbox) -> Self {
         EngineStepper {
             committer,
             writer,
-            requests,
+            inbox,
             work: None,
         }
     }
@@ -135,7 +143,7 @@ impl EngineStepper {
     /// Whether a step of this kind has something to do.
     pub fn can_step(&self, stage: Stage) -> bool {
         match stage {
-            Stage::Order => self.committer.has_room() && !self.requests.is_empty(),
+            Stage::Order => self.committer.has_room() && !self.inbox.requests.is_empty(),
             Stage::HandOver => self.committer.can_hand_over(),
             Stage::Write => self.work.is_some(),
         }
@@ -148,7 +156,7 @@ impl EngineStepper {
                 if !self.committer.has_room() {
                     return false;
                 }
-                let Ok(request) = self.requests.try_recv() else {
+                let Ok(request) = self.inbox.requests.try_recv() else {
                     return false;
                 };
                 self.committer.take(request);

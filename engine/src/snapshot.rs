@@ -34,6 +34,8 @@ pub struct Snapshot {
     pub(crate) catalog: Arc<Catalog>,
     /// How many documents were looked at.
     documents_read: Cell<u64>,
+    /// How many may be.
+    documents_read_max: Cell<u64>,
     /// For a view of an earlier time than the reader's.
     as_of: Option<AsOf>,
 }
@@ -46,6 +48,7 @@ impl Snapshot {
             ts,
             catalog,
             documents_read: Cell::new(0),
+            documents_read_max: Cell::new(u64::MAX),
             as_of: None,
         }
     }
@@ -77,8 +80,26 @@ impl Snapshot {
         self.documents_read.get()
     }
 
-    pub(crate) fn count_read(&self) {
-        self.documents_read.set(self.documents_read.get() + 1);
+    /// Counts one, and says whether it is within what may be read.
+    pub(crate) fn count_read(&self) -> bool {
+        let read = self.documents_read.get() + 1;
+        self.documents_read.set(read);
+        read <= self.documents_read_max.get()
+    }
+
+    /// How many more documents may be read, until the next call.
+    pub(crate) fn limit_reads(&self, documents_max: Option<u64>) {
+        let max = documents_max.map_or(u64::MAX, |max| {
+            self.documents_read.get().saturating_add(max)
+        });
+        self.documents_read_max.set(max);
+    }
+
+    fn check_reads(&self) -> Result<(), EngineError> {
+        if self.documents_read.get() > self.documents_read_max.get() {
+            return Err(EngineError::TooManyReads);
+        }
+        Ok(())
     }
 
     /// The newest commit that the backend's part of the view includes.
@@ -88,7 +109,6 @@ impl Snapshot {
             .map_or(CommitTs::ZERO, |head| head.commit_ts)
     }
 
-    /// The newest commit that the view includes.
     /// The newest commit that the view includes, or the time that it looks back to.
     pub fn ts(&self) -> CommitTs {
         self.ts
@@ -106,6 +126,7 @@ impl Snapshot {
         id: &str,
     ) -> Result<Option<Record<'_>>, EngineError> {
         self.count_read();
+        self.check_reads()?;
         let current = match self.overlay.image(collection, id) {
             Overlaid::Known(image) => image.map(|image| image.borrowed()),
             Overlaid::Unknown => read_document(&*self.reader, collection, id)?,
@@ -358,13 +379,14 @@ impl Snapshot {
             to,
             direction,
         } = range;
-        let mut visit = |key: &[u8], record: Record<'s>| {
-            self.count_read();
-            visit(key, record)
+        let mut visit = |key: &[u8], record: Record<'s>| match self.count_read() {
+            true => visit(key, record),
+            false => ControlFlow::Break(()),
         };
         let known = self.overlay.collection(collection);
         let Some(known) = known else {
-            return self.scan_stored(from, to, direction, &mut visit);
+            self.scan_stored(from, to, direction, &mut visit)?;
+            return self.check_reads();
         };
         let bounds: (Bound<&[u8]>, Bound<&[u8]>) = (from.map(Vec::as_slice), to.map(Vec::as_slice));
         let images = known
@@ -409,7 +431,7 @@ impl Snapshot {
             ended = image.is_some_and(|image| visit(&over, image.borrowed()).is_break());
             next = images.next();
         }
-        Ok(())
+        self.check_reads()
     }
 
     fn scan_stored<'s>(

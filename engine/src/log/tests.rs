@@ -115,7 +115,7 @@ fn trim_of(
     let trimmed = trim(
         &*reader,
         &Catalog::default(),
-        ts(horizon),
+        (CommitTs::ZERO, ts(horizon)),
         changes_max,
         &goes,
         &mut writes,

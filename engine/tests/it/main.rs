@@ -22,5 +22,6 @@ mod leadership;
 mod past;
 mod pipeline;
 mod recovery;
+mod trimming;
 mod unique;
 mod world;

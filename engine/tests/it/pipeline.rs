@@ -24,7 +24,7 @@ use crate::fixture::{
 pub(crate) struct Stepped {
     pub(crate) engine: Engine,
     pub(crate) stepper: EngineStepper,
-    clock: Arc<SetClock>,
+    pub(crate) clock: Arc<SetClock>,
 }
 
 impl Stepped {
@@ -34,7 +34,14 @@ impl Stepped {
     }
 
     fn open_at(backend: Arc<dyn Backend>, clock: Arc<SetClock>) -> Stepped {
-        let options = EngineOptions::default();
+        Stepped::open_as(backend, clock, EngineOptions::default())
+    }
+
+    pub(crate) fn open_with(backend: Arc<dyn Backend>, options: EngineOptions) -> Stepped {
+        Stepped::open_as(backend, Arc::new(SetClock::new(1_000_000_000)), options)
+    }
+
+    fn open_as(backend: Arc<dyn Backend>, clock: Arc<SetClock>, options: EngineOptions) -> Stepped {
         let (engine, stepper) =
             Engine::open_stepped(backend, options, Arc::clone(&clock) as Arc<_>).unwrap();
         Stepped {
@@ -72,7 +79,12 @@ impl Stepped {
         assert!(self.stepper.step(Stage::HandOver));
     }
 
-    async fn write(&mut self) {
+    pub(crate) async fn write_if_any(&mut self) {
+        self.stepper.step(Stage::Write);
+        settle().await;
+    }
+
+    pub(crate) async fn write(&mut self) {
         assert!(self.stepper.step(Stage::Write));
         settle().await;
     }
@@ -89,7 +101,7 @@ impl Stepped {
         }
     }
 
-    async fn seed(&mut self, json: &str) -> CollectionId {
+    pub(crate) async fn seed(&mut self, json: &str) -> CollectionId {
         let seeded = self.send_commit(vec![create("a", json)]).await;
         self.run().await;
         seeded.await.unwrap().unwrap();
@@ -278,7 +290,7 @@ async fn nothing_is_answered_after_a_batch_whose_outcome_is_unknown() {
     assert_eq!(json.as_deref(), Some(r#"{"id":"x","n":1}"#));
 }
 
-async fn add_once(
+pub(crate) async fn add_once(
     engine: Engine,
     a: CollectionId,
     key: &'static str,
