@@ -112,11 +112,18 @@ pub(super) const MUTATIONS: &[Mutation] = &[
     Mutation {
         name: "keep-what-was-built-on-a-lost-batch",
         shows_as: "writes that follow from ones that were lost",
-        edits: &[Edit {
-            file: "engine/src/committer.rs",
-            text: "let open = self.open.take();\n",
-            instead: "let open: Option<Open> = None;\n",
-        }],
+        edits: &[
+            Edit {
+                file: "engine/src/committer.rs",
+                text: "        if let Some(open) = self.open.take() {\n            self.run_again(open);\n        }\n",
+                instead: "",
+            },
+            Edit {
+                file: "engine/src/committer.rs",
+                text: "(Written::NotCommitted, Some(flight)) => self.lost = Some(flight.before),",
+                instead: "(Written::NotCommitted, Some(flight)) => drop(self.reload(flight.before)),",
+            },
+        ],
     },
     Mutation {
         name: "keep-the-counts-of-a-lost-batch",
@@ -124,7 +131,7 @@ pub(super) const MUTATIONS: &[Mutation] = &[
         edits: &[Edit {
             file: "engine/src/committer.rs",
             text: "            ..load(&*reader)?\n",
-            instead: "            ..State {\n                catalog: Arc::clone(&self.state.catalog),\n                names: load(&*reader)?.names,\n                statistics: std::mem::take(&mut self.state.statistics),\n                next_collection: self.state.next_collection,\n            }\n",
+            instead: "            ..State {\n                catalog: Arc::clone(&self.state.catalog),\n                names: load(&*reader)?.names,\n                statistics: std::mem::take(&mut self.state.statistics),\n                next_collection: self.state.next_collection,\n                index_statistics: Arc::clone(&self.state.index_statistics),\n                next_index: self.state.next_index,\n            }\n",
         }],
     },
     Mutation {
@@ -219,9 +226,9 @@ pub(super) const MUTATIONS: &[Mutation] = &[
         name: "restore-what-is-there",
         shows_as: "restoring that does nothing, or something",
         edits: &[Edit {
-            file: "engine/src/draft.rs",
-            text: "Some(before) if before.is_deleted() => {\n                        let after",
-            instead: "Some(before) if !before.is_deleted() => {\n                        let after",
+            file: "engine/src/draft/timed.rs",
+            text: "None if current.is_deleted() => Arc::clone(current),",
+            instead: "None if !current.is_deleted() => Arc::clone(current),",
         }],
     },
     Mutation {
