@@ -107,7 +107,11 @@ pub(super) fn sync(directory: &Path) -> Result<(), StorageError> {
             format!("syncing {}", directory.display()),
             error,
         )),
-        _ => Ok(()),
+        _ => {
+            #[cfg(test)]
+            super::log::note_directory(directory);
+            Ok(())
+        }
     }
 }
 

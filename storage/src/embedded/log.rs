@@ -20,6 +20,8 @@
 //! | `pool` | spare segments and used ones |
 //! | `replay` | reading the log when the store is opened |
 
+#[cfg(test)]
+mod durable;
 mod pool;
 mod record;
 mod replay;
@@ -31,6 +33,8 @@ use std::hash::BuildHasher;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+#[cfg(test)]
+pub(super) use self::durable::note_directory;
 use self::pool::Spare;
 pub(super) use self::pool::{Pool, SPARES_MAX};
 pub(super) use self::record::{BLOCK_BYTES, Located, Record};
@@ -89,6 +93,8 @@ impl Log {
         let end = replay.layer.end();
         secure(&directory, &replay)?;
         let pool = Arc::new(adopt(&directory, &replay, applied, segment_bytes_max)?);
+        // The process before may have died between creating, renaming or removing a file and making its name durable.
+        directory::sync(&directory)?;
         let log = Self {
             directory,
             pool,
@@ -143,7 +149,7 @@ impl Log {
         if let Err(error) = segment::write_at(&current.file, self.end.offset, record.padded()) {
             return Err(self.take_back(&current.file, error));
         }
-        if let Err(error) = current.file.sync_data() {
+        if let Err(error) = segment::sync(&current.file) {
             // Never again: a second sync may succeed without having written what the first one lost.
             self.seal.set(&error);
             return Err(CommitError::Indeterminate(io_failure(
@@ -190,7 +196,7 @@ impl Log {
             }
             return Err(io_failure(format!("writing {}", path.display()), error));
         }
-        if let Err(error) = spare.file.sync_data() {
+        if let Err(error) = segment::sync(&spare.file) {
             self.seal.set(&error);
             return Err(io_failure(format!("syncing {}", path.display()), error));
         }
@@ -201,17 +207,26 @@ impl Log {
     }
 }
 
-/// Writes the last record again and syncs it: the process that wrote it may have died between the two, and then the
-/// kernel may still hold, or have failed to write, what was read just now.
+/// Writes again and syncs what the log goes on from: the last record, and the header of the last segment, which may have
+/// no record yet. The process that wrote them may have died before it had synced them, and then the kernel may still hold,
+/// or have failed to write, what was read just now. What is before them was durable before they were written.
 fn secure(directory: &Path, replay: &Replay) -> Result<(), StorageError> {
-    let Some((at, bytes)) = replay.last else {
-        return Ok(());
-    };
-    let path = segment::path(directory, at.segment);
+    if let Some((at, bytes)) = replay.last {
+        rewrite(directory, at.segment, at.offset, bytes)?;
+    }
+    match replay.layer.end().segment {
+        0 => Ok(()),
+        last => rewrite(directory, last, 0, BLOCK_BYTES),
+    }
+}
+
+/// Writes a part of a segment as it is, and syncs it: a sync alone does nothing for a page that the kernel calls clean.
+fn rewrite(directory: &Path, number: u64, offset: u64, bytes: u64) -> Result<(), StorageError> {
+    let path = segment::path(directory, number);
     let secured = segment::open(&path).and_then(|mut file| {
-        let record = segment::read_at(&mut file, at.offset, bytes)?;
-        segment::write_at(&file, at.offset, &record)?;
-        file.sync_data()
+        let part = segment::read_at(&mut file, offset, bytes)?;
+        segment::write_at(&file, offset, &part)?;
+        segment::sync(&file)
     });
     secured.map_err(|error| io_failure(format!("securing {}", path.display()), error))
 }

@@ -174,6 +174,14 @@ pub(super) fn write_at(mut file: &File, offset: u64, bytes: &[u8]) -> io::Result
     file.write_all(bytes)
 }
 
+/// Makes what was written to a segment durable.
+pub(super) fn sync(file: &File) -> io::Result<()> {
+    file.sync_data()?;
+    #[cfg(test)]
+    super::durable::note_file(file);
+    Ok(())
+}
+
 /// Reads up to a number of bytes at an offset.
 pub(super) fn read_at(file: &mut File, offset: u64, bytes: u64) -> io::Result<Vec<u8>> {
     file.seek(SeekFrom::Start(offset))?;
@@ -201,11 +209,13 @@ pub(super) fn create(path: &Path, bytes: u64) -> io::Result<File> {
         left -= chunk;
     }
     file.sync_all()?;
+    #[cfg(test)]
+    super::durable::note_file(&file);
     Ok(file)
 }
 
 /// Makes a segment unused again, durably.
 pub(super) fn blank(file: &File) -> io::Result<()> {
     write_at(file, 0, &[0; BLOCK_BYTES as usize])?;
-    file.sync_data()
+    sync(file)
 }

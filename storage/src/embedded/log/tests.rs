@@ -6,6 +6,8 @@ use super::*;
 use crate::embedded::overlay::Found;
 use crate::{Batch, Write};
 
+mod power;
+
 const SEGMENT: u64 = 64 << 10;
 
 struct Fixture {
