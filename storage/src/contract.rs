@@ -39,6 +39,18 @@ pub trait Backend: Send + Sync + 'static {
     /// [`CommitError`] says whether the batch landed.
     fn commit(&self, batch: &Batch) -> Result<(), CommitError>;
 
+    /// Whether a commit could succeed, as far as is known without trying one. Cheap enough to ask for every health check.
+    ///
+    /// A store that can be read may still refuse every commit: after a failed sync, say, or on a full disk. By default nothing
+    /// is known against it.
+    ///
+    /// # Errors
+    ///
+    /// The error that commits are refused with, [`StorageError::Unavailable`] or `Full` mostly.
+    fn writable(&self) -> Result<(), StorageError> {
+        Ok(())
+    }
+
     /// How much room the store takes.
     ///
     /// # Errors

@@ -123,35 +123,9 @@ impl EmbeddedBackend {
     /// - [`StorageError::Corrupt`]: it holds something else, or a part is missing or damaged;
     /// - [`StorageError::Unavailable`], `Full` or `Io`: the system gives no access, room or address space.
     pub fn open(path: &Path, options: EmbeddedOptions) -> Result<Self, StorageError> {
-        let readers = Arc::new(Readers::new(options.clock, options.reader_lifetime_max));
-        let seal = Arc::new(Seal::default());
-        let directory = Directory::lock(path)?;
-        let tree = Arc::new(Tree::open(directory, &options, Arc::clone(&seal))?);
-        let (applied, head) = tree.newest()?;
-        let started = Instant::now();
-        let opened = Log::open(
-            tree.log_directory(),
-            applied,
-            head,
-            options.log_segment_bytes_max,
-            Arc::clone(&seal),
-        )?;
-        let recovery = Recovery {
-            batches: opened.batches,
-            bytes: opened.layer.bytes(),
-            elapsed: started.elapsed(),
-            torn: opened.torn,
-        };
+        let (store, recovery) = open_store(path, &options)?;
         let segments = SPARES_MAX as u64 + 2;
-        let log_bytes_max = options.overlay_bytes_max + segments * opened.log.pool().bytes_max();
-        let store = Arc::new(Store::new(
-            tree,
-            readers,
-            opened.log,
-            (applied, opened.layer, opened.head),
-            seal,
-            &options,
-        ));
+        let log_bytes_max = options.overlay_bytes_max + segments * store.pool.bytes_max();
         let applier = applier::start(Arc::clone(&store))
             .map_err(|error| io_failure("starting the applier".to_owned(), error))?;
         Ok(Self {
@@ -187,12 +161,47 @@ impl EmbeddedBackend {
     }
 }
 
+/// Opens what is in `path`, without the applier.
+fn open_store(
+    path: &Path,
+    options: &EmbeddedOptions,
+) -> Result<(Arc<Store>, Recovery), StorageError> {
+    let readers = Arc::new(Readers::new(options.clock, options.reader_lifetime_max));
+    let seal = Arc::new(Seal::default());
+    let directory = Directory::lock(path)?;
+    let tree = Arc::new(Tree::open(directory, options, Arc::clone(&seal))?);
+    let (applied, head) = tree.newest()?;
+    let started = Instant::now();
+    let opened = Log::open(
+        tree.log_directory(),
+        applied,
+        head,
+        options.log_segment_bytes_max,
+        Arc::clone(&seal),
+    )?;
+    let recovery = Recovery {
+        batches: opened.batches,
+        bytes: opened.layer.bytes(),
+        elapsed: started.elapsed(),
+        torn: opened.torn,
+    };
+    let store = Arc::new(Store::new(
+        tree,
+        readers,
+        opened.log,
+        (applied, opened.layer, opened.head),
+        seal,
+        options,
+    ));
+    Ok((store, recovery))
+}
+
 /// Applies what is left, so that the next opening finds an empty log. What cannot be applied stays in the log.
 impl Drop for EmbeddedBackend {
     fn drop(&mut self) {
         self.store.close();
         if let Some(applier) = self.applier.take() {
-            // It does not panic, and there is nobody left to tell.
+            // Should it have panicked, what it did not apply is in the log.
             let _ = applier.join();
         }
     }
@@ -210,6 +219,10 @@ impl Backend for EmbeddedBackend {
     fn commit(&self, batch: &Batch) -> Result<(), CommitError> {
         batch.check().map_err(CommitError::NotCommitted)?;
         self.store.commit(batch)
+    }
+
+    fn writable(&self) -> Result<(), StorageError> {
+        self.store.writable()
     }
 
     /// Exact when little waits to be applied; under load, what waits is counted in full.

@@ -91,9 +91,27 @@ pub(super) fn decide(pending: &Pending) -> Result<Task, Option<Duration>> {
 
 /// Starts the thread. It ends after [`Store::close`].
 pub(super) fn start(store: Arc<Store>) -> io::Result<JoinHandle<()>> {
+    spawn(store, run)
+}
+
+/// Runs `work` on a thread. Should it panic, the store is stopped, or those who wait for it would wait for ever.
+pub(super) fn spawn(store: Arc<Store>, work: fn(&Store)) -> io::Result<JoinHandle<()>> {
     thread::Builder::new()
         .name("thalweg-applier".to_owned())
-        .spawn(move || run(&store))
+        .spawn(move || {
+            let _stop = StopOnPanic(&store);
+            work(&store);
+        })
+}
+
+struct StopOnPanic<'a>(&'a Store);
+
+impl Drop for StopOnPanic<'_> {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            self.0.stop(&"after a panic of the applier");
+        }
+    }
 }
 
 fn run(store: &Store) {

@@ -20,7 +20,7 @@ mod layer;
 mod merge;
 mod ranges;
 
-pub(super) use layer::{Found, Layer};
+pub(super) use layer::{Found, Layer, Remains};
 pub(super) use merge::{Row, TreeRows, merge};
 
 #[cfg(test)]

@@ -63,3 +63,31 @@ impl Published {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn layers_fit_a_tree_between_their_base_and_their_last_batch() {
+        let at = |sequence| Position {
+            sequence,
+            ..Position::default()
+        };
+        for (base, last) in [(5, 8), (5, 5), (0, 3)] {
+            let published = Published::new(at(base), at(last), None, Vec::new());
+            for applied in 0..10 {
+                let expected = match applied {
+                    _ if applied < base => Match::Behind,
+                    _ if applied > last => Match::Outdated,
+                    _ => Match::Fits,
+                };
+                assert_eq!(
+                    published.match_tree(applied),
+                    expected,
+                    "a tree at {applied}, from {base} to {last}"
+                );
+            }
+        }
+    }
+}

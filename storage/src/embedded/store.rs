@@ -3,6 +3,7 @@
 //! Locks, in the order in which they are taken: `log` for the length of a commit; `state` for changes to the layers, never
 //! across the sync of a commit; `published` for a moment. Only a batch that goes around the log holds `state` for long.
 
+use std::fmt::Display;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -11,7 +12,7 @@ use parking_lot::{Condvar, Mutex, MutexGuard, RwLock};
 use super::EmbeddedOptions;
 use super::applier::{Pace, Pending};
 use super::log::{Log, Pool, Position, Record};
-use super::overlay::Layer;
+use super::overlay::{Layer, Remains};
 use super::published::{Match, Published};
 use super::seal::Seal;
 use super::snapshot::EmbeddedSnapshot;
@@ -19,6 +20,9 @@ use super::tree::{Change, Tree};
 use super::write_path::WritePath;
 use crate::readers::Readers;
 use crate::{Batch, CommitError, Head, StorageError};
+
+/// Layers that are in the tree and that snapshots keep may take this many times what the overlay may.
+const PINNED_OVERLAYS_MAX: u64 = 4;
 
 /// How often a reader looks again without a lock, when the tree has overtaken what was published.
 const ATTEMPTS_WITHOUT_LOCK: usize = 8;
@@ -45,6 +49,8 @@ struct State {
     active: Layer,
     /// Being written to the tree; dropped when that is done.
     frozen: Option<Frozen>,
+    /// The layers that were dropped, as far as snapshots still keep them.
+    pinned: Vec<Remains>,
     /// When the first batch of the active layer came, and the last one.
     active_since: Instant,
     active_until: Instant,
@@ -137,6 +143,7 @@ impl Store {
             active_until: Instant::now(),
             active: layer,
             frozen: None,
+            pinned: Vec::new(),
             base,
             last,
             head,
@@ -237,15 +244,13 @@ impl Store {
 
     /// Decides whether a batch may be logged now, and waits for room in the overlay.
     fn admit(&self, batch: &Batch, bytes: u64) -> Result<(), CommitError> {
-        self.seal.check().map_err(CommitError::NotCommitted)?;
         let mut state = self.state.lock();
         if state.head != batch.expected {
             return Err(CommitError::Fenced { found: state.head });
         }
         loop {
-            if let Some(failure) = &state.failure {
-                return Err(CommitError::NotCommitted(failure.to_error()));
-            }
+            self.check_writable(&mut state)
+                .map_err(CommitError::NotCommitted)?;
             if !state.has_work() || state.overlay_bytes() + bytes <= self.overlay_bytes_max {
                 return Ok(());
             }
@@ -254,6 +259,39 @@ impl Store {
             self.progress.wait(&mut state);
             state.draining -= 1;
         }
+    }
+
+    /// Whether a batch could be committed now, as far as is known.
+    pub(super) fn writable(&self) -> Result<(), StorageError> {
+        self.check_writable(&mut self.state.lock())
+    }
+
+    /// Snapshots that keep too much refuse commits rather than delay them: a commit would have to wait for readers, and
+    /// for one that was forgotten without end.
+    fn check_writable(&self, state: &mut State) -> Result<(), StorageError> {
+        self.seal.check()?;
+        if let Some(failure) = &state.failure {
+            return Err(failure.to_error());
+        }
+        let pinned = state.pinned_bytes();
+        if pinned > PINNED_OVERLAYS_MAX * self.overlay_bytes_max {
+            let (snapshots, oldest) = self.readers.summary();
+            return Err(StorageError::Unavailable {
+                reason: format!(
+                    "{snapshots} open snapshots, the oldest for {:?}, keep {pinned} bytes in memory",
+                    oldest.unwrap_or_default()
+                ),
+            });
+        }
+        Ok(())
+    }
+
+    /// Stops all writing for good, and wakes everybody who waits for the applier.
+    pub(super) fn stop(&self, when: &dyn Display) {
+        self.seal.stop(when);
+        // Whoever has looked at the seal before is waiting once the lock is free.
+        drop(self.state.lock());
+        self.progress.notify_all();
     }
 
     /// Applies all there is to the tree, and then the batch, in a transaction of its own.
@@ -293,6 +331,9 @@ impl Store {
             if state.base.sequence >= wanted {
                 break Ok(());
             }
+            if let Err(sealed) = self.seal.check() {
+                break Err(sealed);
+            }
             // A failure from before is no reason: room may have been made.
             if let Some(failure) = &state.failure
                 && state.attempts > before
@@ -309,9 +350,10 @@ impl Store {
     /// The figures of the write path.
     pub(super) fn write_path(&self) -> WritePath {
         let log_bytes = self.pool.bytes_on_disk();
-        let state = self.state.lock();
+        let mut state = self.state.lock();
         WritePath {
             overlay_bytes: state.overlay_bytes(),
+            pinned_bytes: state.pinned_bytes(),
             log_bytes,
             applied_layers: state.applied.layers,
             applied_bytes: state.applied.bytes,
@@ -359,6 +401,7 @@ impl Store {
                 state.base = frozen.layer.end();
                 state.failure = None;
                 state.frozen = None;
+                state.pinned.push(frozen.layer.remains());
                 self.publish(state);
                 self.pool.release(frozen.layer.end().segment);
             }
@@ -414,6 +457,12 @@ impl State {
         self.layers().map(Layer::bytes).sum()
     }
 
+    /// What snapshots keep of the layers that were dropped.
+    fn pinned_bytes(&mut self) -> u64 {
+        self.pinned.retain(|layer| layer.bytes() > 0);
+        self.pinned.iter().map(Remains::bytes).sum()
+    }
+
     fn to_published(&self) -> Published {
         let layers = self.layers().cloned().collect();
         Published::new(self.base, self.last, self.head, layers)
@@ -435,3 +484,6 @@ impl State {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -7,6 +7,8 @@ use std::time::Duration;
 pub struct WritePath {
     /// Memory of what is committed and not yet in the B-tree.
     pub overlay_bytes: u64,
+    /// Memory of what is in the B-tree already, which snapshots opened before still keep.
+    pub pinned_bytes: u64,
     /// Bytes that the log takes on the disk, spare segments included.
     pub log_bytes: u64,
     /// Transactions in which the B-tree has followed.

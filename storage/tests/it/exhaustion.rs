@@ -101,6 +101,62 @@ fn a_store_at_its_configured_size_refuses_commits_and_serves_reads() {
     assert_whole(&store, next.head);
 }
 
+/// What was acknowledged before the tree turned out to be too small is in the log until a larger map is granted.
+#[test]
+fn a_larger_map_at_the_next_opening_makes_room() {
+    let directory = tempfile::tempdir().unwrap();
+    let open = |map_bytes_max| {
+        let options = EmbeddedOptions {
+            map_bytes_max,
+            apply_bytes: MIB,
+            ..EmbeddedOptions::default()
+        };
+        EmbeddedBackend::open(directory.path(), options).unwrap()
+    };
+    let store = open(4 * MIB);
+    assert!(store.writable().is_ok());
+    let (head, error) = fill(&store);
+    assert_full(&error);
+    let is_full = |store: &EmbeddedBackend| {
+        assert_full(&CommitError::NotCommitted(store.drain().unwrap_err()));
+        assert_full(&CommitError::NotCommitted(store.writable().unwrap_err()));
+        let delete = deletes_all(head);
+        assert_full(&store.commit(&delete).unwrap_err());
+        assert!(store.write_path().overlay_bytes > 0);
+        assert_whole(store, head);
+    };
+    is_full(&store);
+    drop(store);
+    is_full(&open(4 * MIB));
+
+    let store = open(8 * MIB);
+    assert_whole(&store, head);
+    store.drain().unwrap();
+    assert!(store.writable().is_ok());
+    assert_eq!(store.write_path().overlay_bytes, 0);
+    assert_whole(&store, head);
+    let deleted = deletes_all(head);
+    store.commit(&deleted).unwrap();
+    store.drain().unwrap();
+    assert_eq!(store.snapshot().unwrap().head(), Some(deleted.head));
+    assert!(
+        store.usage().unwrap().bytes_live < MIB,
+        "{:?}",
+        store.usage()
+    );
+}
+
+/// A batch that removes every row.
+fn deletes_all(expected: Head) -> Batch {
+    Batch {
+        writes: vec![Write::DeleteRange {
+            from: vec![0],
+            to: vec![0xFF],
+        }],
+        ..batch(Some(expected))
+    }
+}
+
 #[test]
 fn the_reserved_map_takes_no_disk() {
     let directory = tempfile::tempdir().unwrap();

@@ -12,7 +12,8 @@ use proptest::prelude::*;
 use tempfile::TempDir;
 use thalweg_model::CommitTs;
 use thalweg_storage::{
-    Backend, Batch, Direction, EmbeddedBackend, EmbeddedOptions, Head, StorageError, Write,
+    Backend, Batch, CommitError, Direction, EmbeddedBackend, EmbeddedOptions, Head, StorageError,
+    Write,
 };
 
 type Map = BTreeMap<Vec<u8>, Vec<u8>>;
@@ -347,6 +348,51 @@ fn an_old_snapshot_keeps_its_layers_through_applying() {
         assert_eq!(old.get(key).unwrap().as_deref(), Some(&b"1"[..]));
         assert_eq!(deleted.get(key).unwrap(), None);
     }
+}
+
+/// One snapshot keeps two layers at most, but snapshots of different ages keep all that came between them.
+#[test]
+fn commits_are_refused_while_snapshots_keep_too_much_memory() {
+    const OVERLAY_BYTES_MAX: u64 = 64 << 10;
+    let directory = tempfile::tempdir().unwrap();
+    let options = EmbeddedOptions {
+        overlay_bytes_max: OVERLAY_BYTES_MAX,
+        ..paused()
+    };
+    let store = EmbeddedBackend::open(directory.path(), options).unwrap();
+    let commit =
+        |number: u32| store.commit(&next(&store, vec![put(b"k", &[number as u8; 20_000])]));
+    let mut snapshots = Vec::new();
+    let error = loop {
+        let number = snapshots.len() as u32;
+        assert!(number < 100, "never refused: {:?}", store.write_path());
+        match commit(number) {
+            Ok(()) => snapshots.push(store.snapshot().unwrap()),
+            Err(error) => break error,
+        }
+        store.drain().unwrap();
+    };
+    assert!(
+        matches!(&error, CommitError::NotCommitted(StorageError::Unavailable { reason }) if reason.contains("open snapshots")),
+        "{error:?}"
+    );
+    assert!(store.writable().is_err());
+    let pinned = store.write_path().pinned_bytes;
+    assert!(
+        pinned > 4 * OVERLAY_BYTES_MAX && pinned <= 5 * OVERLAY_BYTES_MAX,
+        "{pinned} bytes"
+    );
+    for (number, snapshot) in snapshots.iter().enumerate() {
+        let value = snapshot.get(b"k").unwrap();
+        assert_eq!(value.as_deref(), Some(&[number as u8; 20_000][..]));
+    }
+
+    // One of them makes room again, all of them all of it.
+    snapshots.pop();
+    commit(200).unwrap();
+    drop(snapshots);
+    assert!(store.writable().is_ok());
+    assert_eq!(store.write_path().pinned_bytes, 0);
 }
 
 /// Larger than what is logged: it goes into the tree directly, and the log goes on after it.

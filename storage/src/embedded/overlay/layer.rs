@@ -1,6 +1,6 @@
 //! One layer of the overlay: the writes of some successive batches, as they stand after the last of them.
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use super::arena::Arena;
 use super::entries::{self, DELETED, Entries, Entry};
@@ -21,6 +21,23 @@ pub(in crate::embedded) struct Layer {
     bytes: u64,
     /// Where the log stands after the last batch of the layer.
     end: Position,
+}
+
+/// What is left of a layer that the store has dropped.
+#[derive(Debug)]
+pub(in crate::embedded) struct Remains {
+    arena: Weak<Arena>,
+    bytes: u64,
+}
+
+impl Remains {
+    /// [`Layer::bytes`] as long as a snapshot keeps a version of the layer, then 0.
+    pub(in crate::embedded) fn bytes(&self) -> u64 {
+        match self.arena.strong_count() {
+            0 => 0,
+            _ => self.bytes,
+        }
+    }
 }
 
 /// What a layer knows of a key.
@@ -94,6 +111,14 @@ impl Layer {
     /// What its batches take in the log and their entries in memory; the bytes of the batches take less there.
     pub(in crate::embedded) fn bytes(&self) -> u64 {
         self.bytes
+    }
+
+    /// Tells afterwards whether anybody has kept the layer.
+    pub(in crate::embedded) fn remains(&self) -> Remains {
+        Remains {
+            arena: Arc::downgrade(&self.arena),
+            bytes: self.bytes,
+        }
     }
 
     pub(in crate::embedded) fn end(&self) -> Position {
