@@ -32,17 +32,26 @@
 //! once, far larger than the data ([`EmbeddedOptions::map_bytes_max`], 1 TiB): it costs address space, neither memory
 //! nor disk, since the file grows by the pages written. Growing on demand would need a gate in front of every reader, and
 //! would stall them all whenever it closes. Where address space is limited (`ulimit -v`), a smaller map is
-//! taken; when that is used up, commits report [`StorageError::Full`], as they do on a full disk.
+//! taken; when that is used up, commits report [`StorageError::Full`], as they do on a full disk. What was acknowledged by
+//! then stays in the log and is read from memory; **the way out is to open the store with a larger map**, which takes it
+//! over. No part of the map is held back for deletes: they are not told apart here, since a batch that deletes a document
+//! puts its history, and they copy pages before they free any. Refusing earlier would only be full earlier.
 //!
 //! **Long readers.** LMDB cannot reuse a page freed since its oldest reader began. A snapshot therefore refuses to be
 //! read beyond [`EmbeddedOptions::reader_lifetime_max`], within a scan too, so that its holder drops it. It is not
 //! ended under its holder, who may still borrow values from the map. [`Usage::oldest_snapshot`] shows one that is kept.
 //!
+//! It also keeps the layers that it reads, two at most, after the tree has them; snapshots of different ages keep all that
+//! were made in between, which is what is committed in their lifetime. [`WritePath::pinned_bytes`] shows it. Beyond
+//! four times [`EmbeddedOptions::overlay_bytes_max`], commits are [`StorageError::Unavailable`] until some are dropped. They are
+//! not delayed, for a snapshot that was forgotten is never dropped, and it takes many of different ages to get there.
+//!
 //! **Failed writes.** A batch that could not be written to the log is [`CommitError::NotCommitted`], and never read back.
 //! When its sync fails it is [`CommitError::Indeterminate`], and the store is sealed: nothing more is written before it is
 //! closed and opened again, since the kernel may have dropped the pages it could not write while calling them clean. Reads
 //! go on. When the *tree* cannot be written, for want of room say, nothing is lost: the batches are in the log and in
-//! memory. Commits are refused with the reason, and the applier tries again every second.
+//! memory. Commits are refused with the reason, and the applier tries again every second. [`Backend::writable`] tells
+//! either without trying a commit, and so it does when the applier has died in a panic, which seals the store too.
 //!
 //! In LMDB the meta page decides, which is written last, after all pages are synced. If it was not reached, nothing has
 //! changed; if writing it failed, the store is sealed.

@@ -16,7 +16,8 @@ pub struct EmbeddedOptions {
     /// How many snapshots may be open at once; each takes 64 bytes of shared memory. 4,096 by default.
     pub snapshots_max: u32,
     /// How much the log may be ahead of the B-tree, in bytes of memory; commits wait beyond it. The log takes about as
-    /// much of the disk, and reading it back after a crash takes about two seconds for 256 MiB, the default.
+    /// much of the disk, and reading it back after a crash takes about a second for 256 MiB, the default. Layers that are in
+    /// the B-tree and that snapshots keep may take four times as much beside; commits are refused beyond that.
     pub overlay_bytes_max: u64,
     /// The size of a segment of the log. Smaller ones come first in a young store. A batch of more than half of it goes
     /// into the B-tree directly. 64 MiB by default.

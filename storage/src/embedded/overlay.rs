@@ -7,6 +7,7 @@
 //! | module | what it holds |
 //! |---|---|
 //! | `layer` | the writes of some batches, and the answer to "what became of this key?" |
+//! | `bulk` | a layer from many batches at once |
 //! | `entries` | the persistent ordered map from key to its newest write |
 //! | `hints` | finding a key in a node of the map |
 //! | `ranges` | deleted ranges |
@@ -14,12 +15,14 @@
 //! | `merge` | scans over the layers and the tree |
 
 mod arena;
+mod bulk;
 mod entries;
 mod hints;
 mod layer;
 mod merge;
 mod ranges;
 
+pub(super) use bulk::Gathered;
 pub(super) use layer::{Found, Layer, Remains};
 pub(super) use merge::{Row, TreeRows, merge};
 

@@ -12,7 +12,7 @@ use std::path::Path;
 use super::record::{self, BLOCK_BYTES, HEADER_BYTES, Record};
 use super::segment::{self, First, Position};
 use crate::embedded::failure::io_failure;
-use crate::embedded::overlay::Layer;
+use crate::embedded::overlay::{Gathered, Layer};
 use crate::embedded::recovery::TornTail;
 use crate::{Head, StorageError};
 
@@ -85,26 +85,29 @@ pub(super) fn replay(
         files: list(directory)?,
     };
     let files = std::mem::take(&mut replay.files);
-    let result = Walk {
+    let walk = Walk {
         directory,
         files: &files,
         at: applied,
+        gathered: Gathered::new(applied),
         replay: &mut replay,
-    }
-    .run();
+    };
+    replay.layer = walk.run()?.into_layer();
     replay.files = files;
-    result.map(|()| replay)
+    Ok(replay)
 }
 
 struct Walk<'a> {
     directory: &'a Path,
     files: &'a [SegmentFile],
     at: Position,
+    gathered: Gathered,
     replay: &'a mut Replay,
 }
 
 impl<'a> Walk<'a> {
-    fn run(mut self) -> Result<(), StorageError> {
+    /// Gathers the batches; the rest of what is found goes into `replay`.
+    fn run(mut self) -> Result<Gathered, StorageError> {
         // The generation of the segment that is read; none before the first.
         let mut generation = None;
         if self.at.segment != 0 {
@@ -119,7 +122,10 @@ impl<'a> Walk<'a> {
             let next = self.later().find(|file| !file.is_blank());
             let next = match next.map(|file| (file, file.first)) {
                 Some((file, First::Used(_))) => file,
-                _ => return self.read_to_the_end(generation),
+                _ => {
+                    self.read_to_the_end(generation)?;
+                    return Ok(self.gathered);
+                }
             };
             let header = self.header(next)?;
             if header.before.segment != self.at.segment {
@@ -135,7 +141,7 @@ impl<'a> Walk<'a> {
             generation = Some(header.generation);
             self.at.segment = next.number;
             self.at.offset = BLOCK_BYTES;
-            self.replay.layer.move_end(self.at);
+            self.gathered.move_end(self.at);
         }
     }
 
@@ -268,7 +274,7 @@ impl<'a> Walk<'a> {
             };
             self.replay.head = Some(decoded.head);
             self.replay.batches += 1;
-            self.replay.layer.insert(decoded.record, self.at);
+            self.gathered.insert(decoded.record, self.at);
         }
     }
 

@@ -154,6 +154,29 @@ impl Entries {
         }
     }
 
+    /// The map of entries in the order of their keys, each of which is another one.
+    pub(super) fn of_sorted(arena: &Arena, entries: &[Entry]) -> Self {
+        let mut level: Vec<Child> = entries
+            .chunks(LEAF_MAX)
+            .map(|entries| Child {
+                first: entries[0],
+                node: Arc::new(Node::Leaf(Leaf::new(arena, entries.to_vec()))),
+            })
+            .collect();
+        while level.len() > 1 {
+            level = level
+                .chunks(BRANCH_MAX)
+                .map(|children| Child {
+                    first: children[0].first,
+                    node: Arc::new(Node::Branch(Branch::new(arena, children.to_vec()))),
+                })
+                .collect();
+        }
+        Self {
+            root: level.pop().map(|child| child.node),
+        }
+    }
+
     pub(super) fn get(&self, arena: &Arena, key: &[u8]) -> Option<Entry> {
         let mut node = self.root.as_deref()?;
         loop {

@@ -82,7 +82,7 @@ impl Hints {
 
 /// Eight bytes of a key from `start` on, as a number that sorts as they do. Missing bytes count as zeros, so equal hints say
 /// nothing.
-fn hint(key: &[u8], start: usize) -> u64 {
+pub(super) fn hint(key: &[u8], start: usize) -> u64 {
     let rest = &key[start..];
     match rest.first_chunk::<8>() {
         Some(bytes) => u64::from_be_bytes(*bytes),

@@ -70,6 +70,19 @@ impl Layer {
 
     /// Takes in a batch, which the log has at `end`.
     pub(in crate::embedded) fn insert(&mut self, record: Record, end: Position) {
+        self.take_in(record, end, |entries, arena, entry| {
+            entries.insert(arena, entry.key(arena), entry);
+        });
+    }
+
+    /// Takes in a batch but for its single keys, which `take` gets in their order. Those that it does not insert must come
+    /// back before the layer is read, by [`Layer::complete`].
+    pub(super) fn take_in(
+        &mut self,
+        record: Record,
+        end: Position,
+        mut take: impl FnMut(&mut Entries, &Arena, Entry),
+    ) {
         let padded_bytes = record.padded_bytes();
         let (bytes, writes) = record.into_parts();
         self.bytes += Self::bytes_of(padded_bytes, writes.len());
@@ -88,8 +101,7 @@ impl Layer {
                         key_bytes,
                         value_bytes: value_bytes.unwrap_or(DELETED),
                     };
-                    self.entries
-                        .insert(&self.arena, entry.key(&self.arena), entry);
+                    take(&mut self.entries, &self.arena, entry);
                 }
                 Located::Range { from, to } => {
                     let slice = |(offset, bytes)| Slice {
@@ -101,6 +113,15 @@ impl Layer {
                 }
             }
         }
+    }
+
+    /// Gives a layer the newest entry of each key that was taken in, in the order of the keys.
+    pub(super) fn complete(&mut self, entries: &[Entry]) {
+        self.entries = Entries::of_sorted(&self.arena, entries);
+    }
+
+    pub(super) fn arena(&self) -> &Arena {
+        &self.arena
     }
 
     /// Whether it holds no batch.
