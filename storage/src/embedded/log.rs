@@ -211,10 +211,14 @@ impl Log {
 /// no record yet. The process that wrote them may have died before it had synced them, and then the kernel may still hold,
 /// or have failed to write, what was read just now. What is before them was durable before they were written.
 fn secure(directory: &Path, replay: &Replay) -> Result<(), StorageError> {
+    let last = replay.layer.end().segment;
     if let Some((at, bytes)) = replay.last {
         rewrite(directory, at.segment, at.offset, bytes)?;
+        if at.segment == last {
+            return Ok(());
+        }
     }
-    match replay.layer.end().segment {
+    match last {
         0 => Ok(()),
         last => rewrite(directory, last, 0, BLOCK_BYTES),
     }

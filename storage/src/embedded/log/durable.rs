@@ -1,7 +1,8 @@
 //! What a power loss leaves, for tests: the contents of each file as of its last sync, under the names as of the last
 //! sync of the directory.
 //!
-//! The worst case that the contract of `fsync` allows. It watches what the current thread syncs, once it was told to.
+//! A sync makes durable what was written since the last attempt, as the kernel does: what an attempt has failed to write counts
+//! as clean after it. The worst case that the contract of `fsync` allows. It watches what the current thread syncs, once it was told to.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -16,6 +17,8 @@ use super::segment;
 struct Durable {
     /// Contents by inode.
     files: BTreeMap<u64, Vec<u8>>,
+    /// What was written and not synced: inode, offset and bytes.
+    pending: Vec<(u64, u64, usize)>,
     /// The names in a directory, and the inodes that they name.
     directories: BTreeMap<PathBuf, BTreeMap<OsString, u64>>,
 }
@@ -29,16 +32,56 @@ pub(super) fn watch() {
     DURABLE.set(Some(Durable::default()));
 }
 
-/// Notes that a file was synced.
-pub(super) fn note_file(file: &File) {
+/// Notes that a file was written from the beginning and synced.
+pub(super) fn note_creation(file: &File) {
     DURABLE.with_borrow_mut(|durable| {
         if let Some(durable) = durable {
             let inode = file.metadata().unwrap();
-            let mut file = file.try_clone().unwrap();
-            let contents = segment::read_at(&mut file, 0, inode.len()).unwrap();
+            let contents = read(file, 0, inode.len());
             durable.files.insert(inode.ino(), contents);
         }
     });
+}
+
+/// Notes that a part of a file was written.
+pub(super) fn note_write(file: &File, offset: u64, bytes: usize) {
+    DURABLE.with_borrow_mut(|durable| {
+        if let Some(durable) = durable {
+            let inode = file.metadata().unwrap().ino();
+            durable.pending.push((inode, offset, bytes));
+        }
+    });
+}
+
+/// Notes that a file was synced.
+pub(super) fn note_sync(file: &File) {
+    DURABLE.with_borrow_mut(|durable| {
+        if let Some(durable) = durable {
+            let synced = file.metadata().unwrap().ino();
+            let contents = durable.files.get_mut(&synced).unwrap();
+            durable.pending.retain(|&(inode, offset, bytes)| {
+                if inode == synced {
+                    let written = read(file, offset, bytes as u64);
+                    contents[offset as usize..][..bytes].copy_from_slice(&written);
+                }
+                inode != synced
+            });
+        }
+    });
+}
+
+/// The kernel fails to write all that is pending, and has nobody to tell.
+pub(super) fn fail_to_write_back() {
+    DURABLE.with_borrow_mut(|durable| {
+        if let Some(durable) = durable {
+            durable.pending.clear();
+        }
+    });
+}
+
+fn read(file: &File, offset: u64, bytes: u64) -> Vec<u8> {
+    let mut file = file.try_clone().unwrap();
+    segment::read_at(&mut file, offset, bytes).unwrap()
 }
 
 /// Notes that the names in a directory were synced.
@@ -76,6 +119,7 @@ pub(super) fn lose_power(directory: &Path) {
         let path = directory.join(name);
         fs::write(&path, contents).unwrap();
     }
+    durable.pending.clear();
     // The inodes are new ones.
     for (name, inode) in names(directory) {
         durable

@@ -171,14 +171,17 @@ pub(super) fn open(path: &Path) -> io::Result<File> {
 /// Writes at an offset.
 pub(super) fn write_at(mut file: &File, offset: u64, bytes: &[u8]) -> io::Result<()> {
     file.seek(SeekFrom::Start(offset))?;
-    file.write_all(bytes)
+    file.write_all(bytes)?;
+    #[cfg(test)]
+    super::durable::note_write(file, offset, bytes.len());
+    Ok(())
 }
 
 /// Makes what was written to a segment durable.
 pub(super) fn sync(file: &File) -> io::Result<()> {
     file.sync_data()?;
     #[cfg(test)]
-    super::durable::note_file(file);
+    super::durable::note_sync(file);
     Ok(())
 }
 
@@ -210,7 +213,7 @@ pub(super) fn create(path: &Path, bytes: u64) -> io::Result<File> {
     }
     file.sync_all()?;
     #[cfg(test)]
-    super::durable::note_file(&file);
+    super::durable::note_creation(&file);
     Ok(file)
 }
 
