@@ -486,6 +486,9 @@ impl Engine {
         if let Some(error) = self.shared.published.failure() {
             return Err(error);
         }
+        if self.leads() {
+            self.shared.backend.writable()?;
+        }
         self.snapshot().map(drop)
     }
 
