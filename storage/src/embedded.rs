@@ -43,7 +43,7 @@
 //!
 //! It also keeps the layers that it reads, two at most, after the tree has them; snapshots of different ages keep all that
 //! were made in between, which is what is committed in their lifetime. [`WritePath::pinned_bytes`] shows it. Beyond
-//! four times [`EmbeddedOptions::overlay_bytes_max`], commits are [`StorageError::Unavailable`] until some are dropped. They are
+//! [`EmbeddedOptions::pinned_bytes_max`], commits are [`StorageError::Unavailable`] until some are dropped. They are
 //! not delayed, for a snapshot that was forgotten is never dropped, and it takes many of different ages to get there.
 //!
 //! **Failed writes.** A batch that could not be written to the log is [`CommitError::NotCommitted`], and never read back.

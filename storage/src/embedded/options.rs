@@ -16,9 +16,11 @@ pub struct EmbeddedOptions {
     /// How many snapshots may be open at once; each takes 64 bytes of shared memory. 4,096 by default.
     pub snapshots_max: u32,
     /// How much the log may be ahead of the B-tree, in bytes of memory; commits wait beyond it. The log takes about as
-    /// much of the disk, and reading it back after a crash takes about a second for 256 MiB, the default. Layers that are in
-    /// the B-tree and that snapshots keep may take four times as much beside; commits are refused beyond that.
+    /// much of the disk, and reading it back after a crash takes about a second for 256 MiB, the default.
     pub overlay_bytes_max: u64,
+    /// How much memory snapshots may keep of what is in the B-tree by now; commits are refused beyond it. 1 GiB by default,
+    /// which is far more than one snapshot keeps.
+    pub pinned_bytes_max: u64,
     /// The size of a segment of the log. Smaller ones come first in a young store. A batch of more than half of it goes
     /// into the B-tree directly. 64 MiB by default.
     pub log_segment_bytes_max: u64,
@@ -41,6 +43,7 @@ impl Default for EmbeddedOptions {
             reader_lifetime_max: Duration::from_secs(30),
             snapshots_max: 4096,
             overlay_bytes_max: 256 << 20,
+            pinned_bytes_max: 1 << 30,
             log_segment_bytes_max: 64 << 20,
             apply_bytes: 64 << 20,
             apply_after: Duration::from_secs(5),

@@ -21,9 +21,6 @@ use super::write_path::WritePath;
 use crate::readers::Readers;
 use crate::{Batch, CommitError, Head, StorageError};
 
-/// Layers that are in the tree and that snapshots keep may take this many times what the overlay may.
-const PINNED_OVERLAYS_MAX: u64 = 4;
-
 /// How often a reader looks again without a lock, when the tree has overtaken what was published.
 const ATTEMPTS_WITHOUT_LOCK: usize = 8;
 
@@ -33,6 +30,7 @@ pub(super) struct Store {
     pub(super) pool: Arc<Pool>,
     seal: Arc<Seal>,
     overlay_bytes_max: u64,
+    pinned_bytes_max: u64,
     pace: Pace,
     log: Mutex<Log>,
     state: Mutex<State>,
@@ -160,6 +158,7 @@ impl Store {
             pool: Arc::clone(log.pool()),
             seal,
             overlay_bytes_max: options.overlay_bytes_max,
+            pinned_bytes_max: options.pinned_bytes_max,
             pace: Pace {
                 bytes: options.apply_bytes,
                 after: options.apply_after,
@@ -274,7 +273,7 @@ impl Store {
             return Err(failure.to_error());
         }
         let pinned = state.pinned_bytes();
-        if pinned > PINNED_OVERLAYS_MAX * self.overlay_bytes_max {
+        if pinned > self.pinned_bytes_max {
             let (snapshots, oldest) = self.readers.summary();
             return Err(StorageError::Unavailable {
                 reason: format!(
@@ -402,8 +401,11 @@ impl Store {
                 state.failure = None;
                 state.frozen = None;
                 state.pinned.push(frozen.layer.remains());
+                // From here on only snapshots keep it.
+                drop(frozen);
+                let applied = state.base;
                 self.publish(state);
-                self.pool.release(frozen.layer.end().segment);
+                self.pool.release(applied.segment);
             }
             Err(error) => {
                 let error = match error {

@@ -353,10 +353,10 @@ fn an_old_snapshot_keeps_its_layers_through_applying() {
 /// One snapshot keeps two layers at most, but snapshots of different ages keep all that came between them.
 #[test]
 fn commits_are_refused_while_snapshots_keep_too_much_memory() {
-    const OVERLAY_BYTES_MAX: u64 = 64 << 10;
+    const PINNED_BYTES_MAX: u64 = 256 << 10;
     let directory = tempfile::tempdir().unwrap();
     let options = EmbeddedOptions {
-        overlay_bytes_max: OVERLAY_BYTES_MAX,
+        pinned_bytes_max: PINNED_BYTES_MAX,
         ..paused()
     };
     let store = EmbeddedBackend::open(directory.path(), options).unwrap();
@@ -379,7 +379,7 @@ fn commits_are_refused_while_snapshots_keep_too_much_memory() {
     assert!(store.writable().is_err());
     let pinned = store.write_path().pinned_bytes;
     assert!(
-        pinned > 4 * OVERLAY_BYTES_MAX && pinned <= 5 * OVERLAY_BYTES_MAX,
+        pinned > PINNED_BYTES_MAX && pinned <= PINNED_BYTES_MAX + (64 << 10),
         "{pinned} bytes"
     );
     for (number, snapshot) in snapshots.iter().enumerate() {

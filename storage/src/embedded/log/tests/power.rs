@@ -4,7 +4,7 @@ use super::*;
 use crate::embedded::log::durable::{fail_to_write_back, lose_power, watch};
 
 /// Writes the header of a new segment, as `Log::begin_segment` does, and dies before it is synced.
-fn die_before_the_header_is_synced(log: Log) {
+fn die_before_the_header_is_synced(log: &Log) {
     let spare = log.pool.take(SEGMENT).unwrap();
     let header = segment::Header {
         generation: log.generation,
@@ -42,7 +42,7 @@ fn the_header_of_an_empty_segment_is_durable_before_the_log_goes_on_after_it() {
         watch();
         let fixture = Fixture::new();
         fixture.fill(before, 100);
-        die_before_the_header_is_synced(fixture.open().unwrap().log);
+        die_before_the_header_is_synced(&fixture.open().unwrap().log);
         fail_to_write_back();
         append(&mut fixture.open().unwrap().log, before + 1);
         lose_power(&fixture.path());
@@ -69,7 +69,7 @@ fn what_was_read_back_is_durable_before_anybody_sees_it() {
     append(&mut log, 3);
     die_before_the_record_is_synced(&mut log, 4);
     drop(log);
-    die_before_the_header_is_synced(fixture.open().unwrap().log);
+    die_before_the_header_is_synced(&fixture.open().unwrap().log);
     assert_eq!(fixture.read_back().unwrap(), 4);
     append(&mut fixture.open().unwrap().log, 5);
     lose_power(&fixture.path());
