@@ -45,19 +45,25 @@ pub(crate) fn stored_form(value: &[u8], version: u64) -> Cow<'_, [u8]> {
 
 /// Appends to `writes` what puts `value`, whose first byte must be [`WHOLE`], under `owner`.
 pub(crate) fn put(owner: Vec<u8>, version: u64, value: &[u8], writes: &mut Vec<Write>) {
-    if is_long(value.len()) {
-        for (index, part) in value.chunks(CHUNK_BYTES).enumerate() {
-            let mut key = keyspace::chunks(&owner, version);
-            let index = u32::try_from(index).expect("a value has fewer than 2^32 chunks");
-            key.extend_from_slice(&index.to_be_bytes());
-            writes.push(Write::Put {
-                key,
-                value: part.to_vec(),
-            });
-        }
-    }
+    put_chunks(&owner, version, value, writes);
     let value = stored_form(value, version).into_owned();
     writes.push(Write::Put { key: owner, value });
+}
+
+/// Appends to `writes` the chunks of `value`, if it is long, without what refers to them.
+pub(crate) fn put_chunks(owner: &[u8], version: u64, value: &[u8], writes: &mut Vec<Write>) {
+    if !is_long(value.len()) {
+        return;
+    }
+    for (index, part) in value.chunks(CHUNK_BYTES).enumerate() {
+        let mut key = keyspace::chunks(owner, version);
+        let index = u32::try_from(index).expect("a value has fewer than 2^32 chunks");
+        key.extend_from_slice(&index.to_be_bytes());
+        writes.push(Write::Put {
+            key,
+            value: part.to_vec(),
+        });
+    }
 }
 
 /// Appends to `writes` what erases the chunks of one version of a value, if there are any.

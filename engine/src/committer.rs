@@ -442,6 +442,7 @@ impl Committer {
                 })
             }
             Err(error) => {
+                self.published.pins.landed();
                 for member in waiting {
                     answer(member.waiting.reply, Err(error.clone().into()));
                 }
@@ -456,14 +457,19 @@ impl Committer {
             return Ok(Closed::default());
         }
         let mut writes = Vec::new();
-        let trimmed = self.trim(&group, &mut writes)?;
-        self.answers_from = idempotency::trim(
-            group.base.reader(),
-            (self.answers_from, self.answers_horizon()),
-            group.answers.len(),
-            |key| group.base.overlay.answer(key).is_some(),
-            &mut writes,
-        )?;
+        let pins = &self.published.pins;
+        let may_erase = pins.may_erase(&self.clock, self.options.pin_max);
+        let mut trimmed = Trimmed::default();
+        if may_erase {
+            trimmed = self.trim(&group, &mut writes)?;
+            self.answers_from = idempotency::trim(
+                group.base.reader(),
+                (self.answers_from, self.answers_horizon()),
+                group.answers.len(),
+                |key| group.base.overlay.answer(key).is_some(),
+                &mut writes,
+            )?;
+        }
         for (key, first) in &group.answers {
             first.put(key, &mut writes);
         }
@@ -482,6 +488,9 @@ impl Committer {
         let state = &self.state;
         let mut rows = RowWriter::new(&state.catalog, &outcome.catalog, &state.index_statistics);
         let mut pages = outcome.index_pages.drain(..).peekable();
+        if may_erase {
+            writes.append(&mut outcome.erasures);
+        }
         writes.append(&mut outcome.upkeep);
         for commit in &outcome.commits {
             let window = self.options.recovery_window;
@@ -575,6 +584,7 @@ impl Committer {
 
     /// Learns what became of the group that was handed over.
     pub(crate) fn written(&mut self, written: Written) {
+        self.published.pins.landed();
         let flight = self.flight.take();
         match (written, flight) {
             (Written::Durable, _) => return,

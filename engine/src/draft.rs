@@ -75,6 +75,8 @@ pub(crate) struct Drafted {
     pub(crate) unique: UniqueEntries,
     /// What changes beside documents.
     pub(crate) upkeep: Vec<Write>,
+    /// What erases history that is no longer kept. It may be left undone.
+    pub(crate) erasures: Vec<Write>,
 }
 
 impl<'g> Draft<'g> {
@@ -95,6 +97,7 @@ impl<'g> Draft<'g> {
             pages: Vec::new(),
             unique: UniqueEntries::default(),
             upkeep: Vec::new(),
+            erasures: Vec::new(),
         };
         Draft {
             group,

@@ -138,11 +138,13 @@ pub(crate) fn write_change(
     }
 }
 
-/// The first entries whose time has come by `now`, in order, and when the first of the others is due.
+/// The first entries whose time has come by `now`, in order, and when the first of the others is due. Those that erase
+/// are left out where erasing is held back.
 pub(crate) fn first_due(
     reader: &dyn Reader,
     now: u64,
     entries_max: usize,
+    is_held_back: bool,
 ) -> Result<(Vec<DueEntry>, Option<u64>), EngineError> {
     let mut entries = Vec::new();
     let mut next = None;
@@ -155,6 +157,9 @@ pub(crate) fn first_due(
         Direction::Forward,
         &mut |key, value| {
             match keyspace::parse_due(key, &value) {
+                Ok(entry) if is_held_back && entry.kind == DueKind::Erase => {
+                    return ControlFlow::Continue(());
+                }
                 Ok(entry) if entry.at <= now && entries.len() < entries_max => {
                     entries.push(entry);
                     return ControlFlow::Continue(());

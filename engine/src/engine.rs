@@ -1,5 +1,6 @@
 //! Opening a store, and the two things one does with it: take snapshots and run transactions.
 
+mod backup;
 mod once;
 
 use std::any::Any;
@@ -20,6 +21,7 @@ use crate::clock::{Clock, ClockAlarm, EngineClock, SystemClock};
 use crate::commit::{Commit, RecentCommits};
 use crate::committer::{self, Committer, Ordered, Request, Start, Verdict};
 use crate::error::{EngineError, TransactionError};
+use crate::format;
 use crate::leadership::KeeperThread;
 use crate::load::{load, stored_catalog_version};
 use crate::log::{self, LoggedCommit};
@@ -61,6 +63,8 @@ pub struct EngineOptions {
     pub maintenance: MaintenanceMode,
     /// How many documents one transaction of background work on an index looks at, and how many rows it erases.
     pub index_page_max: usize,
+    /// How long a backup may hold back the erasing of what is no longer kept.
+    pub pin_max: Duration,
 }
 
 impl Default for EngineOptions {
@@ -79,6 +83,7 @@ impl Default for EngineOptions {
             answers_kept: Duration::from_secs(24 * 60 * 60),
             maintenance: MaintenanceMode::Background,
             index_page_max: 256,
+            pin_max: Duration::from_secs(6 * 60 * 60),
         }
     }
 }
@@ -180,6 +185,7 @@ impl Engine {
         clock: Arc<dyn Clock>,
     ) -> Result<Engine, EngineError> {
         let reader = backend.snapshot()?;
+        format::check(&*reader)?;
         let head = reader.head().map_or(CommitTs::ZERO, |head| head.commit_ts);
         let catalog = load(&*reader)?.catalog;
         drop(reader);

@@ -88,6 +88,22 @@ pub enum EngineError {
         /// The newest commit.
         head: CommitTs,
     },
+    /// The store was written in a format that this engine does not read.
+    #[error(
+        "the store's content has format {found}, this program reads up to {supported}: use a newer one"
+    )]
+    Format {
+        /// The stored format version.
+        found: u32,
+        /// The newest format version that this program reads.
+        supported: u32,
+    },
+    /// Restoring a backup into the store was begun and not finished.
+    #[error(
+        "a backup was restored into this store only in part, so it cannot be used: \
+         run `thalweg restore` again, which starts over"
+    )]
+    HalfRestored,
 }
 
 fn time(ts: CommitTs) -> String {
@@ -122,7 +138,9 @@ impl EngineError {
             EngineError::Deposed
             | EngineError::Following
             | EngineError::Thread { .. }
-            | EngineError::Closed => ErrorCode::Unavailable,
+            | EngineError::Closed
+            | EngineError::Format { .. }
+            | EngineError::HalfRestored => ErrorCode::Unavailable,
         }
     }
 
@@ -140,7 +158,9 @@ impl EngineError {
             EngineError::Deposed
             | EngineError::Following
             | EngineError::Thread { .. }
-            | EngineError::Closed => ErrorClass::Unavailable,
+            | EngineError::Closed
+            | EngineError::Format { .. }
+            | EngineError::HalfRestored => ErrorClass::Unavailable,
         }
     }
 }

@@ -53,6 +53,8 @@ pub(crate) struct Group {
     /// What changes beside documents. It is written before what the commits write: a due entry that one commit makes
     /// may have the key of one that is taken away as out of date.
     upkeep: Vec<Write>,
+    /// What erases history that is no longer kept. It is written before `upkeep`, as a whole, or not at all.
+    erasures: Vec<Write>,
     /// Answers that have to be found again under their idempotency keys.
     pub(crate) answers: Vec<(Arc<str>, Arc<FirstAnswer>)>,
     /// The background work on indexes of each commit that has some.
@@ -77,6 +79,8 @@ pub(crate) struct Outcome {
     pub(crate) next_collection: u32,
     /// What to write before what the commits write.
     pub(crate) upkeep: Vec<Write>,
+    /// What to write before that, unless erasing is held back: then it is left undone.
+    pub(crate) erasures: Vec<Write>,
 }
 
 /// One transaction to be applied.
@@ -99,6 +103,7 @@ impl Group {
             next_index: state.next_index,
             commits: Vec::new(),
             upkeep: Vec::new(),
+            erasures: Vec::new(),
             answers: Vec::new(),
             index_pages: Vec::new(),
             index_statistics: Arc::clone(&state.index_statistics),
@@ -159,6 +164,7 @@ impl Group {
             pages,
             unique,
             upkeep,
+            erasures,
         } = drafted;
         let mut changes = Vec::with_capacity(written.len());
         for key in written {
@@ -183,10 +189,11 @@ impl Group {
         }
         let is_nothing =
             changes.is_empty() && emptied.is_empty() && catalog.is_none() && pages.is_empty();
-        if is_nothing && upkeep.is_empty() && !is_kept {
+        if is_nothing && upkeep.is_empty() && erasures.is_empty() && !is_kept {
             return Ok(());
         }
         self.upkeep.extend(upkeep);
+        self.erasures.extend(erasures);
         for collection in &emptied {
             self.base.overlay.empty(*collection);
         }
@@ -353,6 +360,7 @@ impl Group {
             counted,
             next_collection: self.next_collection,
             upkeep: self.upkeep,
+            erasures: self.erasures,
         }
     }
 }

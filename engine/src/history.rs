@@ -11,12 +11,14 @@
 
 use std::borrow::Cow;
 use std::ops::{Bound, ControlFlow};
+use std::sync::Arc;
 
-use thalweg_model::{CollectionId, CommitTs, DocumentId};
+use thalweg_model::{CollectionId, CommitTs};
 use thalweg_storage::{Direction, Snapshot as Reader, Write};
 
 use crate::chunk;
 use crate::error::EngineError;
+use crate::index::{self, Index};
 use crate::keyspace;
 use crate::record::Record;
 
@@ -33,13 +35,15 @@ pub(crate) fn put(collection: CollectionId, image: &Record<'_>, until: CommitTs)
     }
 }
 
-/// Names an image in the history.
+/// An image in the history that is to be erased, and what goes with it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct EarlierImage {
-    pub(crate) id: DocumentId,
-    pub(crate) written: CommitTs,
+    id: String,
+    written: CommitTs,
     /// It lies in chunks, which go with it.
-    pub(crate) is_long: bool,
+    is_long: bool,
+    /// What erases its ended rows in the indexes of its collection.
+    row_erasures: Vec<Write>,
 }
 
 /// Appends what erases an image. Every image that leaves the history, but with its whole collection, leaves it here.
@@ -60,15 +64,39 @@ pub(crate) fn erase(
 }
 
 impl EarlierImage {
+    /// Reads what lies under a key of the history; `None` where it is no image but a mark.
+    pub(crate) fn read(
+        reader: &dyn Reader,
+        indexes: &[Arc<Index>],
+        key: &[u8],
+        value: Cow<'_, [u8]>,
+    ) -> Result<Option<EarlierImage>, EngineError> {
+        let (collection, id, written) = keyspace::parse_history(key)?;
+        let Entry::Image { until, stored, .. } = Entry::decode(written, value)? else {
+            return Ok(None);
+        };
+        let is_long = chunk::length(&stored).1;
+        let mut row_erasures = Vec::new();
+        if !indexes.is_empty() {
+            match resolve(reader, collection, &id, stored) {
+                Ok(image) => index::writer::erase_ended(indexes, &image, until, &mut row_erasures),
+                // Its rows cannot be told; they are candidates for an image that will not be there.
+                Err(EngineError::Corrupt { .. }) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(Some(EarlierImage {
+            id,
+            written,
+            is_long,
+            row_erasures,
+        }))
+    }
+
     /// Appends what erases it.
     pub(crate) fn erase(&self, collection: CollectionId, writes: &mut Vec<Write>) {
-        erase(
-            collection,
-            self.id.as_str(),
-            self.written,
-            self.is_long,
-            writes,
-        );
+        erase(collection, &self.id, self.written, self.is_long, writes);
+        writes.extend_from_slice(&self.row_erasures);
     }
 }
 
@@ -234,17 +262,4 @@ pub(crate) fn corrupt() -> EngineError {
     EngineError::Corrupt {
         what: "earlier image",
     }
-}
-
-/// The earlier image of a document that the commit at `written` wrote, if it is still kept.
-pub(crate) fn image_written(
-    reader: &dyn Reader,
-    collection: CollectionId,
-    id: &str,
-    written: CommitTs,
-) -> Result<Option<Record<'static>>, EngineError> {
-    let found = newest_written_by(reader, collection, id, written, Hidden::Skip)?;
-    Ok(found
-        .filter(|earlier| earlier.record.commit_ts() == written)
-        .map(|earlier| earlier.record.into_owned()))
 }

@@ -113,7 +113,7 @@ pub(crate) fn read(
     Ok(Some(answer).filter(|answer| answer.commit_ts >= horizon))
 }
 
-fn decode(whole: &[u8]) -> Option<FirstAnswer> {
+pub(crate) fn decode(whole: &[u8]) -> Option<FirstAnswer> {
     let (head, answer) = whole.split_at_checked(HEAD_BYTES)?;
     let number = |at: usize| Some(u64::from_be_bytes(head.get(at..at + 8)?.try_into().ok()?));
     Some(FirstAnswer {

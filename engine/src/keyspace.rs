@@ -10,9 +10,9 @@ use crate::error::EngineError;
 use crate::index::IndexId;
 
 /// One keyspace of one database.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
-enum Keyspace {
+pub(crate) enum Keyspace {
     Meta = 0x01,
     Document = 0x10,
     History = 0x11,
@@ -25,6 +25,41 @@ enum Keyspace {
     IndexRow = 0x50,
     EndedRow = 0x51,
     Due = 0x60,
+}
+
+impl Keyspace {
+    /// All there are, in order of their keys.
+    pub(crate) const ALL: [Keyspace; 12] = [
+        Keyspace::Meta,
+        Keyspace::Document,
+        Keyspace::History,
+        Keyspace::Chunk,
+        Keyspace::Log,
+        Keyspace::Statistics,
+        Keyspace::IndexStatistics,
+        Keyspace::Answer,
+        Keyspace::AnswerTime,
+        Keyspace::IndexRow,
+        Keyspace::EndedRow,
+        Keyspace::Due,
+    ];
+
+    /// The keyspace that a key lies in; `None` where there is no such keyspace.
+    pub(crate) fn of(key: &[u8]) -> Option<Keyspace> {
+        let mut reader = KeyReader::new(key);
+        if reader.u32()? != DATABASE {
+            return None;
+        }
+        let byte = reader.u8()?;
+        Keyspace::ALL
+            .into_iter()
+            .find(|keyspace| *keyspace as u8 == byte)
+    }
+
+    /// The prefix of all keys in it.
+    pub(crate) fn prefix(self) -> Vec<u8> {
+        start(self).finish()
+    }
 }
 
 /// The only database of a store, until stores hold many.
@@ -49,6 +84,22 @@ pub(crate) fn documents(collection: CollectionId) -> Vec<u8> {
     let mut key = start(Keyspace::Document);
     key.u32(collection.0);
     key.finish()
+}
+
+/// The collection and the id of a current image.
+pub(crate) fn parse_document(key: &[u8]) -> Result<(CollectionId, &str), EngineError> {
+    let mut reader = KeyReader::new(key);
+    let collection = reader
+        .u32()
+        .and_then(|_| reader.u8())
+        .and_then(|_| reader.u32());
+    let id = std::str::from_utf8(reader.rest()).ok();
+    collection
+        .map(CollectionId)
+        .zip(id)
+        .ok_or(EngineError::Corrupt {
+            what: "document key",
+        })
 }
 
 /// An earlier image of a document, the latest first.
@@ -139,6 +190,43 @@ fn escape(bytes: &[u8], key: &mut Vec<u8>) {
     }
 }
 
+/// Where the part of a long value that lies under a key belongs.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct ChunkOwner {
+    /// The key that the value was first put under.
+    pub(crate) key: Vec<u8>,
+    pub(crate) version: u64,
+}
+
+/// The owner and the version of a chunk.
+pub(crate) fn parse_chunk(key: &[u8]) -> Result<ChunkOwner, EngineError> {
+    let read = || {
+        let mut rest = key.strip_prefix(&*Keyspace::Chunk.prefix())?;
+        let mut owner = Vec::new();
+        loop {
+            let (byte, tail) = rest.split_first()?;
+            rest = tail;
+            if *byte != 0x00 {
+                owner.push(*byte);
+                continue;
+            }
+            let (after, tail) = rest.split_first()?;
+            rest = tail;
+            match after {
+                0xff => owner.push(0x00),
+                0x01 => break,
+                _ => return None,
+            }
+        }
+        let (version, number) = rest.split_first_chunk::<8>()?;
+        (number.len() == 4).then(|| ChunkOwner {
+            key: owner,
+            version: u64::from_be_bytes(*version),
+        })
+    };
+    read().ok_or(EngineError::Corrupt { what: "chunk key" })
+}
+
 /// The prefix of the whole log.
 pub(crate) fn logs() -> Vec<u8> {
     start(Keyspace::Log).finish()
@@ -190,6 +278,20 @@ pub(crate) fn answer(key: &str) -> Vec<u8> {
     let mut writer = start(Keyspace::Answer);
     writer.string(key);
     writer.finish()
+}
+
+/// The idempotency key of such an answer.
+pub(crate) fn parse_answer(key: &[u8]) -> Result<String, EngineError> {
+    let mut reader = KeyReader::new(key);
+    let mut read = || {
+        reader.u32()?;
+        reader.u8()?;
+        let text = reader.string()?.into_owned();
+        reader.rest().is_empty().then_some(text)
+    };
+    read().ok_or(EngineError::Corrupt {
+        what: "idempotency key",
+    })
 }
 
 /// The prefix of the idempotency keys in the order of their answers.
@@ -261,6 +363,18 @@ pub(crate) fn parse_due(key: &[u8], value: &[u8]) -> Result<DueEntry, EngineErro
     read().ok_or(EngineError::Corrupt { what: "due entry" })
 }
 
+/// The index that a row, current or ended, is of.
+pub(crate) fn parse_row(key: &[u8]) -> Result<IndexId, EngineError> {
+    let mut reader = KeyReader::new(key);
+    let index = reader
+        .u32()
+        .and_then(|_| reader.u8())
+        .and_then(|_| reader.u32());
+    index.map(IndexId).ok_or(EngineError::Corrupt {
+        what: "index row key",
+    })
+}
+
 /// The prefix of what is counted of all indexes.
 pub(crate) fn all_index_statistics() -> Vec<u8> {
     start(Keyspace::IndexStatistics).finish()
@@ -312,6 +426,20 @@ pub(crate) fn names() -> Vec<u8> {
 pub(crate) fn catalog_version() -> Vec<u8> {
     let mut key = start(Keyspace::Meta);
     key.string("catalog");
+    key.finish()
+}
+
+/// The version of the format that the store is written in.
+pub(crate) fn format() -> Vec<u8> {
+    let mut key = start(Keyspace::Meta);
+    key.string("format");
+    key.finish()
+}
+
+/// There while a backup is being restored into the store.
+pub(crate) fn restoring() -> Vec<u8> {
+    let mut key = start(Keyspace::Meta);
+    key.string("restoring");
     key.finish()
 }
 
@@ -388,6 +516,11 @@ mod tests {
             }
             let collection = chunks_of_all(&documents(CollectionId(16)));
             assert!(key(one).starts_with(&collection));
+            let owner = document(CollectionId(16), one);
+            let mut key = chunks(&owner, 7);
+            key.extend_from_slice(&[0; 4]);
+            let parsed = parse_chunk(&key).unwrap();
+            assert_eq!((parsed.key, parsed.version), (owner, 7));
         }
         let other = chunks(&document(CollectionId(17), "x"), 0);
         assert!(!other.starts_with(&chunks_of_all(&documents(CollectionId(16)))));

@@ -16,6 +16,7 @@
 //! What is not here: GraphQL (`resolvers`), delivery to clients (`subscriptions`), bytes on a disk (`storage`).
 
 mod as_of;
+mod backup;
 mod catalog;
 mod changes;
 mod chunk;
@@ -30,6 +31,7 @@ mod engine;
 mod error;
 mod field;
 mod find;
+mod format;
 mod group;
 mod history;
 mod idempotency;
@@ -42,6 +44,7 @@ mod log;
 mod maintenance;
 mod order;
 mod overlay;
+mod pin;
 mod pipeline;
 mod predicate;
 mod published;
@@ -52,11 +55,16 @@ mod settings;
 mod snapshot;
 mod statistics;
 mod takeover;
+#[cfg(test)]
+mod test_world;
 mod transaction;
 mod upkeep;
-mod writer;
 
 pub use as_of::HistoricalPage;
+mod verify;
+mod writer;
+
+pub use backup::{BackupError, BackupSummary, ProvedBackup, inspect, write_stored};
 pub use catalog::{Catalog, Collection};
 pub use changes::{
     ChangeEvent, ChangeEventKind, ChangePage, ChangeStream, ChangesError, ChangesStart,
@@ -88,3 +96,4 @@ pub use snapshot::Snapshot;
 pub use statistics::Statistics;
 pub use transaction::{Committed, Transaction};
 pub use upkeep::{UpkeepMode, UpkeepStep};
+pub use verify::{Finding, FindingKind, Verification, verify};

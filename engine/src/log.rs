@@ -210,7 +210,7 @@ fn erase_ended_rows(
     let Some(written) = change.before().filter(|_| !indexes.is_empty()) else {
         return Ok(());
     };
-    match history::image_written(reader, change.collection, change.id, written) {
+    match history::image(reader, change.collection, change.id, written) {
         Ok(Some(image)) => index::writer::erase_ended(indexes, &image, until, writes),
         // Its rows cannot be told; they are candidates for an image that will not be there.
         Ok(None) | Err(EngineError::Corrupt { .. }) => {}

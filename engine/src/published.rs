@@ -12,6 +12,7 @@ use crate::catalog::Catalog;
 use crate::commit::{Commit, RecentCommits};
 use crate::error::EngineError;
 use crate::maintenance::Wake;
+use crate::pin::Pins;
 use crate::upkeep::Signal;
 
 /// How many catalogs are kept for readers that have opened the backend but not looked theirs up yet. Who comes later
@@ -34,6 +35,8 @@ pub(crate) struct Published {
     failure: RwLock<Option<EngineError>>,
     /// Woken by changes of the catalog.
     pub(crate) maintenance: Wake,
+    /// Who holds back what the committer would erase.
+    pub(crate) pins: Arc<Pins>,
 }
 
 impl Published {
@@ -52,6 +55,7 @@ impl Published {
             recovery_window,
             failure: RwLock::new(None),
             maintenance: Wake::default(),
+            pins: Arc::default(),
         }
     }
 

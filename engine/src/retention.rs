@@ -10,16 +10,18 @@
 //! shown. How far it is lies in the store ([`keyspace::sweeping`]), so it goes on after a restart. A change of `retain`
 //! asks for a sweep at once.
 
+use std::borrow::Cow;
 use std::ops::{Bound, ControlFlow};
+use std::sync::Arc;
 use std::time::Duration;
 
 use thalweg_model::{CollectionId, CommitTs, prefix_end};
 use thalweg_storage::{Direction, Snapshot as Reader, Write};
 
 use crate::catalog::Collection;
-use crate::chunk;
 use crate::error::EngineError;
-use crate::history::{self, EarlierImage, Entry};
+use crate::history::{self, EarlierImage};
+use crate::index::Index;
 use crate::keyspace;
 use crate::settings::Retain;
 
@@ -198,11 +200,16 @@ pub(crate) fn next_page(
         }
         Decision::GoOn(going) => going,
     };
-    read_page(reader, going, &mut sweep)?;
+    read_page(reader, &collection.indexes, going, &mut sweep)?;
     Ok(Sweeping::Page(sweep))
 }
 
-fn read_page(reader: &dyn Reader, going: Going, sweep: &mut Sweep) -> Result<(), EngineError> {
+fn read_page(
+    reader: &dyn Reader,
+    indexes: &[Arc<Index>],
+    going: Going,
+    sweep: &mut Sweep,
+) -> Result<(), EngineError> {
     let prefix = keyspace::histories(sweep.collection);
     let end = prefix_end(&prefix).expect("a history key does not consist of 0xff bytes");
     let Going { up_to, after } = going;
@@ -217,7 +224,7 @@ fn read_page(reader: &dyn Reader, going: Going, sweep: &mut Sweep) -> Result<(),
         Bound::Excluded(&end),
         Direction::Forward,
         &mut |key, value| {
-            let image = ended_by(key, value, up_to).unwrap_or_else(|error| {
+            let image = ended_by(reader, indexes, up_to, key, value).unwrap_or_else(|error| {
                 failure = Some(error);
                 None
             });
@@ -240,19 +247,17 @@ fn read_page(reader: &dyn Reader, going: Going, sweep: &mut Sweep) -> Result<(),
 }
 
 fn ended_by(
-    key: &[u8],
-    value: std::borrow::Cow<'_, [u8]>,
+    reader: &dyn Reader,
+    indexes: &[Arc<Index>],
     up_to: CommitTs,
+    key: &[u8],
+    value: Cow<'_, [u8]>,
 ) -> Result<Option<EarlierImage>, EngineError> {
-    let (_, id, written) = keyspace::parse_history(key)?;
-    match Entry::decode(written, value)? {
-        Entry::Image { until, stored, .. } if until <= up_to => Ok(Some(EarlierImage {
-            id: thalweg_model::DocumentId::new(&id).map_err(|_| history::corrupt())?,
-            written,
-            is_long: chunk::length(&stored).1,
-        })),
-        _ => Ok(None),
+    let until = value.first_chunk().ok_or(history::corrupt())?;
+    if CommitTs::from_micros(u64::from_be_bytes(*until)) > up_to {
+        return Ok(None);
     }
+    EarlierImage::read(reader, indexes, key, value)
 }
 
 #[cfg(test)]

@@ -1,7 +1,6 @@
 //! What is counted of a collection in the commit that changes it: its documents and their shape.
 
 use std::ops::{Bound, ControlFlow};
-use std::sync::Arc;
 
 use thalweg_model::{CollectionId, CommitTs, DocumentId, ValueRef, prefix_end};
 use thalweg_schema_infer::Shape;
@@ -56,7 +55,38 @@ impl Statistics {
         }
     }
 
-    fn count(&mut self, record: &Arc<Record<'static>>, step: fn(u64, u64) -> u64) {
+    /// Counts one document in.
+    pub(crate) fn add(&mut self, record: &Record<'_>) {
+        self.count(record, u64::wrapping_add);
+        self.shape.add(record.document());
+    }
+
+    /// Whether counting all documents anew gives the same. Where a shape is beyond its bounds, it depends on the order
+    /// of the documents what it tells, so only their number is compared.
+    pub(crate) fn agrees_with(&self, recounted: &Statistics) -> bool {
+        let counts = |of: &Statistics| (of.documents, of.deleted, of.foreign_ids);
+        let shapes_agree = if self.shape.is_exact() && recounted.shape.is_exact() {
+            self.shape == recounted.shape
+        } else {
+            self.shape.documents() == recounted.shape.documents()
+        };
+        counts(self) == counts(recounted) && shapes_agree
+    }
+
+    /// These statistics where a recount agrees with them; else the recount, with what it cannot tell.
+    pub(crate) fn corrected(self, recounted: Statistics) -> Statistics {
+        if self.agrees_with(&recounted) {
+            return self;
+        }
+        let has_documents = recounted.shape.documents() > 0;
+        Statistics {
+            emptied_ts: self.emptied_ts,
+            former: self.former.filter(|_| !has_documents),
+            ..recounted
+        }
+    }
+
+    fn count(&mut self, record: &Record<'_>, step: fn(u64, u64) -> u64) {
         let documents = if record.is_deleted() {
             &mut self.deleted
         } else {

@@ -7,6 +7,7 @@ use thalweg_model::CommitTs;
 use thalweg_storage::{Backend, Batch, CommitError, Head};
 
 use crate::error::EngineError;
+use crate::format;
 
 /// How often somebody else may write in between, or an attempt may end in doubt, before it is given up.
 const ATTEMPTS_MAX: u32 = 16;
@@ -19,9 +20,13 @@ pub(crate) fn take_over(backend: &dyn Backend) -> Result<Head, EngineError> {
     let mut epoch = 0;
     let mut attempt = 1;
     loop {
-        let found = backend.snapshot()?.head();
+        let reader = backend.snapshot()?;
+        format::check(&*reader)?;
+        let found = reader.head();
         epoch = found.map_or(0, |head| head.epoch).max(epoch) + 1;
-        let batch = raise(found, epoch);
+        let mut batch = raise(found, epoch);
+        batch.writes.extend(format::put_missing(&*reader)?);
+        drop(reader);
         let error = match backend.commit(&batch) {
             Ok(()) => return Ok(batch.head),
             Err(CommitError::NotCommitted(error)) => return Err(error.into()),

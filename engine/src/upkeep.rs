@@ -22,12 +22,11 @@ use thalweg_model::{CollectionId, CommitTs, DocumentId, prefix_end};
 use thalweg_storage::{Direction, Snapshot as Reader};
 
 use crate::catalog::{Catalog, Collection};
-use crate::chunk;
 use crate::commit::Commit;
 use crate::due::{self, DueEntry, DueKind, due_of};
 use crate::engine::{Engine, Shared};
 use crate::error::{EngineError, TransactionError};
-use crate::history::{EarlierImage, Entry, corrupt};
+use crate::history::{self, EarlierImage};
 use crate::intent::{Intent, Origin, Upkeep};
 use crate::keyspace;
 use crate::leadership::Role;
@@ -191,10 +190,14 @@ impl Engine {
         let snapshot = self.snapshot()?;
         let now = self.now_micros();
         let window = self.options().recovery_window;
+        let is_held_back = self.holds_back();
         let duties: [&dyn Fn() -> Result<Found, EngineError>; 3] = [
-            &|| find_due(snapshot.reader(), now),
+            &|| find_due(&snapshot, now, is_held_back),
             &|| find_scheduling(&snapshot),
-            &|| find_sweeping(&snapshot, window, now),
+            &|| match is_held_back {
+                true => Ok(Found::Nothing(None)),
+                false => find_sweeping(&snapshot, window, now),
+            },
         ];
         // Each in turn comes first, so that none waits for the others to end.
         let first = self.shared.upkeep.turn.fetch_add(1, Ordering::Relaxed);
@@ -209,8 +212,8 @@ impl Engine {
     }
 }
 
-fn find_due(reader: &dyn Reader, now: u64) -> Result<Found, EngineError> {
-    let (entries, next) = due::first_due(reader, now, DUE_MAX)?;
+fn find_due(snapshot: &Snapshot, now: u64, is_held_back: bool) -> Result<Found, EngineError> {
+    let (entries, next) = due::first_due(snapshot.reader(), now, DUE_MAX, is_held_back)?;
     if entries.is_empty() {
         return Ok(Found::Nothing(next));
     }
@@ -224,7 +227,7 @@ fn find_due(reader: &dyn Reader, now: u64) -> Result<Found, EngineError> {
         if erased >= ERASED_MAX {
             break;
         }
-        let erasure = find_erasure(reader, entry, ERASED_MAX - erased)?;
+        let erasure = find_erasure(snapshot, entry, ERASED_MAX - erased)?;
         erased += erasure.images.len();
         work.push(UpkeepWork::Erase(erasure));
     }
@@ -232,10 +235,13 @@ fn find_due(reader: &dyn Reader, now: u64) -> Result<Found, EngineError> {
 }
 
 fn find_erasure(
-    reader: &dyn Reader,
+    snapshot: &Snapshot,
     entry: DueEntry,
     images_max: usize,
 ) -> Result<Erasure, EngineError> {
+    let reader = snapshot.reader();
+    let collection = snapshot.catalog().by_id(entry.collection);
+    let indexes = collection.map_or(&[][..], |collection| &collection.indexes);
     let id = entry.id.as_str();
     let from = keyspace::history(entry.collection, id, entry.erase_before);
     let to = keyspace::histories_to(entry.collection, id.as_bytes());
@@ -252,14 +258,15 @@ fn find_erasure(
                 is_all = false;
                 return ControlFlow::Break(());
             }
-            match image_of(key, value, &entry.id) {
-                Ok(image) => images.push(image),
-                Err(error) => {
-                    failure = Some(error);
-                    return ControlFlow::Break(());
-                }
+            match EarlierImage::read(reader, indexes, key, value) {
+                Ok(Some(image)) => images.push(image),
+                Ok(None) => failure = Some(history::corrupt()),
+                Err(error) => failure = Some(error),
             }
-            ControlFlow::Continue(())
+            match failure {
+                None => ControlFlow::Continue(()),
+                Some(_) => ControlFlow::Break(()),
+            }
         },
     )?;
     if let Some(error) = failure {
@@ -270,22 +277,6 @@ fn find_erasure(
         images,
         finished: is_all.then_some(entry),
     })
-}
-
-fn image_of(
-    key: &[u8],
-    value: std::borrow::Cow<'_, [u8]>,
-    id: &DocumentId,
-) -> Result<EarlierImage, EngineError> {
-    let (_, _, written) = keyspace::parse_history(key)?;
-    match Entry::decode(written, value)? {
-        Entry::Image { stored, .. } => Ok(EarlierImage {
-            id: id.clone(),
-            written,
-            is_long: chunk::length(&stored).1,
-        }),
-        Entry::Erased(_) => Err(corrupt()),
-    }
 }
 
 /// The first of the collections for which something is stored under a name, and what.

@@ -5,7 +5,7 @@
 //! option has a help text, every subcommand an example.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::error::ErrorKind;
@@ -39,6 +39,15 @@ pub(crate) enum Command {
     /// Write collections of a running server as NDJSON.
     #[command(after_help = EXPORT_EXAMPLES)]
     Export(ExportArguments),
+    /// Write a whole store, with its history, into one file; a server that uses it goes on.
+    #[command(after_help = BACKUP_EXAMPLES)]
+    Backup(BackupArguments),
+    /// Put a backup into an empty store, of whatever kind.
+    #[command(after_help = RESTORE_EXAMPLES)]
+    Restore(RestoreArguments),
+    /// Check a whole store: documents, history, log, counts, names.
+    #[command(after_help = VERIFY_EXAMPLES)]
+    Verify(VerifyArguments),
     /// Look at the API schema of a running server, or declare collections to it.
     Schema(SchemaArguments),
 }
@@ -103,11 +112,7 @@ impl ServeArguments {
 
     /// The store to open, from whichever of the two options names it.
     pub(crate) fn store(&self) -> StoreUrl {
-        match (&self.store, &self.data) {
-            (Some(store), _) => store.clone(),
-            (None, Some(data)) => StoreUrl::File(data.clone()),
-            (None, None) => StoreUrl::File(PathBuf::from("./thalweg-data")),
-        }
+        StoreUrl::of(self.store.as_ref(), self.data.as_deref())
     }
 }
 
@@ -120,6 +125,27 @@ pub(crate) enum StoreUrl {
     File(PathBuf),
     /// A schema of a PostgreSQL database. Boxed, since it is much larger than the others.
     Postgres(Box<PostgresUrl>),
+}
+
+impl StoreUrl {
+    fn of(store: Option<&StoreUrl>, data: Option<&Path>) -> StoreUrl {
+        match (store, data) {
+            (Some(store), _) => store.clone(),
+            (None, Some(data)) => StoreUrl::File(data.to_owned()),
+            (None, None) => StoreUrl::File(PathBuf::from("./thalweg-data")),
+        }
+    }
+}
+
+/// For messages: without what is secret.
+impl std::fmt::Display for StoreUrl {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            StoreUrl::Memory => formatter.write_str("memory"),
+            StoreUrl::File(path) => write!(formatter, "{}", path.display()),
+            StoreUrl::Postgres(url) => write!(formatter, "PostgreSQL, schema {}", url.schema()),
+        }
+    }
 }
 
 /// What `thalweg import` was asked to do.
@@ -165,6 +191,54 @@ pub(crate) struct ExportArguments {
     pub(crate) out: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) server: ServerArguments,
+}
+
+/// What `thalweg backup` was asked to do.
+#[derive(Debug, Args)]
+pub(crate) struct BackupArguments {
+    /// The file to write, `-` for standard output; replaced when the backup is complete.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: PathBuf,
+    #[command(flatten)]
+    pub(crate) store: StoreArguments,
+}
+
+/// What `thalweg restore` was asked to do.
+#[derive(Debug, Args)]
+pub(crate) struct RestoreArguments {
+    /// The backup.
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
+    #[command(flatten)]
+    pub(crate) store: StoreArguments,
+}
+
+/// What `thalweg verify` was asked to do.
+#[derive(Debug, Args)]
+pub(crate) struct VerifyArguments {
+    #[command(flatten)]
+    pub(crate) store: StoreArguments,
+    /// How to print the report.
+    #[arg(long, value_enum, default_value = "text")]
+    pub(crate) format: ReportFormat,
+}
+
+/// Which store to work on.
+#[derive(Debug, Args)]
+pub(crate) struct StoreArguments {
+    /// The data directory; short for `--store file:DIR` [default: ./thalweg-data].
+    #[arg(long, value_name = "DIR", conflicts_with = "store")]
+    data: Option<PathBuf>,
+    /// The store: `file:PATH` or `postgres://USER@HOST/DATABASE`.
+    #[arg(long, value_name = "URL", value_parser = kept_store_url)]
+    store: Option<StoreUrl>,
+}
+
+impl StoreArguments {
+    /// The store, from whichever of the two options names it.
+    pub(crate) fn url(&self) -> StoreUrl {
+        StoreUrl::of(self.store.as_ref(), self.data.as_deref())
+    }
 }
 
 /// What `thalweg schema` was asked to do.
@@ -299,6 +373,14 @@ fn store_url(text: &str) -> Result<StoreUrl, String> {
     }
 }
 
+/// A store that is still there when the command has ended.
+fn kept_store_url(text: &str) -> Result<StoreUrl, String> {
+    match store_url(text)? {
+        StoreUrl::Memory => Err("a store in memory is gone when its server ends".to_owned()),
+        store => Ok(store),
+    }
+}
+
 /// What a message about the wrong store ends with.
 const STORES: &str = "there are memory:, file:PATH and postgres://USER@HOST/DATABASE";
 
@@ -352,6 +434,31 @@ Examples:
   thalweg export --out ./dump              every collection
 
 A file appears under its name only when it is complete.";
+
+const BACKUP_EXAMPLES: &str = "\
+Examples:
+  thalweg backup --out monday.backup
+  thalweg backup --out monday.backup --data /var/lib/thalweg
+  thalweg backup --out - --store 'postgres://river@127.0.0.1/water' | ssh shore 'cat > water.backup'
+
+The backup is the state of one moment, with the history that the store keeps. Of a data directory that a
+server has open the server makes it, while it goes on: run the command as the server's user.";
+
+const RESTORE_EXAMPLES: &str = "\
+Examples:
+  thalweg restore monday.backup --data ./restored
+  thalweg restore monday.backup --store 'postgres://river@127.0.0.1/water'
+
+The store must be empty. The whole file is checked before anything is written; if the command is interrupted
+after that, the store is refused until the command has been run again to its end.";
+
+const VERIFY_EXAMPLES: &str = "\
+Examples:
+  thalweg verify
+  thalweg verify --data /var/lib/thalweg --format json
+
+No server may have a data directory open meanwhile; a store in PostgreSQL is checked while servers use it.
+Exit code 1 when anything is wrong.";
 
 const SCHEMA_PRINT_EXAMPLES: &str = "\
 Example:

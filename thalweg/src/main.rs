@@ -1,8 +1,8 @@
 //! The `thalweg` binary: one command line for the server and for the tools that talk to one.
 //!
-//! `dev` and `serve` run a server in this process (`server`); every other subcommand is a client of
-//! a running one and reaches it over HTTP only (`client`). Nothing here knows how documents are
-//! stored or typed.
+//! `dev` and `serve` run a server in this process (`server`). `backup`, `restore` and `verify` work on a store itself
+//! (`store`), through its server where one has it open (`control`). Every other subcommand is a client of a running server
+//! and reaches it over HTTP only (`client`). Nothing here knows how documents are stored or typed.
 //!
 //! Exit codes: 0 done, 1 failed, 2 wrong usage. What a program would read goes to standard output,
 //! everything else to standard error.
@@ -14,16 +14,20 @@ use clap::error::ErrorKind;
 
 use crate::cli::{Arguments, Command, SchemaCommand};
 
+mod backup;
 mod cli;
 mod client;
+mod control;
 mod export;
 mod import;
 mod progress;
 mod schema;
 mod server;
 mod service;
+mod store;
 #[cfg(test)]
 mod test_server;
+mod verify;
 
 /// With the system's allocator a request by id spends an eighth of its time in it; this one takes a few percent off
 /// every request.
@@ -62,6 +66,9 @@ fn run(command: Command) -> anyhow::Result<Outcome> {
         Command::Serve(arguments) => server::serve(&arguments).map(|()| Outcome::Done),
         Command::Import(arguments) => import::run(&arguments),
         Command::Export(arguments) => export::run(&arguments).map(|()| Outcome::Done),
+        Command::Backup(arguments) => backup::backup(&arguments).map(|()| Outcome::Done),
+        Command::Restore(arguments) => backup::restore(&arguments).map(|()| Outcome::Done),
+        Command::Verify(arguments) => verify::run(&arguments),
         Command::Schema(arguments) => match arguments.command {
             SchemaCommand::Print(arguments) => schema::print(&arguments).map(|()| Outcome::Done),
             SchemaCommand::Apply(arguments) => schema::apply(&arguments),

@@ -1,34 +1,33 @@
-//! `thalweg dev` and `thalweg serve`: a server in this process. The only place that names a backend.
+//! `thalweg dev` and `thalweg serve`: a server in this process.
 
 use std::future::Future;
 use std::net::SocketAddr;
-use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Context, anyhow, bail};
-use thalweg_engine::{CollectionRef, Engine, EngineOptions, ExpiryChange, Intent};
+use thalweg_engine::{CollectionRef, Engine, ExpiryChange, Intent};
 use thalweg_examples::{Example, ExampleCollection, NpmFile, cache_directory};
 use thalweg_gateway::{Drained, Gateway, GatewayOptions};
 use thalweg_model::{Document, Value};
 use thalweg_resolvers::Limits;
-use thalweg_storage::{
-    Backend, EmbeddedBackend, EmbeddedOptions, MemoryBackend, PostgresBackend, PostgresOptions,
-    PostgresUrl,
-};
 use thalweg_subscriptions::LiveLimits;
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 
 use crate::cli::{DevArguments, ServeArguments, StoreUrl};
+use crate::control::ControlSocket;
 use crate::service::Service;
+use crate::store;
 
 /// Runs a development server until it is told to stop.
 pub(crate) fn dev(arguments: &DevArguments) -> anyhow::Result<()> {
-    let engine = open(&StoreUrl::File(arguments.data.clone()))?;
+    let url = StoreUrl::File(arguments.data.clone());
+    let engine = store::open(&url)?;
     let runtime = runtime()?;
     if let Some(example) = arguments.example {
         runtime.block_on(load(&engine, example))?;
     }
+    let _control = control(&url, &engine);
     let limits = Limits {
         auto_create: true,
         ..Limits::default()
@@ -44,7 +43,9 @@ pub(crate) fn dev(arguments: &DevArguments) -> anyhow::Result<()> {
 
 /// Runs a server until it is told to stop.
 pub(crate) fn serve(arguments: &ServeArguments) -> anyhow::Result<()> {
-    let engine = open(&arguments.store())?;
+    let url = arguments.store();
+    let engine = store::open(&url)?;
+    let _control = control(&url, &engine);
     let limits = Limits {
         auto_create: arguments.auto_create,
         ..Limits::default()
@@ -63,27 +64,19 @@ fn runtime() -> anyhow::Result<Runtime> {
         .context("the runtime could not be started")
 }
 
-fn open(store: &StoreUrl) -> anyhow::Result<Engine> {
-    let backend: Arc<dyn Backend> = match store {
-        StoreUrl::Memory => Arc::new(MemoryBackend::new()),
-        StoreUrl::File(path) => Arc::new(open_embedded(path)?),
-        StoreUrl::Postgres(url) => Arc::new(open_postgres(url)?),
+/// Lets commands on this machine reach the server through the data directory, where it has one. It serves without that, too.
+fn control(url: &StoreUrl, engine: &Engine) -> Option<ControlSocket> {
+    let StoreUrl::File(data) = url else {
+        return None;
     };
-    Ok(Engine::open(backend, EngineOptions::default())?)
-}
-
-fn open_embedded(path: &Path) -> anyhow::Result<EmbeddedBackend> {
-    EmbeddedBackend::open(path, EmbeddedOptions::default())
-        .with_context(|| format!("cannot open the store in {}", path.display()))
-}
-
-fn open_postgres(url: &PostgresUrl) -> anyhow::Result<PostgresBackend> {
-    PostgresBackend::open(url, PostgresOptions::default()).with_context(|| {
-        format!(
-            "cannot open the store in PostgreSQL, schema {}",
-            url.schema()
-        )
-    })
+    ControlSocket::listen(data, engine.clone())
+        .inspect_err(|error| {
+            eprintln!(
+                "thalweg: no backup can be made while this server runs: {}/control.sock: {error}",
+                data.display()
+            );
+        })
+        .ok()
 }
 
 fn run(

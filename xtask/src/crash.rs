@@ -1,9 +1,12 @@
 //! `cargo xtask crash`: kill -9 under write load, many times over the same data.
 //!
 //! Clients write pairs of documents, each pair in one transaction, and remember what was
-//! acknowledged. The server is killed at a random moment and started again. Then must hold:
+//! acknowledged; others write all sorts of things beside (`churn`). The server is killed at a random
+//! moment. Then `thalweg verify` must find nothing wrong with the store, and once the server is
+//! started again must hold:
 //!
-//! - every acknowledged pair is there, from this cycle and from all before;
+//! - every acknowledged pair is there, from this cycle and from all before, unless the collection was
+//!   emptied since; then none from before is;
 //! - of a pair that was not acknowledged, both documents are there or neither is;
 //! - whatever is there has exactly the content that was sent.
 //!
@@ -12,6 +15,7 @@
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -26,11 +30,15 @@ use crate::workspace;
 
 use self::ledger::{Ledger, Pair};
 
+mod churn;
 mod ledger;
 
 const WRITERS: u32 = 4;
-const LIFE_MIN: Duration = Duration::from_millis(300);
-const LIFE_MAX: Duration = Duration::from_millis(1500);
+const CHURNERS: u32 = 2;
+const LIFE_MIN: Duration = Duration::from_millis(50);
+const LIFE_MAX: Duration = Duration::from_millis(800);
+/// The pairs are thrown away every so many cycles, so that a cycle does not become slower with their number.
+const CYCLES_KEPT: u32 = 10;
 
 #[derive(Args)]
 pub(crate) struct Options {
@@ -80,52 +88,98 @@ fn cycle_all(binary: &Path, scratch: &Path, cycles: u32, random: &mut Random) ->
     let (data, log) = (scratch.join("data"), scratch.join("server.log"));
     let mut ledger = Ledger::default();
     let mut restart_max = Duration::ZERO;
+    let mut acknowledged_count = 0;
     for cycle in 1..=cycles {
-        let server = Server::start(binary, &data, &log, &[])?;
-        let life = random.between(LIFE_MIN, LIFE_MAX);
-        let acknowledged = write_until_killed(server, cycle, life)?;
-        let count = acknowledged.len();
-        ledger.acknowledge(acknowledged);
-
         let started = Instant::now();
         let server = Server::start(binary, &data, &log, &[])?;
         let restart = started.elapsed();
         restart_max = restart_max.max(restart);
-        let found = ledger
-            .check(&export(&server)?)
+        let found = check(&server, &ledger).with_context(|| format!("before cycle {cycle}"))?;
+        let mut connection = Connection::open(server.address())?;
+        if cycle % CYCLES_KEPT == 0 && ledger.has_any() {
+            send(&mut connection, &ledger::emptying())?;
+            ledger.empty(cycle);
+        }
+        send(&mut connection, &churn::beginning(cycle))?;
+        let life = random.between(LIFE_MIN, LIFE_MAX);
+        let acknowledged = write_until_killed(server, cycle, life, random.next())?;
+        let count = acknowledged.len();
+        acknowledged_count += count;
+        ledger.acknowledge(acknowledged);
+        let verified = verify(binary, &data)
             .with_context(|| format!("cycle {cycle}: after a kill at {life:?}"))?;
-        server.kill()?;
         println!(
-            "cycle {cycle}: killed after {life:?}, {count} pairs acknowledged, \
-             {found} there, ready again in {restart:?}",
+            "cycle {cycle}: ready in {restart:?} with {found} pairs, killed after {life:?}, \
+             {count} acknowledged; {verified}",
         );
     }
-    if ledger.acknowledged() == 0 {
+    let server = Server::start(binary, &data, &log, &[])?;
+    check(&server, &ledger).context("after the last cycle")?;
+    server.kill()?;
+    if acknowledged_count == 0 {
         bail!("not one write was acknowledged, so nothing was tested");
     }
     Ok(format!(
-        "{cycles} crashes, {} acknowledged pairs, none lost; ready again within {restart_max:?}",
-        ledger.acknowledged(),
+        "{cycles} crashes, {acknowledged_count} acknowledged pairs, none lost, every store clean; \
+         ready again within {restart_max:?}",
     ))
 }
 
-/// Lets the writers write for `life`, kills the server, and gives what it acknowledged.
-fn write_until_killed(server: Server, cycle: u32, life: Duration) -> Result<BTreeSet<Pair>> {
+fn check(server: &Server, ledger: &Ledger) -> Result<usize> {
+    ledger.check(&export(server)?)
+}
+
+/// Checks the store that a killed server has left; gives the report's last line.
+fn verify(binary: &Path, data: &Path) -> Result<String> {
+    let output = Command::new(binary)
+        .args(["verify", "--data"])
+        .arg(data)
+        .output()
+        .with_context(|| format!("cannot start {}", binary.display()))?;
+    let report = String::from_utf8_lossy(&output.stdout);
+    if !output.status.success() {
+        let errors = String::from_utf8_lossy(&output.stderr);
+        bail!(
+            "`thalweg verify` ended with {}:\n{report}{errors}",
+            output.status
+        );
+    }
+    let line = report.lines().last().unwrap_or_default();
+    Ok(line
+        .rsplit_once(": ")
+        .map_or(line, |(_, counts)| counts)
+        .to_owned())
+}
+
+/// Lets everybody write for `life`, kills the server, and gives what it acknowledged.
+fn write_until_killed(
+    server: Server,
+    cycle: u32,
+    life: Duration,
+    seed: u64,
+) -> Result<BTreeSet<Pair>> {
     let address = server.address().to_owned();
     let (address, killed) = (address.as_str(), &AtomicBool::new(false));
+    let panicked = |_| anyhow::anyhow!("a writer panicked");
     thread::scope(|scope| {
         let writers: Vec<_> = (0..WRITERS)
             .map(|writer| scope.spawn(move || write(address, cycle, writer, killed)))
+            .collect();
+        let churners: Vec<_> = (0..CHURNERS)
+            .map(|writer| {
+                let random = Random(seed.wrapping_add(u64::from(writer)));
+                scope.spawn(move || churn(address, writer, random, killed))
+            })
             .collect();
         thread::sleep(life);
         killed.store(true, Ordering::SeqCst);
         let outcome = server.kill();
         let mut acknowledged = BTreeSet::new();
         for writer in writers {
-            let pairs = writer
-                .join()
-                .map_err(|_| anyhow::anyhow!("a writer panicked"))?;
-            acknowledged.extend(pairs?);
+            acknowledged.extend(writer.join().map_err(panicked)??);
+        }
+        for churner in churners {
+            churner.join().map_err(panicked)??;
         }
         outcome.map(|()| acknowledged)
     })
@@ -136,25 +190,51 @@ fn write_until_killed(server: Server, cycle: u32, life: Duration) -> Result<BTre
 fn write(address: &str, cycle: u32, writer: u32, killed: &AtomicBool) -> Result<BTreeSet<Pair>> {
     let mut acknowledged = BTreeSet::new();
     let mut sequence = 0;
+    until_killed(address, killed, |connection| {
+        let pair = Pair {
+            cycle,
+            writer,
+            sequence,
+        };
+        send(connection, &pair.request())?;
+        acknowledged.insert(pair);
+        sequence += 1;
+        Ok(())
+    })?;
+    Ok(acknowledged)
+}
+
+/// Writes all sorts of things until the server is gone.
+fn churn(address: &str, writer: u32, mut random: Random, killed: &AtomicBool) -> Result<()> {
+    until_killed(address, killed, |connection| {
+        let requests = churn::requests(writer, &mut random);
+        requests
+            .iter()
+            .try_for_each(|request| send(connection, request))
+    })
+}
+
+fn until_killed(
+    address: &str,
+    killed: &AtomicBool,
+    mut step: impl FnMut(&mut Connection) -> Result<()>,
+) -> Result<()> {
     let result = Connection::open(address).and_then(|mut connection| {
         loop {
-            let pair = Pair {
-                cycle,
-                writer,
-                sequence,
-            };
-            let response = connection.post_json("/graphql", &pair.request())?;
-            confirm(response.status, &response.body)?;
-            acknowledged.insert(pair);
-            sequence += 1;
+            step(&mut connection)?;
         }
     });
     let Err(error): Result<std::convert::Infallible> = result;
     if killed.load(Ordering::SeqCst) {
-        Ok(acknowledged)
+        Ok(())
     } else {
         Err(error)
     }
+}
+
+fn send(connection: &mut Connection, request: &str) -> Result<()> {
+    let response = connection.post_json("/graphql", request)?;
+    confirm(response.status, &response.body)
 }
 
 fn confirm(status: u16, body: &[u8]) -> Result<()> {

@@ -195,7 +195,7 @@ impl Draft<'_> {
             }
             UpkeepWork::Erase(erasure) => {
                 for image in &erasure.images {
-                    image.erase(erasure.collection, &mut self.drafted.upkeep);
+                    image.erase(erasure.collection, &mut self.drafted.erasures);
                 }
                 if let Some(entry) = erasure.finished {
                     self.finish_erasing(&entry)?;
@@ -273,9 +273,9 @@ impl Draft<'_> {
         let document = (entry.collection, entry.id.clone());
         let is_erased_anew = self.group.erases_after(&document, entry.erase_before);
         if !is_erased_anew && erased <= entry.erase_before {
-            self.drafted.upkeep.push(Write::Delete { key });
+            self.drafted.erasures.push(Write::Delete { key });
         }
-        self.drafted.upkeep.push(entry.delete());
+        self.drafted.erasures.push(entry.delete());
         Ok(())
     }
 
@@ -283,7 +283,7 @@ impl Draft<'_> {
         let found = self.catalog().by_id(sweep.collection);
         // Settings that have changed since have asked for another sweep, which decides anew.
         if found.is_some_and(|found| found.configured_ts == sweep.configured_ts) {
-            sweep.write(&mut self.drafted.upkeep);
+            sweep.write(&mut self.drafted.erasures);
         }
     }
 }

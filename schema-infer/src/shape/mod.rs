@@ -127,6 +127,12 @@ impl Shape {
         lattice::object_fits(&self.root, &other.root)
     }
 
+    /// Whether every value is counted under its own name, so that counting the same documents in any order gives an
+    /// equal shape. Beyond the bounds it depends on the order which names are.
+    pub fn is_exact(&self) -> bool {
+        self.root.is_exact()
+    }
+
     pub(crate) fn root(&self) -> &ObjectNode {
         &self.root
     }

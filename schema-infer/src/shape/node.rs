@@ -128,6 +128,12 @@ impl Node {
         self.list.as_ref().map_or(0, |list| 1 + list.item.nodes())
             + self.object.as_ref().map_or(0, |object| 1 + object.nodes())
     }
+
+    fn is_exact(&self) -> bool {
+        self.get(Counter::Opaque) == 0
+            && self.list.as_ref().is_none_or(|list| list.item.is_exact())
+            && self.object.as_ref().is_none_or(|object| object.is_exact())
+    }
 }
 
 impl ObjectNode {
@@ -139,6 +145,11 @@ impl ObjectNode {
             .map(|member| 1 + member.node.nodes())
             .sum();
         tracked + self.overflow.as_ref().map_or(0, |value| value.nodes())
+    }
+
+    /// Whether nothing below is in an overflow or opaque.
+    pub(super) fn is_exact(&self) -> bool {
+        self.overflow.is_none() && self.record.iter().all(|member| member.node.is_exact())
     }
 
     /// The values under all names together, tracked or not.

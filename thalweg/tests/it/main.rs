@@ -1,6 +1,7 @@
 //! The binary as a shell sees it: help texts, exit codes, and which stream says what.
 
 mod lost_answer;
+mod operations;
 
 use std::process::{Command, Output};
 
@@ -23,6 +24,9 @@ fn help_is_an_answer() {
         &["serve", "--help"],
         &["import", "--help"],
         &["export", "--help"],
+        &["backup", "--help"],
+        &["restore", "--help"],
+        &["verify", "--help"],
         &["schema", "--help"],
         &["schema", "print", "--help"],
         &["schema", "apply", "--help"],
@@ -48,6 +52,10 @@ fn wrong_usage_is_two() {
         &["serve", "--store", "tikv://localhost:2379"],
         &["import", "a.json"],
         &["export"],
+        &["backup"],
+        &["backup", "--out", "x", "--store", "memory:"],
+        &["restore"],
+        &["verify", "--data", "a", "--store", "file:b"],
         &["schema"],
         &["schema", "print", "--server", "https://localhost"],
     ] {

@@ -69,10 +69,21 @@ impl Pair {
     }
 }
 
-/// Everything that was ever acknowledged.
+/// The body of the request that throws all pairs away.
+pub(super) fn emptying() -> String {
+    json!({
+        "query": "mutation ($name: String!) { truncateCollection(name: $name) { name } }",
+        "variables": { "name": COLLECTION },
+    })
+    .to_string()
+}
+
+/// Everything that was acknowledged since the collection was last emptied.
 #[derive(Default)]
 pub(super) struct Ledger {
     acknowledged: BTreeSet<Pair>,
+    /// Before this cycle wrote, the collection was emptied.
+    emptied_before: u32,
 }
 
 impl Ledger {
@@ -80,8 +91,14 @@ impl Ledger {
         self.acknowledged.extend(pairs);
     }
 
-    pub(super) fn acknowledged(&self) -> usize {
-        self.acknowledged.len()
+    pub(super) fn has_any(&self) -> bool {
+        !self.acknowledged.is_empty()
+    }
+
+    /// Notes that the collection was emptied before that cycle wrote.
+    pub(super) fn empty(&mut self, cycle: u32) {
+        self.acknowledged.clear();
+        self.emptied_before = cycle;
     }
 
     /// Checks an export (NDJSON) against the promises; gives how many pairs it holds.
@@ -96,6 +113,9 @@ impl Ledger {
                 .as_str()
                 .and_then(Pair::from_name)
                 .with_context(|| format!("nobody wrote line {line_number}: {line}"))?;
+            if pair.cycle < self.emptied_before {
+                bail!("line {line_number} was thrown away and is there again: {line}");
+            }
             if !HALVES.iter().any(|half| pair.document(half) == document) {
                 bail!("changed content in line {line_number}: {line}");
             }
@@ -147,6 +167,7 @@ mod tests {
     fn ledger(pairs: &[u32]) -> Ledger {
         Ledger {
             acknowledged: pairs.iter().copied().map(pair).collect(),
+            emptied_before: 0,
         }
     }
 
@@ -169,6 +190,15 @@ mod tests {
                 .expect("7 was in doubt"),
             2
         );
+    }
+
+    #[test]
+    fn what_was_thrown_away_does_not_come_back() {
+        let mut ledger = ledger(&[0, 1]);
+        ledger.empty(2);
+        assert_eq!(ledger.check("").expect("nothing is promised"), 0);
+        let error = ledger.check(&export(&[0])).expect_err("it came back");
+        assert!(error.to_string().contains("there again"), "{error}");
     }
 
     #[test]
