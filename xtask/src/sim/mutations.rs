@@ -104,9 +104,9 @@ pub(super) const MUTATIONS: &[Mutation] = &[
         name: "refuse-before-it-is-durable",
         shows_as: "a refusal for a reason that never came to be",
         edits: &[Edit {
-            file: "engine/src/writer.rs",
-            text: "(Ok(()), Answer::Refused(error)) => Err(error),",
-            instead: "(_, Answer::Refused(error)) => Err(error),",
+            file: "engine/src/committer.rs",
+            text: "        open.waiting.push(Member {\n",
+            instead: "        if let Answer::Refused(error) = answer {\n            crate::committer::answer(reply, Err(error));\n            self.open = Some(open);\n            return;\n        }\n        open.waiting.push(Member {\n",
         }],
     },
     Mutation {
