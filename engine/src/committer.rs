@@ -2,7 +2,7 @@
 //!
 //! It takes executions (what a transaction read at which timestamp, and its intents), validates each against the commits
 //! since, applies the intents of those that pass, and gathers them in a group: one backend batch, one sync. The batch is
-//! written by the [`Writer`]; meanwhile the next group is validated and may read what the one on its way has written.
+//! written by the [`Writer`](crate::writer::Writer); meanwhile the next group is validated and may read what the one on its way has written.
 //!
 //! An execution that fails validation is run again at once, on the state that the group has come to, where nothing can
 //! come before it (the *contention lane*). One that reads much would hold up all others there, so it is given back to be

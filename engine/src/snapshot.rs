@@ -219,7 +219,7 @@ impl Snapshot {
     }
 
     /// Rows of current images as they are stored in an index, in order: up to `rows_max` of those after the key
-    /// `after`. What a document must have is [`index::rows`]; to compare the two is to verify the index.
+    /// `after`. What a document must have is [`index::rows()`]; to compare the two is to verify the index.
     pub fn index_rows(
         &self,
         index: IndexId,
