@@ -13,8 +13,7 @@
 //! | `http` | requests per second over HTTP |
 //! | `graphql_execution` | one large query, without a server |
 //! | `live` | from a write to its live query |
-//! | `engine` | transactions and reads through the whole engine |
-//! | `engine_store` | the store alone, beside other engines |
+//! | `engine` | transactions and reads through the whole engine and through its store, beside other stores |
 //! | `documents` | the generated documents |
 //! | `server`, `connection` | a process under test, and a way to talk to it |
 //! | `statistics`, `table` | from samples to what is printed |
@@ -27,7 +26,6 @@ use clap::{Parser, Subcommand, ValueEnum};
 mod connection;
 mod documents;
 mod engine;
-mod engine_store;
 mod graphql_execution;
 mod http;
 mod import;
@@ -35,6 +33,10 @@ mod live;
 mod server;
 mod statistics;
 mod table;
+
+/// What the product allocates with.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// Benchmarks of Thalweg, each beside what it is compared with.
 #[derive(Parser)]
@@ -54,6 +56,14 @@ enum Task {
         /// A file that `http` has written.
         recorded: PathBuf,
     },
+    /// Fill the log of a store whose B-tree does not follow, and wait to be killed: what `engine` reopens.
+    #[command(hide = true)]
+    FillLog {
+        /// An empty directory.
+        directory: PathBuf,
+        /// How much the log is to be ahead.
+        overlay_bytes: u64,
+    },
 }
 
 #[derive(clap::Args)]
@@ -64,6 +74,12 @@ struct Options {
     /// Much smaller, to see that everything works; the figures mean little.
     #[arg(long)]
     quick: bool,
+    /// Let `engine` write for ten minutes where it writes for one.
+    #[arg(long)]
+    soak: bool,
+    /// Which parts of `engine`; all of them when none is named.
+    #[arg(long = "part", value_enum, value_name = "PART")]
+    parts: Vec<engine::Part>,
     /// The `thalweg` binary, as released.
     #[arg(long, value_name = "FILE")]
     binary: PathBuf,
@@ -79,10 +95,8 @@ enum Name {
     GraphqlExecution,
     /// Latency from a write to its live query.
     Live,
-    /// Transactions and reads through the whole engine.
+    /// Transactions and reads through the whole engine, beside other stores.
     Engine,
-    /// Durable transactions, reads and scans of the store alone.
-    EngineStore,
 }
 
 /// How much is done.
@@ -107,6 +121,10 @@ fn main() -> Result<()> {
     match Arguments::parse().task {
         Task::Run(options) => run(&options),
         Task::BareServer { recorded } => http::serve_recorded(&recorded),
+        Task::FillLog {
+            directory,
+            overlay_bytes,
+        } => engine::fill_log(&directory, overlay_bytes),
     }
 }
 
@@ -125,8 +143,7 @@ fn run(options: &Options) -> Result<()> {
             Name::Http => http::run(&options.binary, extent)?,
             Name::GraphqlExecution => graphql_execution::run(extent)?,
             Name::Live => live::run(&options.binary, extent)?,
-            Name::Engine => engine::run(extent)?,
-            Name::EngineStore => engine_store::run(extent)?,
+            Name::Engine => engine::run(extent, options.soak, &options.parts)?,
         }
     }
     Ok(())

@@ -21,6 +21,11 @@ impl Samples {
             .unwrap_or(f64::NAN)
     }
 
+    /// The largest sample. NaN without samples.
+    pub(crate) fn largest(&self) -> f64 {
+        self.percentile(1.0)
+    }
+
     pub(crate) fn median(&self) -> f64 {
         self.percentile(0.5)
     }
@@ -41,5 +46,6 @@ mod tests {
         assert_eq!(samples.percentile(0.99), 5.0);
         assert_eq!(samples.percentile(0.2), 1.0);
         assert_eq!(samples.percentile(0.0), 1.0);
+        assert_eq!(samples.largest(), 5.0);
     }
 }

@@ -1,5 +1,7 @@
 //! Tables as Markdown, aligned, so that a run can be read in a terminal and pasted into a document.
 
+use crate::statistics::Samples;
+
 /// A table under construction: the first column is text, the others are numbers.
 pub(crate) struct Table {
     rows: Vec<Vec<String>>,
@@ -92,6 +94,16 @@ pub(crate) fn percent(share: f64) -> String {
         ..1.0 => format!("{percent:.2} %"),
         _ => format!("{percent:.0} %"),
     }
+}
+
+/// The median, and in parentheses the lowest and the highest.
+pub(crate) fn spread(samples: &Samples) -> String {
+    format!(
+        "{} ({}–{})",
+        number(samples.median()),
+        number(samples.percentile(0.0)),
+        number(samples.largest())
+    )
 }
 
 #[cfg(test)]

@@ -16,6 +16,12 @@ pub(crate) struct Options {
     /// Much smaller, to see that everything works; the figures mean little.
     #[arg(long)]
     quick: bool,
+    /// Let `engine` write for ten minutes where it writes for one.
+    #[arg(long)]
+    soak: bool,
+    /// Which parts of `engine`, as its own help names them; all of them when none is named.
+    #[arg(long = "part", value_name = "PART")]
+    parts: Vec<String>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -28,10 +34,8 @@ enum Name {
     GraphqlExecution,
     /// Latency from a write to its live query, alone and among 10,000 others.
     Live,
-    /// Transactions and reads through the whole engine.
+    /// Transactions and reads through the whole engine and through its store, beside fjall, surrealkv, LMDB and PostgreSQL.
     Engine,
-    /// Durable transactions, reads and scans of the store alone, beside fjall, surrealkv and bare LMDB.
-    EngineStore,
 }
 
 /// Builds what is needed and runs the benchmarks.
@@ -52,6 +56,12 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     bench.arg(&binary);
     if options.quick {
         bench.arg("--quick");
+    }
+    if options.soak {
+        bench.arg("--soak");
+    }
+    for part in &options.parts {
+        bench.args(["--part", part]);
     }
     for name in Name::value_variants() {
         if let Some(value) = name.to_possible_value()

@@ -1,23 +1,18 @@
 //! The stores: each writes a group of rows durably as one batch.
 
-use std::ops::{Bound, ControlFlow};
+use std::ops::Bound;
 use std::path::Path;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 use heed::types::Bytes;
 use heed::{Database, Env, EnvOpenOptions, WithoutTls};
 use parking_lot::Mutex;
-use surrealkv::{Durability, LSMIterator, Mode, Tree, TreeBuilder};
+use surrealkv::{Durability, Mode, Tree, TreeBuilder};
 use thalweg_model::CommitTs;
-use thalweg_storage::{
-    Backend, Batch, Direction, EmbeddedBackend, EmbeddedOptions, Head, Write, WritePath,
-};
+use thalweg_storage::{Backend, Batch, EmbeddedBackend, EmbeddedOptions, Head, Write};
 
 /// A key and its value.
 pub(super) type Row = (Vec<u8>, Vec<u8>);
-
-/// Says of a key whether it is there.
-pub(super) type Get<'a> = &'a mut dyn FnMut(&[u8]) -> Result<bool>;
 
 pub(super) trait Store: Sync {
     fn name(&self) -> &'static str;
@@ -28,13 +23,10 @@ pub(super) trait Store: Sync {
     /// Reads a key in a snapshot of its own.
     fn get(&self, key: &[u8]) -> Result<Option<usize>>;
 
-    /// Lets `reads` read in one snapshot.
-    fn read_burst(&self, reads: &mut dyn FnMut(Get<'_>) -> Result<()>) -> Result<()> {
-        reads(&mut |key| Ok(self.get(key)?.is_some()))
+    /// Waits until nothing is left to be done behind the commits, where a store can say so.
+    fn settle(&self) -> Result<()> {
+        Ok(())
     }
-
-    /// Scans up to `rows` rows, and returns how many there were.
-    fn scan(&self, from: &[u8], rows: usize) -> Result<usize>;
 }
 
 /// The store of this project.
@@ -45,30 +37,17 @@ pub(super) struct Embedded {
 
 impl Embedded {
     pub(super) fn open(path: &Path) -> Result<Self> {
-        Self::open_with(path, EmbeddedOptions::default())
-    }
-
-    pub(super) fn open_with(path: &Path, options: EmbeddedOptions) -> Result<Self> {
-        let backend = EmbeddedBackend::open(path, options)?;
+        let backend = EmbeddedBackend::open(path, EmbeddedOptions::default())?;
         Ok(Self {
             backend,
             head: Mutex::new(None),
         })
     }
-
-    /// Waits until nothing is left to be done behind the commits.
-    pub(super) fn settle(&self) -> Result<()> {
-        Ok(self.backend.drain()?)
-    }
-
-    pub(super) fn write_path(&self) -> WritePath {
-        self.backend.write_path()
-    }
 }
 
 impl Store for Embedded {
     fn name(&self) -> &'static str {
-        "thalweg"
+        "Thalweg's store"
     }
 
     fn write(&self, rows: &[Row]) -> Result<()> {
@@ -96,23 +75,8 @@ impl Store for Embedded {
         Ok(self.backend.snapshot()?.get(key)?.map(|value| value.len()))
     }
 
-    fn read_burst(&self, reads: &mut dyn FnMut(Get<'_>) -> Result<()>) -> Result<()> {
-        let snapshot = self.backend.snapshot()?;
-        reads(&mut |key| Ok(snapshot.get(key)?.is_some()))
-    }
-
-    fn scan(&self, from: &[u8], rows: usize) -> Result<usize> {
-        let mut seen = 0;
-        let snapshot = self.backend.snapshot()?;
-        let from = Bound::Included(from);
-        snapshot.scan(from, Bound::Unbounded, Direction::Forward, &mut |_, _| {
-            seen += 1;
-            if seen == rows {
-                return ControlFlow::Break(());
-            }
-            ControlFlow::Continue(())
-        })?;
-        Ok(seen)
+    fn settle(&self) -> Result<()> {
+        Ok(self.backend.drain()?)
     }
 }
 
@@ -138,11 +102,37 @@ impl Lmdb {
         transaction.commit()?;
         Ok(Self { environment, map })
     }
+
+    /// Reads documents in one snapshot, at least the first byte of each.
+    pub(super) fn read_all(&self, keys: impl Iterator<Item = Vec<u8>>) -> Result<u64> {
+        let transaction = self.environment.read_txn()?;
+        let mut read = 0;
+        for key in keys {
+            let value = self.map.get(&transaction, &key)?;
+            let is_document = value.is_some_and(|value| value.first() == Some(&b'{'));
+            ensure!(is_document, "a document is missing");
+            read += 1;
+        }
+        Ok(read)
+    }
+
+    /// Reads up to `rows` documents after a key, at least the first byte of each, and returns how many there were.
+    pub(super) fn scan(&self, from: &[u8], rows: usize) -> Result<u64> {
+        let transaction = self.environment.read_txn()?;
+        let range = (Bound::Excluded(from), Bound::Unbounded);
+        let mut seen = 0;
+        for row in self.map.range(&transaction, &range)?.take(rows) {
+            let (_, value) = row?;
+            ensure!(value.first() == Some(&b'{'), "this is no document");
+            seen += 1;
+        }
+        Ok(seen)
+    }
 }
 
 impl Store for Lmdb {
     fn name(&self) -> &'static str {
-        "LMDB"
+        "LMDB, own groups"
     }
 
     fn write(&self, rows: &[Row]) -> Result<()> {
@@ -158,22 +148,6 @@ impl Store for Lmdb {
     fn get(&self, key: &[u8]) -> Result<Option<usize>> {
         let transaction = self.environment.read_txn()?;
         Ok(self.map.get(&transaction, key)?.map(<[u8]>::len))
-    }
-
-    fn read_burst(&self, reads: &mut dyn FnMut(Get<'_>) -> Result<()>) -> Result<()> {
-        let transaction = self.environment.read_txn()?;
-        reads(&mut |key| Ok(self.map.get(&transaction, key)?.is_some()))
-    }
-
-    fn scan(&self, from: &[u8], rows: usize) -> Result<usize> {
-        let transaction = self.environment.read_txn()?;
-        let range = (Bound::Included(from), Bound::Unbounded);
-        let mut seen = 0;
-        for row in self.map.range(&transaction, &range)?.take(rows) {
-            row?;
-            seen += 1;
-        }
-        Ok(seen)
     }
 }
 
@@ -193,7 +167,7 @@ impl Fjall {
 
 impl Store for Fjall {
     fn name(&self) -> &'static str {
-        "fjall"
+        "fjall 3.1"
     }
 
     fn write(&self, rows: &[Row]) -> Result<()> {
@@ -209,15 +183,6 @@ impl Store for Fjall {
 
     fn get(&self, key: &[u8]) -> Result<Option<usize>> {
         Ok(self.keyspace.get(key)?.map(|value| value.len()))
-    }
-
-    fn scan(&self, from: &[u8], rows: usize) -> Result<usize> {
-        let mut seen = 0;
-        for row in self.keyspace.range(from..).take(rows) {
-            row.into_inner()?;
-            seen += 1;
-        }
-        Ok(seen)
     }
 }
 
@@ -242,7 +207,7 @@ impl Surreal {
 
 impl Store for Surreal {
     fn name(&self) -> &'static str {
-        "surrealkv"
+        "surrealkv 1.2"
     }
 
     fn write(&self, rows: &[Row]) -> Result<()> {
@@ -257,19 +222,5 @@ impl Store for Surreal {
     fn get(&self, key: &[u8]) -> Result<Option<usize>> {
         let transaction = self.tree.begin_with_mode(Mode::ReadOnly)?;
         Ok(transaction.get(key)?.map(|value| value.len()))
-    }
-
-    fn scan(&self, from: &[u8], rows: usize) -> Result<usize> {
-        let transaction = self.tree.begin_with_mode(Mode::ReadOnly)?;
-        let mut rest = transaction.range(from, &[0xFF_u8][..])?;
-        let mut seen = 0;
-        let mut valid = rest.seek_first()?;
-        while valid && seen < rows {
-            ensure!(!rest.key().user_key().is_empty());
-            rest.value().context("a value")?;
-            seen += 1;
-            valid = rest.next()?;
-        }
-        Ok(seen)
     }
 }

@@ -70,12 +70,11 @@ impl Group {
 /// Runs transactions for a time, and returns how many were durable within it.
 pub(super) fn burst(
     store: &dyn Store,
-    committers: usize,
+    committers: u64,
     time: Duration,
-    transaction: &(dyn Fn(u64) -> [Row; 2] + Sync),
+    transaction: &(dyn Fn() -> [Row; 2] + Sync),
 ) -> Result<u64> {
     let group = Group::default();
-    let next = AtomicU64::new(0);
     let durable = AtomicU64::new(0);
     let end = Instant::now() + time;
     thread::scope(|scope| -> Result<()> {
@@ -85,7 +84,7 @@ pub(super) fn burst(
                 scope.spawn(|| -> Result<()> {
                     let done = Arc::new(AtomicBool::new(false));
                     loop {
-                        let rows = transaction(next.fetch_add(1, Ordering::Relaxed));
+                        let rows = transaction();
                         store.get(&rows[0].0)?.context("a document is missing")?;
                         group.commit(rows, &done);
                         if Instant::now() >= end {
