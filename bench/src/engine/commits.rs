@@ -15,7 +15,7 @@ use crate::statistics::Samples;
 use crate::table::{Table, number, spread};
 
 use super::harness;
-use super::machine::Others;
+use super::machine::{Others, processor_seconds};
 use super::postgres::{OnPostgres, Postgres, Server};
 use super::rows;
 use super::stores::{Embedded, Fjall, Lmdb, Row, Store, Surreal};
@@ -72,26 +72,46 @@ pub(super) fn run(extent: Extent) -> Result<()> {
         contestants.push(Box::new(Postgres::filled(server, &runtime, documents, 64)?));
         contestants.push(Box::new(OnPostgres::filled(server, &runtime, documents)?));
     }
-    let rates = turns(&contestants, extent)?;
-    report(&contestants, &rates);
+    let seen = turns(&contestants, extent)?;
+    report(&contestants, &seen);
     Ok(())
 }
 
-/// Lets them run in turns; the rates of each, by committers.
-fn turns(contestants: &[Box<dyn Contestant + '_>], extent: Extent) -> Result<Vec<[Samples; 3]>> {
+/// What was seen of one of them with one number of committers.
+#[derive(Default)]
+struct Seen {
+    /// Transactions a second.
+    rates: Samples,
+    /// Processor time of this process for each of them, what is done behind them included.
+    microseconds: Samples,
+}
+
+/// Lets them run in turns; what was seen of each, by committers.
+fn turns(contestants: &[Box<dyn Contestant + '_>], extent: Extent) -> Result<Vec<[Seen; 3]>> {
     let time = extent.choose(Duration::from_secs(10), Duration::from_millis(300));
     let rounds = extent.choose(3, 1);
-    let mut rates: Vec<[Samples; 3]> = contestants.iter().map(|_| Default::default()).collect();
+    let mut seen: Vec<[Seen; 3]> = contestants.iter().map(|_| Default::default()).collect();
     let mut others = Samples::default();
     for _ in 0..rounds {
         for (column, &committers) in COMMITTERS.iter().enumerate() {
-            for (contestant, rates) in contestants.iter().zip(&mut rates) {
+            for (contestant, seen) in contestants.iter().zip(&mut seen) {
                 let watch = Others::watch()?;
-                rates[column].push(contestant.burst(committers, time)?);
+                let processor = processor_seconds()?;
+                let rate = contestant.burst(committers, time)?;
+                eprintln!(
+                    "{}, {committers} committers: {rate:.0}/s",
+                    contestant.name()
+                );
+                seen[column].rates.push(rate);
                 if !contestant.name().contains("PostgreSQL") {
                     others.push(watch.cpus()?);
                 }
                 contestant.settle()?;
+                let processor = processor_seconds()? - processor;
+                let transactions = rate * time.as_secs_f64();
+                seen[column]
+                    .microseconds
+                    .push(processor / transactions * 1e6);
                 thread::sleep(extent.choose(Duration::from_secs(1), Duration::ZERO));
             }
         }
@@ -103,40 +123,51 @@ fn turns(contestants: &[Box<dyn Contestant + '_>], extent: Extent) -> Result<Vec
         others.median(),
         others.largest()
     );
-    Ok(rates)
+    Ok(seen)
 }
 
-fn report(contestants: &[Box<dyn Contestant + '_>], rates: &[[Samples; 3]]) {
-    let mut table = Table::new(["probe transactions/s with", "1", "16", "64"]);
-    for (contestant, [one, some, many]) in contestants.iter().zip(rates) {
-        table.row([contestant.name(), spread(one), spread(some), spread(many)]);
+fn report(contestants: &[Box<dyn Contestant + '_>], seen: &[[Seen; 3]]) {
+    let mut rates = Table::new(["probe transactions/s with", "1", "16", "64"]);
+    let mut costs = Table::new([
+        "processor µs in this process for each, with",
+        "1",
+        "16",
+        "64",
+    ]);
+    for (contestant, [one, some, many]) in contestants.iter().zip(seen) {
+        let of = |text: fn(&Samples) -> String, part: fn(&Seen) -> &Samples| {
+            [one, some, many].map(|seen| text(part(seen)))
+        };
+        let [one, some, many] = of(spread, |seen| &seen.rates);
+        rates.row([contestant.name(), one, some, many]);
+        let [one, some, many] = of(
+            |samples| number(samples.median()),
+            |seen| &seen.microseconds,
+        );
+        costs.row([contestant.name(), one, some, many]);
     }
-    table.print("Medians (lowest–highest)");
-    let [peers @ .., _, _] = &rates[..5] else {
+    rates.print("Medians (lowest–highest)");
+    costs.print("Medians, clients included, servers of their own not");
+    let [fjall, surrealkv, lmdb, store, engine, ..] = seen else {
         return;
     };
-    let best = |column: usize| {
-        let rates = peers.iter().map(|rates| rates[column].median());
-        rates.fold(f64::NAN, f64::max)
-    };
+    let median = |seen: &[Seen; 3], column: usize| seen[column].rates.median();
     let times = |share: f64| format!("{} ×", number(share));
-    let mut table = Table::new([
+    let mut targets = Table::new([
         "of the best of fjall, surrealkv and LMDB, with",
         "1",
         "16",
         "64",
     ]);
-    for (name, rates, target) in [
-        ("store", &rates[3], STORE),
-        ("whole engine", &rates[4], ENGINE),
-    ] {
+    for (name, ours, target) in [("store", store, STORE), ("whole engine", engine, ENGINE)] {
         let [one, some, many] = [0, 1, 2].map(|column| {
-            let share = rates[column].median() / best(column);
+            let peers = [fjall, surrealkv, lmdb].map(|peer| median(peer, column));
+            let share = median(ours, column) / peers.into_iter().fold(f64::NAN, f64::max);
             format!("{} ({})", times(share), target.verdict(share, times))
         });
-        table.row([name.to_owned(), one, some, many]);
+        targets.row([name.to_owned(), one, some, many]);
     }
-    table.print("Targets");
+    targets.print("Targets");
 }
 
 /// A store behind the harness that groups.

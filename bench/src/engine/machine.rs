@@ -37,34 +37,31 @@ impl Others {
 
 fn ticks_of_others() -> Result<u64> {
     let all = fs::read_to_string("/proc/stat")?;
-    let all: Vec<u64> = all
-        .lines()
-        .next()
-        .unwrap_or_default()
-        .split_whitespace()
-        .skip(1)
-        .map_while(|ticks| ticks.parse().ok())
-        .collect();
+    let all = all.lines().next().unwrap_or_default().split_whitespace();
     // user nice system idle iowait irq softirq steal, of which idle and iowait are nobody's.
     let busy: u64 = all
-        .iter()
+        .skip(1)
         .take(8)
         .enumerate()
         .filter(|(column, _)| !matches!(column, 3 | 4))
-        .map(|(_, ticks)| ticks)
+        .filter_map(|(_, ticks)| ticks.parse::<u64>().ok())
         .sum();
+    Ok(busy.saturating_sub(own_ticks()?))
+}
+
+fn own_ticks() -> Result<u64> {
     let own = fs::read_to_string("/proc/self/stat")?;
     // The name of the program, in parentheses, may hold anything.
     let (_, fields) = own
         .rsplit_once(')')
         .context("/proc/self/stat is not as expected")?;
-    let own: u64 = fields
-        .split_whitespace()
-        .skip(11)
-        .take(2)
-        .filter_map(|ticks| ticks.parse::<u64>().ok())
-        .sum();
-    Ok(busy.saturating_sub(own))
+    let ticks = fields.split_whitespace().skip(11).take(2);
+    Ok(ticks.filter_map(|ticks| ticks.parse::<u64>().ok()).sum())
+}
+
+/// The processor time that this process has taken so far, in seconds: what a busy machine changes least.
+pub(crate) fn processor_seconds() -> Result<f64> {
+    Ok(own_ticks()? as f64 / TICKS_PER_SECOND)
 }
 
 /// Memory of this process, in bytes.

@@ -199,15 +199,21 @@ impl Session {
             [Parameter<'_>; 2],
             [Parameter<'_>; 2],
         ) = ([&read], [&written_id, &document], [&value, &written_id]);
-        tokio::try_join!(
+        let (begun, read) = tokio::join!(
             client.batch_execute("BEGIN ISOLATION LEVEL SERIALIZABLE"),
             client.query_one(&self.read, &of_read),
-        )?;
-        tokio::try_join!(
+        );
+        begun?;
+        read?;
+        // After one that fails the next ones fail too, for that reason alone: the first tells why.
+        let (written, indexed, committed) = tokio::join!(
             client.execute(&self.write, &of_write),
             client.execute(&self.index, &of_index),
             client.batch_execute("COMMIT"),
-        )?;
+        );
+        written?;
+        indexed?;
+        committed?;
         Ok(())
     }
 }

@@ -117,7 +117,7 @@ impl Probe {
         let prepare = [
             Intent::CreateIndex {
                 collection: named.clone(),
-                definition: IndexDefinition::parse(&["group"], false)?,
+                definition: IndexDefinition::parse(["group"], false)?,
             },
             Intent::Configure {
                 collection: named,
