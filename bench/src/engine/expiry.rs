@@ -156,7 +156,9 @@ fn carry_out(
         None => None,
         Some(before) => {
             alone.push(before);
-            Some(write(Duration::from_secs(load.seconds.max(2)))? / before)
+            // What is due at once lasts longer than the time in which it fell due.
+            let time = load.seconds.max(extent.choose(5, 1));
+            Some(write(Duration::from_secs(time))? / before)
         }
     };
     let deadline = std::time::Instant::now() + PATIENCE;
