@@ -142,20 +142,24 @@ impl Record<'static> {
 impl<'s> Record<'s> {
     /// Takes whole stored bytes (see [`chunk::resolve`]) after checking that every accessor will find its part.
     pub(crate) fn from_stored(bytes: Cow<'s, [u8]>) -> Result<Self, EngineError> {
-        let corrupt = EngineError::Corrupt { what: "document" };
         let record = Record { bytes };
-        let id = record
-            .bytes
-            .get(HEAD_BYTES..record.times_at())
-            .ok_or(corrupt.clone())?;
-        std::str::from_utf8(id).map_err(|_| corrupt.clone())?;
-        record.check_options().ok_or(corrupt.clone())?;
-        let stored = record
-            .bytes
-            .get(record.document_at()..)
-            .ok_or(corrupt.clone())?;
-        ValueRef::from_stored(stored).map_err(|_| corrupt)?;
-        Ok(record)
+        // Every document of a scan comes through here, so the error is made only where there is one.
+        if record.is_sound() {
+            Ok(record)
+        } else {
+            Err(EngineError::Corrupt { what: "document" })
+        }
+    }
+
+    fn is_sound(&self) -> bool {
+        let id = self.bytes.get(HEAD_BYTES..self.times_at());
+        let is_text = |id: &[u8]| id.is_ascii() || std::str::from_utf8(id).is_ok();
+        id.is_some_and(is_text)
+            && (self.flags() == 0 || self.check_options().is_some())
+            && self
+                .bytes
+                .get(self.document_at()..)
+                .is_some_and(|stored| ValueRef::from_stored(stored).is_ok())
     }
 
     pub(crate) fn stored(&self) -> &[u8] {

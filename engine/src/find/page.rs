@@ -86,11 +86,13 @@ fn in_order<'s>(
     plan: &Plan,
     extent: Extent,
 ) -> Result<Page<'s>, EngineError> {
+    /// Pages up to this many rows are not grown.
+    const ROWS_RESERVED_MAX: usize = 1024;
     let mut window = Window::new(find);
-    let mut rows = Vec::new();
+    let wanted = wanted(find);
+    let mut rows = Vec::with_capacity(wanted.min(ROWS_RESERVED_MAX));
     let mut matching = 0;
     let mut passed_over = 0;
-    let wanted = wanted(find);
     let rows_read = candidates::visit(view, find, plan, extent, &mut |record| {
         matching += 1;
         if window.contains(&record) {
