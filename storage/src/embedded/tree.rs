@@ -77,6 +77,7 @@ impl Tree {
             _ => io_failure(format!("opening {}", path.display()), error),
         })?;
         let environment = environment::open(&directory, &data, options)?;
+        complete(&environment, &witness, &path)?;
         let map = open_map(&environment, &data)?;
         Ok(Self {
             map,
@@ -240,6 +241,24 @@ fn upgrade(environment: &Environment, map: &Map) -> heed::Result<()> {
     let mut transaction = environment.write_txn()?;
     mark(map, &mut transaction)?;
     transaction.commit()
+}
+
+/// Makes the file as long as its pages are many.
+///
+/// LMDB may leave pages at the end unwritten when they are free, so a file that is shorter is not for that damaged. But
+/// where pages were cut off that are in use, looking at them would end the process: there is nothing behind the map.
+/// Of a page of zeros LMDB says that it is corrupt.
+fn complete(environment: &Environment, file: &File, path: &Path) -> Result<(), StorageError> {
+    let measuring = |error| io_failure(format!("measuring {}", path.display()), error);
+    let pages = environment.info().last_page_number as u64 + 1;
+    let bytes = pages * u64::from(environment.stat().page_size);
+    if file.metadata().map_err(measuring)?.len() >= bytes {
+        return Ok(());
+    }
+    let extended = File::options().write(true).open(path);
+    extended
+        .and_then(|file| file.set_len(bytes))
+        .map_err(|error| io_failure(format!("completing {}", path.display()), error))
 }
 
 /// Opens the database of an environment, if this program can read it.

@@ -149,6 +149,45 @@ fn a_store_of_format_1_is_upgraded_in_place() {
     assert_eq!(snapshot.get(b"b").unwrap().as_deref(), Some(&b"2"[..]));
 }
 
+/// Looking at a page that was cut off must not end the process.
+#[test]
+fn a_store_that_was_cut_off_gives_errors() {
+    let directory = tempfile::tempdir().unwrap();
+    let rows = |store: &EmbeddedBackend| {
+        let mut rows = 0;
+        let (from, to) = (std::ops::Bound::Unbounded, std::ops::Bound::Unbounded);
+        let snapshot = store.snapshot()?;
+        let visit = &mut |_: &[u8], value: std::borrow::Cow<'_, [u8]>| {
+            rows += usize::from(value.len() == 3000);
+            std::ops::ControlFlow::Continue(())
+        };
+        snapshot.scan(from, to, thalweg_storage::Direction::Forward, visit)?;
+        Ok::<usize, StorageError>(rows)
+    };
+    {
+        let store = open(directory.path()).unwrap();
+        let many = (0..2000).map(|n| put(format!("{n:06}").as_bytes(), &[7; 3000]));
+        commit(&store, many.collect());
+        store.drain().unwrap();
+        assert_eq!(rows(&store).unwrap(), 2000);
+    }
+    let file = directory.path().join("data").join("data.mdb");
+    let whole = fs::metadata(&file).unwrap().len();
+    for cut in [whole - 1, whole / 2, whole / 7, 8192] {
+        fs::OpenOptions::new()
+            .write(true)
+            .open(&file)
+            .unwrap()
+            .set_len(cut)
+            .unwrap();
+        let seen = open(directory.path()).and_then(|store| rows(&store));
+        assert!(
+            !matches!(seen, Ok(2000)) || cut == whole - 1,
+            "{cut} of {whole} bytes"
+        );
+    }
+}
+
 #[test]
 fn a_damaged_store_is_refused_and_not_replaced() {
     let directory = tempfile::tempdir().unwrap();
