@@ -14,12 +14,19 @@
 //! | data: numbers, dates, UUIDs, tokens, addresses | `2024-05-01` | always: nobody names fields so |
 //! | codes: 2 or 3 letters of one case, locales | `deu`, `EUR`, `pt-BR` | ≥ 16 keys, or ≥ 8 that are sparse |
 //! | tagged: one pattern with a number | `user_17` | ≥ 32 keys, or ≥ 8 that are sparse |
-//! | words: everything else | `darkMode` | ≥ 64 keys, very sparse |
+//! | words: everything else | `darkMode` | ≥ 64 keys, very sparse; or by what the values are |
 //!
 //! *Sparse*: an object has at most half of all keys on average; *very sparse*: a tenth. Records repeat
 //! their fields, maps mostly do not. A record of twelve strings, of thirty feature flags, of the eight
 //! statistics `min`, `max`, `avg`, …, or of `line1` to `line4` therefore stays a record, and one
-//! document alone never makes a map of words.
+//! document alone never makes a map of words with scalars for values.
+//!
+//! Among eight keys or more that are data, one in ten may be a word: versions have their `all` and `latest`.
+//!
+//! 3. Words are a map because of their values if these have much in common: eight or more keys whose values are
+//!    maps (`{"chrome": {"1": …}, "firefox": {…}}`), sixteen or more whose values are records with three
+//!    members or more (`{"chrome": {"name": …, "vendor": …, "type": …}, …}`). Nobody designs a record of so many
+//!    parts that are all the same.
 //!
 //! So that a shape near the border does not flap, what was a map at the last derivation stays one
 //! down to half as many keys and up to twice the density; the name registry remembers it. An object
@@ -47,13 +54,46 @@ pub(crate) fn read(object: &ObjectNode, was_map: bool) -> Reading<'_> {
     if object.overflow.is_some() {
         return Reading::Map(object.values());
     }
-    if !keys_suggest_map(object, record, was_map) {
+    if !keys_suggest_map(object, record, was_map) && !enough_for_values(record.len(), was_map) {
         return Reading::Record(record);
     }
     match value_of_one_shape(record) {
-        Some(value) => Reading::Map(value),
-        None => Reading::Record(record),
+        Some(value)
+            if keys_suggest_map(object, record, was_map)
+                || values_suggest_map(record.len(), &value, was_map) =>
+        {
+            Reading::Map(value)
+        }
+        _ => Reading::Record(record),
     }
+}
+
+/// Keys with maps for values, and with records for values, from which on an object is a map whatever its keys are.
+const KEYS_OF_MAPS: usize = 8;
+const KEYS_OF_RECORDS: usize = 16;
+/// From how many members on records that are alike are not alike by chance.
+const ALIKE_MEMBERS: usize = 3;
+
+/// Whether there are so many keys that the values can decide.
+fn enough_for_values(keys: usize, was_map: bool) -> bool {
+    keys >= if was_map {
+        KEYS_OF_MAPS / 2
+    } else {
+        KEYS_OF_MAPS
+    }
+}
+
+/// Whether values that are of one shape show that their keys are data.
+fn values_suggest_map(keys: usize, value: &Node, was_map: bool) -> bool {
+    let Some(object) = &value.object else {
+        return false;
+    };
+    let needed = match read(object, was_map) {
+        Reading::Map(_) => KEYS_OF_MAPS,
+        Reading::Record(members) if members.len() >= ALIKE_MEMBERS => KEYS_OF_RECORDS,
+        Reading::Record(_) => return false,
+    };
+    keys >= if was_map { needed / 2 } else { needed }
 }
 
 /// What keys look like, all of them taken together.
@@ -64,6 +104,9 @@ enum KeyStyle {
     Tagged,
     Word,
 }
+
+/// From how many keys that are data on a few may be words.
+const DATA_KEYS_WITH_OTHERS: usize = 8;
 
 /// From how many keys on, and up to which density, an object is a map.
 struct Threshold {
@@ -136,7 +179,7 @@ fn keys_suggest_map(object: &ObjectNode, record: &Record, was_map: bool) -> bool
 }
 
 fn key_style<'k>(keys: impl Iterator<Item = &'k str> + Clone) -> KeyStyle {
-    if keys.clone().all(is_data) {
+    if are_data(keys.clone()) {
         KeyStyle::Data
     } else if are_codes(keys.clone()) {
         KeyStyle::Code
@@ -145,6 +188,19 @@ fn key_style<'k>(keys: impl Iterator<Item = &'k str> + Clone) -> KeyStyle {
     } else {
         KeyStyle::Word
     }
+}
+
+/// All of them, or all but one in ten where there are many.
+fn are_data<'k>(keys: impl Iterator<Item = &'k str>) -> bool {
+    let (mut data, mut others) = (0, 0);
+    for key in keys {
+        if is_data(key) {
+            data += 1;
+        } else {
+            others += 1;
+        }
+    }
+    others == 0 || (data >= DATA_KEYS_WITH_OTHERS && others * 9 <= data)
 }
 
 fn is_data(key: &str) -> bool {
@@ -227,9 +283,18 @@ fn are_tagged<'k>(mut keys: impl Iterator<Item = &'k str>) -> bool {
     first.contains('0') && keys.all(|key| pattern(key) == first)
 }
 
+/// `a0` for `user17`: letters and digits as runs. A sign before a number that follows letters belongs to the number, so
+/// that `e-2` and `e3` are of one pattern.
 fn pattern(key: &str) -> String {
     let mut pattern = String::new();
-    for character in key.chars() {
+    let mut characters = key.chars().peekable();
+    while let Some(character) = characters.next() {
+        let is_sign = character == '-'
+            && pattern.ends_with('a')
+            && characters.peek().is_some_and(char::is_ascii_digit);
+        if is_sign {
+            continue;
+        }
         let class = match character {
             '0'..='9' => '0',
             c if c.is_alphabetic() => 'a',

@@ -117,6 +117,39 @@ fn maps() {
         &[json!({"2019": null, "2020": 2})],
         true,
     );
+    let versions = |names: &[&str]| {
+        let numbers = (1..=12).map(|n| format!("{n}.{n}"));
+        object(
+            numbers.chain(names.iter().map(|it| (*it).into())),
+            &json!("y"),
+        )
+    };
+    check(
+        "versions, and a name for one",
+        &[versions(&["latest"])],
+        true,
+    );
+    check(
+        "offsets to both sides",
+        &[object((-20..20).map(|n| format!("e{n}")), &json!("x"))],
+        true,
+    );
+    let browsers = || {
+        "abcdefghijklmnop"
+            .chars()
+            .map(|letter| format!("{letter}Browser"))
+    };
+    let described = json!({"name": "x", "vendor": "y", "type": "z"});
+    check(
+        "by browser and version",
+        &[object(browsers().take(8), &versions(&[]))],
+        true,
+    );
+    check(
+        "by browser, records",
+        &[object(browsers(), &described)],
+        true,
+    );
 }
 
 #[test]
@@ -197,6 +230,27 @@ fn records() {
         false,
     );
     check("JSON-LD", &[json!({"@id": "x", "@type": "y"})], false);
+    let mostly_named = object(
+        (1..=8)
+            .map(|n| n.to_string())
+            .chain(["x".into(), "y".into()]),
+        &json!(1),
+    );
+    check("more than one name in ten", &[mostly_named], false);
+    let parts = ["from", "to", "via", "billing", "contact", "agent", "owner"].map(String::from);
+    check(
+        "seven maps by name",
+        &[object(parts.clone(), &json!({"2019": 1}))],
+        false,
+    );
+    let address = json!({"street": "x", "city": "x", "country": "x"});
+    check("seven addresses by name", &[object(parts, &address)], false);
+    let points = (0..30).map(|n| format!("at{}", "x".repeat(n)));
+    check(
+        "thirty points by name",
+        &[object(points, &json!({"x": 1, "y": 2}))],
+        false,
+    );
     check("a point", &[json!({"x": 1, "y": 2})], false);
     check("nothing in it", &[json!({})], false);
     check("nulls only", &[json!({"2019": null})], false);
@@ -233,7 +287,16 @@ fn key_styles() {
     assert_eq!(style(&["eng", "FRA"]), KeyStyle::Word);
     assert_eq!(style(&["en", "eng"]), KeyStyle::Code);
     assert_eq!(style(&["P12", "Q7"]), KeyStyle::Tagged);
-    assert_eq!(style(&["P12", "Q-7"]), KeyStyle::Word);
+    assert_eq!(style(&["P12", "Q-7"]), KeyStyle::Tagged);
+    assert_eq!(style(&["P12", "Q_7"]), KeyStyle::Word);
+    assert_eq!(
+        style(&["1", "2", "3", "4", "5", "6", "7", "8", "9", "all"]),
+        KeyStyle::Data
+    );
+    assert_eq!(
+        style(&["1", "2", "3", "4", "5", "6", "7", "8", "all"]),
+        KeyStyle::Word
+    );
     assert_eq!(style(&["name", "age"]), KeyStyle::Word);
     assert_eq!(style(&["", "日本"]), KeyStyle::Word);
 }

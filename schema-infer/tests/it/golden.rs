@@ -41,6 +41,42 @@ fn world_countries() {
 }
 
 #[test]
+fn caniuse() {
+    const FILE: &str = "caniuse-db/data.json";
+    let (Some(features), Some(agents), Some(whole)) = (
+        data::fetched_entries(FILE, "data"),
+        data::fetched_entries(FILE, "agents"),
+        data::fetched_document(FILE),
+    ) else {
+        return;
+    };
+    // As somebody would import it who looked into it, and as somebody who did not.
+    let api = infer(&[("features", features), ("agents", agents), ("files", whole)]);
+    validated(api.sdl());
+    insta::assert_snapshot!(api.sdl());
+}
+
+#[test]
+fn pokedex() {
+    let mut collections = Vec::new();
+    for (name, file) in [
+        ("pokemon", "pokemon"),
+        ("moves", "move"),
+        ("types", "type"),
+        ("items", "item"),
+        ("avatarCustomizations", "avatar-customization"),
+    ] {
+        let Some(documents) = data::fetched(&format!("pokemongo-json-pokedex/{file}.json")) else {
+            return;
+        };
+        collections.push((name, documents));
+    }
+    let api = infer(&collections);
+    validated(api.sdl());
+    insta::assert_snapshot!(api.sdl());
+}
+
+#[test]
 fn every_kind_of_type() {
     let document = |json: &str| thalweg_model::Document::parse(json.as_bytes()).expect("an object");
     let api = infer(&[(
