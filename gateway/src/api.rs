@@ -15,10 +15,12 @@ use thalweg_model::{CommitTs, Document, ErrorCode, FieldPath};
 use crate::error::errors_list;
 
 /// A GraphQL request as it came over any transport: well-formed, but neither parsed nor validated.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct GraphqlRequest {
-    /// The document's text. Absent only when `extensions` carries a persisted query.
+    /// The document's text. Absent only when `document_id` or a persisted query in `extensions` names it.
     pub query: Option<String>,
+    /// The id of a document that is known to the server.
+    pub document_id: Option<String>,
     /// Which operation of the document to run; never empty.
     pub operation_name: Option<String>,
     /// A JSON object, as sent.

@@ -8,14 +8,15 @@ use std::io::Read;
 
 use axum::extract::Path;
 use axum::http::header::{
-    ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG,
-    HOST, REFERRER_POLICY, VARY,
+    CACHE_CONTROL, CONTENT_ENCODING, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, HOST,
+    REFERRER_POLICY, VARY,
 };
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use flate2::read::GzDecoder;
 use thalweg_model::ErrorCode;
 
+use crate::compress::takes_gzip;
 use crate::error::HttpError;
 use crate::schema::matches;
 
@@ -115,22 +116,6 @@ fn content_security_policy(host: Option<&str>) -> String {
          img-src 'self' data: blob:; font-src 'self' data:; connect-src 'self'{sockets}; \
          base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
     )
-}
-
-fn takes_gzip(headers: &HeaderMap) -> bool {
-    headers
-        .get_all(ACCEPT_ENCODING)
-        .iter()
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(','))
-        .any(|coding| {
-            let (name, parameter) = coding.split_once(';').unwrap_or((coding, ""));
-            let refused = parameter
-                .trim()
-                .strip_prefix("q=")
-                .is_some_and(|quality| quality.trim().parse::<f32>() == Ok(0.0));
-            !refused && matches!(name.trim(), "gzip" | "x-gzip" | "*")
-        })
 }
 
 /// Whether a file's name ends in a hash of its content, as a bundler writes it: `name-HASH.ext`. Such a

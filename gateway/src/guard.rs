@@ -19,6 +19,7 @@ use thalweg_model::ErrorCode;
 
 use crate::api::Api;
 use crate::body::Chunks;
+use crate::compress::{compressed, takes_gzip};
 use crate::error::HttpError;
 use crate::execution::caught;
 use crate::options::OriginPolicy;
@@ -33,6 +34,7 @@ pub(crate) async fn guard<A: Api>(
     next: Next,
 ) -> Response {
     let origin = request.headers().get(ORIGIN).cloned();
+    let takes_gzip = takes_gzip(request.headers());
     let mut response = match check(&shared.options.origins, &request) {
         Err(refusal) => {
             let (parts, body) = request.into_parts();
@@ -46,6 +48,7 @@ pub(crate) async fn guard<A: Api>(
             .await
             .unwrap_or_else(|_| HttpError::internal().into_response()),
     };
+    response = compressed(response, takes_gzip, shared.options.compress_bytes_min);
     let headers = response.headers_mut();
     finish(headers);
     if let Some(origin) = origin {

@@ -28,12 +28,14 @@
 //! | `import`, `export` | documents in and out |
 //! | `changes` | the change stream over SSE |
 //! | `console`, `schema`, `health` | what a person or a load balancer looks at |
+//! | `compress` | gzip, where it is worth while |
 //! | `body`, `error` | reading bodies within limits; answering with errors |
 
 mod accept;
 mod api;
 mod body;
 mod changes;
+mod compress;
 mod console;
 mod error;
 mod execution;

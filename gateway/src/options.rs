@@ -52,6 +52,8 @@ pub struct GatewayOptions {
     /// How long a client may pause while it sends a request. The whole body of a GraphQL request may take twice as
     /// long; the body of an import may take any time.
     pub read_timeout: Duration,
+    /// How long a response must be for it to be compressed, in bytes; `usize::MAX` for never.
+    pub compress_bytes_min: usize,
     /// How long connections may take to finish after shutdown has begun.
     pub drain_timeout: Duration,
 }
@@ -72,6 +74,8 @@ impl Default for GatewayOptions {
             keep_alive: Duration::from_secs(15),
             write_timeout: Duration::from_secs(30),
             read_timeout: Duration::from_secs(60),
+            // About what one packet carries.
+            compress_bytes_min: 1_400,
             drain_timeout: Duration::from_secs(20),
         }
     }

@@ -17,6 +17,14 @@ use crate::error::HttpError;
 struct Parameters<'a> {
     #[serde(borrow, default)]
     query: Option<&'a RawValue>,
+    #[serde(borrow, default, rename = "documentId")]
+    document_id: Option<&'a RawValue>,
+    /// The name that older servers have for it.
+    #[serde(borrow, default)]
+    id: Option<&'a RawValue>,
+    /// And the one that Relay's own servers have.
+    #[serde(borrow, default)]
+    doc_id: Option<&'a RawValue>,
     #[serde(borrow, default, rename = "operationName")]
     operation_name: Option<&'a RawValue>,
     #[serde(borrow, default)]
@@ -48,8 +56,18 @@ pub(crate) fn from_json(body: &[u8], query_bytes_max: usize) -> Result<GraphqlRe
     }
     let parameters: Parameters<'_> = serde_json::from_slice(body)
         .map_err(|error| HttpError::bad_request(format!("the body is not valid JSON: {error}")))?;
+    let query = string("query", parameters.query)?;
+    let mut document_id = string("documentId", parameters.document_id)?;
+    if query.is_none() && document_id.is_none() {
+        // Beside a text the two mean something else to whoever sends them.
+        document_id = string("id", parameters.id)?;
+        if document_id.is_none() {
+            document_id = string("doc_id", parameters.doc_id)?;
+        }
+    }
     let request = GraphqlRequest {
-        query: string("query", parameters.query)?,
+        query,
+        document_id,
         operation_name: string("operationName", parameters.operation_name)?
             .filter(|name| !name.is_empty()),
         variables: object("variables", parameters.variables)?,
@@ -61,16 +79,13 @@ pub(crate) fn from_json(body: &[u8], query_bytes_max: usize) -> Result<GraphqlRe
 
 /// Reads the query component of a GET.
 pub(crate) fn from_url(query: &str, query_bytes_max: usize) -> Result<GraphqlRequest, HttpError> {
-    let mut request = GraphqlRequest {
-        query: None,
-        operation_name: None,
-        variables: None,
-        extensions: None,
-        idempotency_key: None,
-    };
+    let mut request = GraphqlRequest::default();
+    let mut other_id = None;
     for (name, value) in form_urlencoded::parse(query.as_bytes()) {
         let repeated = match name.as_ref() {
             "query" => request.query.replace(value.into_owned()).is_some(),
+            "documentId" => request.document_id.replace(value.into_owned()).is_some(),
+            "id" | "doc_id" => other_id.replace(value.into_owned()).is_some(),
             "operationName" if value.is_empty() => false,
             "operationName" => request.operation_name.replace(value.into_owned()).is_some(),
             "variables" => put_url_object("variables", &value, &mut request.variables)?,
@@ -82,6 +97,9 @@ pub(crate) fn from_url(query: &str, query_bytes_max: usize) -> Result<GraphqlReq
                 "the parameter `{name}` is there twice; give it once"
             )));
         }
+    }
+    if request.query.is_none() && request.document_id.is_none() {
+        request.document_id = other_id;
     }
     complete(request, query_bytes_max)
 }
@@ -114,9 +132,12 @@ fn complete(request: GraphqlRequest, query_bytes_max: usize) -> Result<GraphqlRe
                 query.len()
             ),
         )),
-        None if !names_persisted_query(&request) => Err(HttpError::bad_request(
-            "the parameter `query` is missing; it holds the text of the GraphQL document",
-        )),
+        None if request.document_id.is_none() && !names_persisted_query(&request) => {
+            Err(HttpError::bad_request(
+                "the parameter `query` is missing; it holds the text of the GraphQL document, unless `documentId` or \
+             `extensions.persistedQuery` names it",
+            ))
+        }
         _ => Ok(request),
     }
 }
@@ -238,6 +259,30 @@ mod tests {
         let body = br#"{"extensions":{"persistedQuery":{"version":1,"sha256Hash":"00"}}}"#;
         assert!(from_json(body, 100).expect("well-formed").query.is_none());
         assert!(message(from_json(br#"{"extensions":{}}"#, 100)).contains("`query` is missing"));
+    }
+
+    #[test]
+    fn a_document_may_be_named() {
+        for body in [
+            r#"{"documentId":"sha256:00"}"#,
+            r#"{"id":"sha256:00"}"#,
+            r#"{"doc_id":"sha256:00","id":null}"#,
+            r#"{"documentId":"sha256:00","id":7}"#,
+        ] {
+            let request = from_json(body.as_bytes(), 100).expect("well-formed");
+            assert_eq!(request.document_id.as_deref(), Some("sha256:00"), "{body}");
+        }
+        for url in ["documentId=a", "id=a", "doc_id=a", "documentId=a&id=b"] {
+            let request = from_url(url, 100).expect("well-formed");
+            assert_eq!(request.document_id.as_deref(), Some("a"), "{url}");
+        }
+        // Beside a text an `id` is somebody else's.
+        let request = from_json(br#"{"query":"{a}","id":7}"#, 100).expect("well-formed");
+        assert_eq!(request.document_id, None);
+        let request = from_url("query=a&id=b", 100).expect("well-formed");
+        assert_eq!(request.document_id, None);
+        let message = message(from_json(br#"{"documentId":7}"#, 100));
+        assert!(message.contains("`documentId` must be a string"));
     }
 
     #[test]

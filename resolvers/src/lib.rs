@@ -4,7 +4,7 @@
 //!
 //! | step | modules |
 //! |---|---|
-//! | a request is read | [`request`](Request), [`extensions`](Extensions), [`failure`](Failure) |
+//! | a request is read, and its text found where it only names it | [`request`](Request), [`extensions`](Extensions), [`failure`](Failure), `persisted` |
 //! | its text is parsed and validated within [`Limits`], once per API schema | `limits`, `document`, `schema`, `cache` |
 //! | the operation is compiled to a plan: conditions decided, fields merged, keys encoded | `plan` |
 //! | variables and arguments are coerced to their types | `input` |
@@ -47,6 +47,7 @@ mod operation;
 mod order;
 mod page;
 mod patch;
+mod persisted;
 mod plan;
 mod render;
 mod request;
@@ -60,6 +61,7 @@ pub use extensions::Extensions;
 pub use failure::{Details, Failure, GraphqlError, Location, PathSegment};
 pub use limits::Limits;
 pub use operation::{Operation, OperationKey};
+pub use persisted::{TrustedDocuments, text_hash};
 pub use plan::OperationKind;
 pub use render::{Evaluation, write_members_with_id};
 pub use request::Request;

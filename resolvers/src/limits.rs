@@ -51,6 +51,8 @@ pub struct Limits {
     pub scan_warning_rows: u64,
     /// Bytes of operation text whose parsed form and plans are kept. Those take about ten times as much.
     pub cache_bytes_max: usize,
+    /// Bytes of operation text that clients may register by its hash; 0 switches automatic persisted queries off.
+    pub persisted_bytes_max: usize,
     /// Whether `insertDocuments` makes a collection that is missing.
     pub auto_create: bool,
 }
@@ -76,6 +78,7 @@ impl Default for Limits {
             response_bytes_max: 64 << 20,
             scan_warning_rows: 10_000,
             cache_bytes_max: 4 << 20,
+            persisted_bytes_max: 4 << 20,
             auto_create: true,
         }
     }

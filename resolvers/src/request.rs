@@ -12,6 +12,8 @@ use crate::failure::Failure;
 pub struct Request {
     /// The operation's text.
     pub query: Option<String>,
+    /// The id of a text that is known here; `extensions.persistedQuery` has precedence.
+    pub document_id: Option<String>,
     /// Which operation of the text to run, when it has several.
     pub operation_name: Option<String>,
     /// The values of the variables: a JSON object.

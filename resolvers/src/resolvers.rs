@@ -12,6 +12,7 @@ use crate::failure::{Failure, GraphqlError};
 use crate::input::{Coercion, Variables};
 use crate::limits::Limits;
 use crate::operation::{Operation, OperationKey, Prepared};
+use crate::persisted::PersistedTexts;
 use crate::plan::{Action, Plan, PlanKey, compile};
 use crate::request::Request;
 use crate::schema::{ParsedText, SchemaVersion};
@@ -25,6 +26,7 @@ pub struct Resolvers {
 struct Shared {
     engine: Engine,
     limits: Limits,
+    persisted: PersistedTexts,
     /// The newest API schema that somebody has asked for; `None` until then.
     newest: RwLock<Option<Newest>>,
     /// Held while a schema is built, so that it is built once.
@@ -42,10 +44,12 @@ impl Resolvers {
     /// Resolvers for an engine.
     pub fn new(engine: Engine, limits: Limits) -> Self {
         let newest = RwLock::new(None);
+        let persisted = PersistedTexts::new(&limits);
         Resolvers {
             shared: Arc::new(Shared {
                 engine,
                 limits,
+                persisted,
                 newest,
                 building: Mutex::new(()),
             }),
@@ -62,26 +66,38 @@ impl Resolvers {
         &self.shared.limits
     }
 
+    /// The texts that requests may name.
+    pub(crate) fn persisted(&self) -> &PersistedTexts {
+        &self.shared.persisted
+    }
+
     /// The newest API schema as SDL.
     pub fn sdl(&self) -> Result<Arc<str>, Failure> {
-        let schema = self.schema(&self.shared.engine.catalog())?;
-        Ok(Arc::clone(schema.sdl()))
+        Ok(Arc::clone(self.newest_schema()?.sdl()))
+    }
+
+    pub(crate) fn newest_schema(&self) -> Result<Arc<SchemaVersion>, Failure> {
+        self.schema(&self.shared.engine.catalog())
     }
 
     /// Prepares a request against the newest API schema: parses, validates, plans (each once per text) and binds its
     /// variables. Reads no data.
     ///
     /// Fails, with the complete response, where the request cannot run at all: [`ErrorCode::ParseFailed`],
-    /// [`ErrorCode::ValidationFailed`], [`ErrorCode::BadRequest`], [`ErrorCode::LimitExceeded`].
+    /// [`ErrorCode::ValidationFailed`], [`ErrorCode::BadRequest`], [`ErrorCode::LimitExceeded`],
+    /// [`ErrorCode::PersistedQueryNotFound`], [`ErrorCode::PersistedQueryNotSupported`], [`ErrorCode::Forbidden`].
     pub fn prepare(&self, request: &Request) -> Result<Operation, Failure> {
-        let text = request.query.as_deref().ok_or_else(|| no_text(request))?;
-        let schema = self.schema(&self.shared.engine.catalog())?;
-        self.prepare_against(
-            schema,
-            text,
+        let text = self.shared.persisted.text(request)?;
+        let operation = self.prepare_against(
+            self.newest_schema()?,
+            text.as_str(),
             request.operation_name.as_deref(),
             request.variables.clone(),
-        )
+        )?;
+        self.shared
+            .persisted
+            .register(&text, &operation.inner.key.text);
+        Ok(operation)
     }
 
     /// Moves an operation on to the API schema of a newer catalog; the same operation where that has not changed.
@@ -229,23 +245,6 @@ fn bound(plan: &Arc<Plan>, binding: &Binding<'_>, key: PlanKey) -> Result<Arc<[B
     }
     let bound = bind::bind(plan, binding)?;
     Ok(Arc::clone(plan.bound.get_or_init(|| bound)))
-}
-
-fn no_text(request: &Request) -> Failure {
-    let is_persisted = request
-        .extensions
-        .as_ref()
-        .is_some_and(|extensions| extensions.as_ref().get("persistedQuery").is_some());
-    if is_persisted {
-        return Failure::new(
-            ErrorCode::PersistedQueryNotSupported,
-            "persisted queries are not supported; send the operation's text in \"query\"",
-        );
-    }
-    Failure::new(
-        ErrorCode::BadRequest,
-        "the request has no \"query\": the operation's text",
-    )
 }
 
 /// "GetOperation" of the GraphQL specification.

@@ -85,6 +85,10 @@ pub(crate) struct ServeArguments {
     /// that is not a loopback one is refused without this.
     #[arg(long)]
     pub(crate) allow_anonymous: bool,
+    /// Run only the documents that this file, or the files of this directory, list: manifests of Apollo,
+    /// Relay or graphql-codegen (.json), or one document a file (.graphql). SIGHUP reads them again.
+    #[arg(long, value_name = "FILE|DIR")]
+    pub(crate) trusted_documents: Option<PathBuf>,
     /// A host name under which the server is reached, with a port where only that port is meant; may be
     /// repeated. Without it: localhost on a loopback address, any on others.
     #[arg(long = "allow-host", value_name = "HOST", value_parser = not_empty)]
@@ -413,6 +417,7 @@ Examples:
   thalweg serve --data /var/lib/thalweg
   thalweg serve --store memory: --listen 127.0.0.1:8080
   thalweg serve --store 'postgres://river@127.0.0.1/water?schema=rhine'
+  thalweg serve --trusted-documents persisted-documents.json
 
 A store in PostgreSQL has a schema of its own (`thalweg` unless named), and opens as many connections as
 `connections=N` allows (32), and three more.";

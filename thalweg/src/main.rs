@@ -27,6 +27,7 @@ mod service;
 mod store;
 #[cfg(test)]
 mod test_server;
+mod trusted;
 mod verify;
 
 /// With the system's allocator a request by id spends an eighth of its time in it; this one takes a few percent off

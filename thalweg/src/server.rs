@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Context, anyhow, bail};
@@ -18,6 +19,7 @@ use crate::cli::{DevArguments, ServeArguments, StoreUrl};
 use crate::control::ControlSocket;
 use crate::service::Service;
 use crate::store;
+use crate::trusted;
 
 /// Runs a development server until it is told to stop.
 pub(crate) fn dev(arguments: &DevArguments) -> anyhow::Result<()> {
@@ -38,6 +40,7 @@ pub(crate) fn dev(arguments: &DevArguments) -> anyhow::Result<()> {
         arguments.listen,
         limits,
         GatewayOptions::default(),
+        None,
     )
 }
 
@@ -54,7 +57,14 @@ pub(crate) fn serve(arguments: &ServeArguments) -> anyhow::Result<()> {
         origins: arguments.origins(),
         ..GatewayOptions::default()
     };
-    run(&runtime()?, &engine, arguments.listen, limits, options)
+    run(
+        &runtime()?,
+        &engine,
+        arguments.listen,
+        limits,
+        options,
+        arguments.trusted_documents.as_deref(),
+    )
 }
 
 fn runtime() -> anyhow::Result<Runtime> {
@@ -85,9 +95,16 @@ fn run(
     listen: SocketAddr,
     limits: Limits,
     options: GatewayOptions,
+    trusted_documents: Option<&Path>,
 ) -> anyhow::Result<()> {
     let service = Service::start(engine.clone(), limits, LiveLimits::default())?;
+    if let Some(path) = trusted_documents {
+        trusted::apply(path, service.resolvers())?;
+    }
     let drained = runtime.block_on(async {
+        if let Some(path) = trusted_documents {
+            trusted::reload_on_hangup(path.to_owned(), service.resolvers().clone())?;
+        }
         let listener = TcpListener::bind(listen)
             .await
             .with_context(|| format!("cannot listen on {listen}"))?;

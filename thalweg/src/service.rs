@@ -56,6 +56,11 @@ impl Service {
         })
     }
 
+    /// What runs its operations.
+    pub(crate) fn resolvers(&self) -> &Resolvers {
+        &self.resolvers
+    }
+
     async fn mutate(&self, operation: &Operation, key: Option<IdempotencyKey>) -> GraphqlResponse {
         match key {
             None => response(&self.resolvers.mutate(operation).await),
@@ -168,8 +173,9 @@ impl Api for Service {
 
     fn prepare(&self, request: GraphqlRequest) -> Result<ServiceOperation, GraphqlResponse> {
         let header = request.idempotency_key;
-        let request = Request {
+        let mut request = Request {
             query: request.query,
+            document_id: request.document_id,
             operation_name: request.operation_name,
             variables: object("variables", request.variables.as_deref())?,
             extensions: object("extensions", request.extensions.as_deref())?,
@@ -177,6 +183,10 @@ impl Api for Service {
         let refused = |failure| refused(&failure);
         let extensions = Extensions::of(&request).map_err(refused)?;
         let key = agreed_key(header, extensions.idempotency_key.clone())?;
+        if key.is_some() {
+            // A key belongs to a text, whether that is sent or named.
+            self.resolvers.resolve_text(&mut request).map_err(refused)?;
+        }
         let key = key.map(|key| request.idempotency_key(&key)).transpose();
         let key = key.map_err(refused)?;
         if let Some(key) = &key

@@ -209,7 +209,7 @@ fn requests_without_text() {
         ..Request::default()
     };
     let failure = database.try_run(&persisted).unwrap_err();
-    assert_eq!(failure.code(), ErrorCode::PersistedQueryNotSupported);
+    assert_eq!(failure.code(), ErrorCode::PersistedQueryNotFound);
     let named = Request {
         operation_name: Some("C".into()),
         ..Request::text("query A { __typename }")

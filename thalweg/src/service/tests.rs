@@ -26,10 +26,7 @@ async fn service(documents: u64) -> Service {
 fn prepare(service: &Service, query: &str) -> ServiceOperation {
     let request = GraphqlRequest {
         query: Some(query.to_owned()),
-        operation_name: None,
-        variables: None,
-        extensions: None,
-        idempotency_key: None,
+        ..GraphqlRequest::default()
     };
     match service.prepare(request) {
         Ok(operation) => operation,
@@ -64,6 +61,32 @@ async fn a_query_is_short_when_its_lists_are_together() {
     }
 }
 
+/// Whoever registers a text by sending it with its hash may repeat the request with the hash alone.
+#[tokio::test]
+async fn a_key_belongs_to_the_text_that_a_hash_names() {
+    let service = service(0).await;
+    let add = "mutation { insertDocuments(collection: \"a\", documents: [{n: 1}]) }";
+    let hash = thalweg_resolvers::text_hash(add);
+    let extensions = format!(r#"{{"persistedQuery":{{"version":1,"sha256Hash":"{hash}"}}}}"#);
+    let send = async |query: Option<&str>, key: &str| {
+        let request = GraphqlRequest {
+            query: query.map(str::to_owned),
+            extensions: RawValue::from_string(extensions.clone()).ok(),
+            idempotency_key: Some(key.to_owned()),
+            ..GraphqlRequest::default()
+        };
+        match service.prepare(request) {
+            Ok(operation) => text(&service.execute(operation).await),
+            Err(refused) => text(&refused),
+        }
+    };
+    assert!(send(None, "k").await.contains("PersistedQueryNotFound"));
+    let first = send(Some(add), "k").await;
+    assert!(first.contains("commitTs"), "{first}");
+    assert_eq!(send(None, "k").await, first);
+    assert_ne!(send(None, "l").await, first);
+}
+
 /// What somebody sends who was given no answer: the same again.
 async fn send(
     service: &Service,
@@ -73,6 +96,7 @@ async fn send(
 ) -> GraphqlResponse {
     let request = GraphqlRequest {
         query: Some(query.to_owned()),
+        document_id: None,
         operation_name: None,
         variables: None,
         extensions: extensions.map(|json| RawValue::from_string(json.to_owned()).expect("JSON")),

@@ -28,10 +28,7 @@ fn service_with(recent_commits_bytes_max: usize) -> Service {
 fn prepare(service: &Service, query: &str) -> Result<ServiceOperation, Value> {
     let request = GraphqlRequest {
         query: Some(query.to_owned()),
-        operation_name: None,
-        variables: None,
-        extensions: None,
-        idempotency_key: None,
+        ..GraphqlRequest::default()
     };
     service
         .prepare(request)
