@@ -41,6 +41,7 @@ use crate::load::load;
 use crate::log::{self, Trimmed};
 use crate::overlay::{Delta, Overlay};
 use crate::published::Published;
+use crate::published_types;
 use crate::snapshot::Snapshot;
 use crate::transaction::{Erased, Once, Run, TransactionCode};
 use crate::writer::{Answer, Waiting, Work, Written};
@@ -473,7 +474,11 @@ impl Committer {
         for (key, first) in &group.answers {
             first.put(key, &mut writes);
         }
-        let mut outcome = group.finish(&mut self.state);
+        let mut outcome = group.finish(
+            &mut self.state,
+            self.options.evolution,
+            &self.published.imports,
+        );
         let last = outcome
             .commits
             .last()
@@ -509,6 +514,11 @@ impl Committer {
             let statistics = self.state.statistics.entry(*collection).or_default();
             log::write_statistics(*collection, statistics, &mut writes);
         }
+        let schemas = outcome.counted.iter().filter_map(|id| {
+            let collection = outcome.catalog.by_id(*id)?;
+            Some((*id, Arc::clone(&collection.schema)))
+        });
+        published_types::write(schemas, &mut self.state.stored_types, &mut writes);
         let names_revision = self.state.names.revision();
         if names_revision != self.stored_names_revision {
             let mut value = vec![chunk::WHOLE];

@@ -16,6 +16,7 @@ use crate::group::{DocumentKey, Group, Image};
 use crate::index::unique::UniqueEntries;
 use crate::index::writer::IndexPage;
 use crate::intent::{CollectionRef, ExpiryChange, Intent, Origin, Step};
+use crate::published_types::TypesChange;
 use crate::record::{Cause, Record, SystemFields};
 use crate::settings::Settings;
 
@@ -71,6 +72,8 @@ pub(crate) struct Drafted {
     pub(crate) next_index: u32,
     /// Background work on indexes.
     pub(crate) pages: Vec<IndexPage>,
+    /// What is done to published types beside what follows from the documents.
+    pub(crate) types: Vec<TypesChange>,
     /// Who holds which unique value after it.
     pub(crate) unique: UniqueEntries,
     /// What changes beside documents.
@@ -95,6 +98,7 @@ impl<'g> Draft<'g> {
             next_collection: group.next_collection,
             next_index: group.next_index,
             pages: Vec::new(),
+            types: Vec::new(),
             unique: UniqueEntries::default(),
             upkeep: Vec::new(),
             erasures: Vec::new(),
@@ -227,7 +231,7 @@ impl<'g> Draft<'g> {
                 let key = (COLLECTIONS, StoredCollection::document_id(collection));
                 self.write(key, None);
                 self.catalog_mut().remove(collection);
-                self.forget_timing(collection);
+                self.forget_marks(collection);
                 Ok(Step {
                     collection: Some(collection),
                     changed: true,
@@ -245,6 +249,15 @@ impl<'g> Draft<'g> {
             Intent::MaintainIndex { collection, index } => {
                 self.existing(collection)?;
                 self.maintain_index(collection, index)
+            }
+            Intent::PromoteTypes { collection } => {
+                let collection = self.named(&collection)?.id;
+                self.drafted.types.push(TypesChange::Promote(collection));
+                Ok(Step {
+                    collection: Some(collection),
+                    changed: true,
+                    ..Step::default()
+                })
             }
             Intent::Configure { collection, change } => self.configure(collection, &change),
             Intent::Upkeep(upkeep) => self.upkeep(upkeep.0),

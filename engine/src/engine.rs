@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use thalweg_model::{CollectionId, CommitTs};
+use thalweg_schema_infer::Evolution;
 use thalweg_storage::{Backend, Snapshot as Reader, Usage};
 use tokio::sync::{Semaphore, SemaphorePermit, mpsc, oneshot, watch};
 
@@ -32,6 +33,7 @@ use crate::snapshot::Snapshot;
 use crate::takeover::take_over;
 use crate::transaction::{Code, Committed, Erased, Once, Transaction, TransactionCode};
 use crate::upkeep::{UpkeepMode, UpkeepState};
+use crate::vanished::NotedUses;
 use crate::writer::Writer;
 
 /// What can be set of an engine.
@@ -63,6 +65,10 @@ pub struct EngineOptions {
     pub maintenance: MaintenanceMode,
     /// How many documents one transaction of background work on an index looks at, and how many rows it erases.
     pub index_page_max: usize,
+    /// How the published types of collections follow their documents.
+    pub evolution: Evolution,
+    /// How long a field that no document has is kept after it vanished, or was last used by an operation.
+    pub deprecated_kept: Duration,
     /// How long a backup may hold back the erasing of what is no longer kept.
     pub pin_max: Duration,
 }
@@ -83,6 +89,8 @@ impl Default for EngineOptions {
             answers_kept: Duration::from_secs(24 * 60 * 60),
             maintenance: MaintenanceMode::Background,
             index_page_max: 256,
+            evolution: Evolution::Follow,
+            deprecated_kept: Duration::from_secs(30 * 24 * 60 * 60),
             pin_max: Duration::from_secs(6 * 60 * 60),
         }
     }
@@ -110,6 +118,8 @@ pub(crate) struct Shared {
     epoch: AtomicU64,
     transactions: AtomicU64,
     pub(crate) upkeep: UpkeepState,
+    /// Of fields that no document has.
+    pub(crate) uses: NotedUses,
 }
 
 impl Drop for Shared {
@@ -205,6 +215,7 @@ impl Engine {
             epoch: AtomicU64::new(0),
             transactions: AtomicU64::new(0),
             upkeep: UpkeepState::default(),
+            uses: NotedUses::default(),
         };
         Ok(Engine {
             shared: Arc::new(shared),
@@ -558,6 +569,7 @@ impl Shared {
             backend: Arc::clone(&self.backend),
             published: Arc::clone(&self.published),
         };
+        self.published.imports.unsettle_all();
         let (sender, requests) = mpsc::channel(REQUESTS_MAX);
         let (shut, is_shut) = oneshot::channel();
         *self.requests.lock() = Door::Open {

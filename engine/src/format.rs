@@ -9,7 +9,11 @@ use crate::error::EngineError;
 use crate::keyspace;
 
 /// The version that this engine writes, and the newest that it reads.
-pub(crate) const FORMAT: u32 = 1;
+///
+/// | | since then |
+/// |---|---|
+/// | 2 | the published types of collections are stored |
+pub(crate) const FORMAT: u32 = 2;
 
 /// Refuses a store that a newer engine wrote, and one into which a backup was restored only in part.
 pub(crate) fn check(reader: &dyn Reader) -> Result<(), EngineError> {
@@ -39,10 +43,10 @@ fn read(reader: &dyn Reader) -> Result<u32, EngineError> {
     }
 }
 
-/// What says so where nothing does.
-pub(crate) fn put_missing(reader: &dyn Reader) -> Result<Option<Write>, EngineError> {
+/// What says so where nothing does, or an older version stands.
+pub(crate) fn put_newer(reader: &dyn Reader) -> Result<Option<Write>, EngineError> {
     let is_missing = reader.get(&keyspace::format())?.is_none();
-    Ok(is_missing.then(put))
+    Ok((is_missing || read(reader)? < FORMAT).then(put))
 }
 
 /// Says that the store has the format that this engine writes.

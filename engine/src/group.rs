@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
 use thalweg_model::{CollectionId, CommitTs, DocumentId};
-use thalweg_schema_infer::{CollectionSchema, NameRegistry};
+use thalweg_schema_infer::{CollectionSchema, Evolution, NameRegistry};
 use thalweg_storage::Write;
 
 use crate::catalog::{COLLECTIONS, Catalog, Collection};
@@ -22,6 +22,7 @@ use crate::index::writer::IndexPage;
 use crate::index::{IndexId, IndexStatistics};
 use crate::intent::{Intents, Step};
 use crate::overlay::{Delta, Overlaid};
+use crate::published_types::{self, Imports, TypesChange};
 use crate::record::Record;
 use crate::snapshot::{Snapshot, read_document};
 use crate::statistics::Statistics;
@@ -35,6 +36,8 @@ pub(crate) struct State {
     pub(crate) catalog: Arc<Catalog>,
     pub(crate) names: NameRegistry,
     pub(crate) statistics: FxHashMap<CollectionId, Statistics>,
+    /// The published types of collections as they are stored.
+    pub(crate) stored_types: FxHashMap<CollectionId, Arc<CollectionSchema>>,
     pub(crate) next_collection: u32,
     pub(crate) index_statistics: Arc<FxHashMap<IndexId, IndexStatistics>>,
     pub(crate) next_index: u32,
@@ -59,6 +62,8 @@ pub(crate) struct Group {
     pub(crate) answers: Vec<(Arc<str>, Arc<FirstAnswer>)>,
     /// The background work on indexes of each commit that has some.
     index_pages: Vec<(CommitTs, IndexPage)>,
+    /// What is done to published types beside what follows from the documents.
+    types: Vec<TypesChange>,
     /// What is counted of indexes in the state that the group stands on.
     pub(crate) index_statistics: Arc<FxHashMap<IndexId, IndexStatistics>>,
     /// What the new images take.
@@ -106,6 +111,7 @@ impl Group {
             erasures: Vec::new(),
             answers: Vec::new(),
             index_pages: Vec::new(),
+            types: Vec::new(),
             index_statistics: Arc::clone(&state.index_statistics),
             bytes: 0,
         }
@@ -162,6 +168,7 @@ impl Group {
             next_collection,
             next_index,
             pages,
+            types,
             unique,
             upkeep,
             erasures,
@@ -187,13 +194,17 @@ impl Group {
                 after,
             });
         }
-        let is_nothing =
-            changes.is_empty() && emptied.is_empty() && catalog.is_none() && pages.is_empty();
+        let is_nothing = changes.is_empty()
+            && emptied.is_empty()
+            && catalog.is_none()
+            && pages.is_empty()
+            && types.is_empty();
         if is_nothing && upkeep.is_empty() && erasures.is_empty() && !is_kept {
             return Ok(());
         }
         self.upkeep.extend(upkeep);
         self.erasures.extend(erasures);
+        self.types.extend(types);
         for collection in &emptied {
             self.base.overlay.empty(*collection);
         }
@@ -286,10 +297,15 @@ impl Group {
         }
     }
 
-    /// Counts what the group changed and derives the types that follow from it, which may add names to the state:
+    /// Counts what the group changed and lets the published types follow from it, which may add names to the state:
     /// they have to be taken back if the group's batch fails, and so has the state itself. Types need not be derived for each
     /// transaction: nobody can read between the transactions of one batch.
-    pub(crate) fn finish(mut self, state: &mut State) -> Outcome {
+    pub(crate) fn finish(
+        mut self,
+        state: &mut State,
+        evolution: Evolution,
+        imports: &Imports,
+    ) -> Outcome {
         // In the order in which the collections were created, so that the older one gets a name that two would have.
         let mut counted: BTreeSet<CollectionId> = BTreeSet::new();
         for commit in &self.commits {
@@ -320,6 +336,7 @@ impl Group {
             });
             counted.extend(changed.map(|collection| collection.id));
         }
+        counted.extend(self.types.iter().map(TypesChange::collection));
         for id in &counted {
             let statistics = state.statistics.entry(*id).or_default();
             let Some(collection) = self.base.catalog.by_id(*id) else {
@@ -331,15 +348,27 @@ impl Group {
                 }
                 _ => state.names.collection(&collection.name),
             };
-            let derived = CollectionSchema::derive(
-                &names,
-                statistics.types_shape(),
-                statistics.publishes_id(),
-                &mut state.names,
-            );
-            if derived != *collection.schema {
+            let changes: Vec<TypesChange> = self
+                .types
+                .iter()
+                .filter(|it| it.collection() == *id)
+                .cloned()
+                .collect();
+            let step = published_types::Step {
+                published: &collection.schema,
+                names: &names,
+                statistics,
+                evolution,
+                settling: imports.settling(&collection.name),
+                changes: &changes,
+                ts: self.base.ts,
+            };
+            let schema = step.take(&mut state.names);
+            // From now on they are stored by themselves.
+            statistics.former = None;
+            if !Arc::ptr_eq(&schema, &collection.schema) {
                 let changed = Collection {
-                    schema: Arc::new(derived),
+                    schema,
                     ..(**collection).clone()
                 };
                 Arc::make_mut(&mut self.base.catalog).insert(changed);

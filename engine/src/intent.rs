@@ -153,6 +153,12 @@ pub enum Intent {
         /// Which.
         index: IndexId,
     },
+    /// Publishes of a collection's types what its documents say now, although clients may have been written against
+    /// others; nothing of one without documents.
+    PromoteTypes {
+        /// Its name.
+        collection: Arc<str>,
+    },
     /// Changes the settings of a collection.
     Configure {
         /// Which.

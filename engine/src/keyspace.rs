@@ -502,6 +502,24 @@ pub(crate) fn images_trimmed(collection: CollectionId) -> Vec<u8> {
     meta_of("images trimmed", collection)
 }
 
+/// The name under which lie the published types of collections, for [`metas`].
+pub(crate) const TYPES: &str = "types";
+
+/// The published types of a collection.
+pub(crate) fn types(collection: CollectionId) -> Vec<u8> {
+    meta_of(TYPES, collection)
+}
+
+/// When the fields of a collection that no document has were last used.
+pub(crate) fn uses(collection: CollectionId) -> Vec<u8> {
+    meta_of("uses", collection)
+}
+
+/// Whether what lies under a key of [`Keyspace::Meta`] may be long, and so in chunks.
+pub(crate) fn is_long_meta(key: &[u8]) -> bool {
+    key == names() || key.starts_with(&metas(TYPES)) || key.starts_with(&metas("uses"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

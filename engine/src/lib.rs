@@ -8,8 +8,8 @@
 //!   Database", JCST 35(2), 2020).
 //! - **One predicate, three uses.** [`DependencySet::touched_by`] decides whether a transaction must be run again,
 //!   which live queries a commit may change, and whether a result still holds.
-//! - **Shapes are counted** in the commit that changes them, so the [`Catalog`] of a snapshot has the types of exactly
-//!   the documents in it.
+//! - **Shapes are counted** in the commit that changes them, and what is published of a collection's types changes with
+//!   them in that commit, as far as [`EngineOptions::evolution`] lets it. The [`Catalog`] of a snapshot has both.
 //! - **Indexes hold candidates** ([`index`]): what is found through one is tested again on the document, now or as of an
 //!   earlier time, so a find gives the same whatever its [`Plan`].
 //!
@@ -48,6 +48,7 @@ mod pin;
 mod pipeline;
 mod predicate;
 mod published;
+mod published_types;
 mod record;
 mod retention;
 mod revisions;
@@ -59,11 +60,11 @@ mod takeover;
 mod test_world;
 mod transaction;
 mod upkeep;
-
-pub use as_of::HistoricalPage;
+mod vanished;
 mod verify;
 mod writer;
 
+pub use as_of::HistoricalPage;
 pub use backup::{BackupError, BackupSummary, ProvedBackup, inspect, write_stored};
 pub use catalog::{Catalog, Collection};
 pub use changes::{
@@ -89,11 +90,13 @@ pub use maintenance::{Maintenance, MaintenanceMode};
 pub use order::{OrderKey, Position, fingerprint};
 pub use pipeline::{EngineStepper, Stage};
 pub use predicate::{Comparison, EntryTest, LikePattern, Predicate, Test};
+pub use published_types::ImportGuard;
 pub use record::{Record, RevisionKind};
 pub use revisions::{Revision, RevisionOrder, RevisionRange, Revisions};
 pub use settings::{OnExpire, Retain, Settings, SettingsChange, Update};
 pub use snapshot::Snapshot;
 pub use statistics::Statistics;
+pub use thalweg_schema_infer::{Drift, Evolution};
 pub use transaction::{Committed, Transaction};
 pub use upkeep::{UpkeepMode, UpkeepStep};
 pub use verify::{Finding, FindingKind, Verification, verify};

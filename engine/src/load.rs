@@ -1,11 +1,11 @@
-//! Reading the state that an engine starts from: names, collections, counts, and the types that follow from them.
+//! Reading the state that an engine starts from: names, collections, counts, and the published types.
 
 use std::ops::{Bound, ControlFlow};
 use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
 use thalweg_model::{CommitTs, prefix_end};
-use thalweg_schema_infer::{CollectionSchema, NameRegistry};
+use thalweg_schema_infer::{CollectionSchema, Evidence, NameRegistry};
 use thalweg_storage::{Direction, Snapshot as Reader};
 
 use crate::catalog::{COLLECTIONS, Catalog, Collection, FIRST_USER_COLLECTION, StoredCollection};
@@ -15,6 +15,7 @@ use crate::group::State;
 use crate::index;
 use crate::keyspace;
 use crate::leadership::decode_version;
+use crate::published_types;
 use crate::record::Record;
 use crate::snapshot::read_statistics;
 use crate::statistics;
@@ -25,21 +26,33 @@ pub(crate) fn load(reader: &dyn Reader) -> Result<State, EngineError> {
     let mut catalog = Catalog::default();
     catalog.version = stored_catalog_version(reader)?;
     let mut statistics = FxHashMap::default();
+    let mut stored_types = FxHashMap::default();
     let last_collection = statistics::last_collection(reader)?.map_or(0, |last| last.0);
     let next_collection = FIRST_USER_COLLECTION.max(last_collection.saturating_add(1));
     for stored in load_collections(reader)? {
         let counted = read_statistics(reader, stored.id)?;
         let collection_names = names.collection(&stored.name);
-        let schema = CollectionSchema::derive(
-            &collection_names,
-            counted.types_shape(),
-            counted.publishes_id(),
-            &mut names,
-        );
+        let schema = match published_types::read(reader, stored.id, &collection_names, &mut names)?
+        {
+            Some(schema) => {
+                let schema = Arc::new(schema);
+                stored_types.insert(stored.id, Arc::clone(&schema));
+                schema
+            }
+            None => {
+                let Evidence {
+                    shape,
+                    publishes_id,
+                } = counted.former_evidence();
+                let derived =
+                    CollectionSchema::derive(&collection_names, shape, publishes_id, &mut names);
+                Arc::new(derived)
+            }
+        };
         catalog.insert(Collection {
             id: stored.id,
             name: stored.name,
-            schema: Arc::new(schema),
+            schema,
             created_at: stored.created_at,
             indexes: stored.indexes,
             settings: stored.settings,
@@ -51,6 +64,7 @@ pub(crate) fn load(reader: &dyn Reader) -> Result<State, EngineError> {
         catalog: Arc::new(catalog),
         names,
         statistics,
+        stored_types,
         next_collection,
         index_statistics: Arc::new(index::load_statistics(reader)?),
         next_index: index::last_index(reader)?.map_or(1, |last| last.0.saturating_add(1)),
@@ -65,7 +79,7 @@ pub(crate) fn stored_catalog_version(reader: &dyn Reader) -> Result<CommitTs, En
     }
 }
 
-fn load_names(reader: &dyn Reader) -> Result<NameRegistry, EngineError> {
+pub(crate) fn load_names(reader: &dyn Reader) -> Result<NameRegistry, EngineError> {
     let key = keyspace::names();
     let Some(stored) = reader.get(&key)? else {
         return Ok(NameRegistry::default());

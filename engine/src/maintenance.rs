@@ -17,6 +17,7 @@ use crate::engine::{Engine, Shared};
 use crate::error::{EngineError, TransactionError};
 use crate::index::duty::IndexDuty;
 use crate::intent::Intent;
+use crate::published_types::TypesDuty;
 
 /// Who does the background work of an engine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -44,7 +45,7 @@ impl Maintenance {
     pub(crate) fn new(engine: Engine) -> Self {
         Maintenance {
             engine,
-            duties: vec![Box::new(IndexDuty)],
+            duties: vec![Box::new(IndexDuty), Box::new(TypesDuty)],
         }
     }
 

@@ -13,6 +13,7 @@ use crate::commit::{Commit, RecentCommits};
 use crate::error::EngineError;
 use crate::maintenance::Wake;
 use crate::pin::Pins;
+use crate::published_types::Imports;
 use crate::upkeep::Signal;
 
 /// How many catalogs are kept for readers that have opened the backend but not looked theirs up yet. Who comes later
@@ -35,6 +36,8 @@ pub(crate) struct Published {
     failure: RwLock<Option<EngineError>>,
     /// Woken by changes of the catalog.
     pub(crate) maintenance: Wake,
+    /// Whose fields are still settling.
+    pub(crate) imports: Imports,
     /// Who holds back what the committer would erase.
     pub(crate) pins: Arc<Pins>,
 }
@@ -55,6 +58,7 @@ impl Published {
             recovery_window,
             failure: RwLock::new(None),
             maintenance: Wake::default(),
+            imports: Imports::default(),
             pins: Arc::default(),
         }
     }

@@ -3,7 +3,7 @@
 use std::ops::{Bound, ControlFlow};
 
 use thalweg_model::{CollectionId, CommitTs, DocumentId, ValueRef, prefix_end};
-use thalweg_schema_infer::Shape;
+use thalweg_schema_infer::{Evidence, Shape};
 use thalweg_storage::{Direction, Snapshot as Reader};
 
 use crate::chunk;
@@ -27,11 +27,11 @@ pub struct Statistics {
     pub(crate) is_long: bool,
     /// The shape of all documents, the softly deleted ones included, since they can be read.
     pub shape: Shape,
-    /// What the types of a collection without documents are made of.
+    /// What the types of a collection without documents are made of in a store from before types were stored.
     pub(crate) former: Option<Former>,
 }
 
-/// What an emptied collection was like: it keeps its types, so that clients that use them stay valid.
+/// What an emptied collection was like.
 #[derive(Clone, Debug)]
 pub(crate) struct Former {
     shape: Shape,
@@ -40,11 +40,6 @@ pub(crate) struct Former {
 
 impl Statistics {
     pub(crate) fn apply(&mut self, change: &Change) {
-        if change.after.is_some() {
-            self.former = None;
-        } else if self.shape.documents() == 1 {
-            self.former = self.as_former();
-        }
         if let Some(before) = &change.before {
             self.count(before, u64::wrapping_sub);
             self.shape.subtract(before.document());
@@ -103,34 +98,26 @@ impl Statistics {
         Statistics {
             emptied_ts: ts,
             is_long: self.is_long,
-            former: self.as_former(),
             ..Statistics::default()
         }
     }
 
-    fn as_former(&self) -> Option<Former> {
-        if self.shape.documents() == 0 {
-            return self.former.clone();
-        }
-        Some(Former {
-            shape: self.shape.clone(),
-            publishes_id: self.publishes_id(),
-        })
-    }
-
-    /// The shape that the types are made of.
-    pub(crate) fn types_shape(&self) -> &Shape {
-        match &self.former {
-            Some(former) if self.shape.documents() == 0 => &former.shape,
-            _ => &self.shape,
+    /// What types are made of.
+    pub(crate) fn evidence(&self) -> Evidence<'_> {
+        Evidence {
+            shape: &self.shape,
+            publishes_id: self.foreign_ids > 0,
         }
     }
 
-    /// Whether the stored member `id` is a field of its own.
-    pub(crate) fn publishes_id(&self) -> bool {
+    /// What the types are made of in a store from before they were stored.
+    pub(crate) fn former_evidence(&self) -> Evidence<'_> {
         match &self.former {
-            Some(former) if self.shape.documents() == 0 => former.publishes_id,
-            _ => self.foreign_ids > 0,
+            Some(former) if self.shape.documents() == 0 => Evidence {
+                shape: &former.shape,
+                publishes_id: former.publishes_id,
+            },
+            _ => self.evidence(),
         }
     }
 
@@ -178,6 +165,22 @@ impl Statistics {
     /// Only the commit that last emptied the collection, from encoded statistics.
     pub(crate) fn decode_emptied_ts(bytes: &[u8]) -> Result<CommitTs, EngineError> {
         number_at(bytes, 3).map(CommitTs::from_micros)
+    }
+}
+
+#[cfg(test)]
+impl Statistics {
+    /// What was stored of the collection before types were, once all of its documents had been deleted.
+    pub(crate) fn encode_emptied(&self) -> Vec<u8> {
+        let former = Former {
+            shape: self.shape.clone(),
+            publishes_id: self.foreign_ids > 0,
+        };
+        let emptied = Statistics {
+            former: Some(former),
+            ..Statistics::default()
+        };
+        emptied.encode()
     }
 }
 

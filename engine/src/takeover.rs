@@ -25,7 +25,7 @@ pub(crate) fn take_over(backend: &dyn Backend) -> Result<Head, EngineError> {
         let found = reader.head();
         epoch = found.map_or(0, |head| head.epoch).max(epoch) + 1;
         let mut batch = raise(found, epoch);
-        batch.writes.extend(format::put_missing(&*reader)?);
+        batch.writes.extend(format::put_newer(&*reader)?);
         drop(reader);
         let error = match backend.commit(&batch) {
             Ok(()) => return Ok(batch.head),

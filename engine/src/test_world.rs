@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 use thalweg_model::{Document, DocumentId, FieldPath, Patch, PatchOperation, Value};
+use thalweg_schema_infer::Evolution;
 use thalweg_storage::{Backend, Batch, Direction, MemoryBackend, Write};
 use tokio::runtime::Runtime;
 
@@ -422,6 +423,8 @@ pub(crate) fn open(backend: &Arc<MemoryBackend>, clock: &Arc<SetClock>) -> Engin
         maintenance: MaintenanceMode::Manual,
         upkeep: UpkeepMode::Stepped,
         index_page_max: 2,
+        evolution: Evolution::Additive,
+        deprecated_kept: Duration::from_secs(500),
         // So short that erasing is a matter of one wait.
         recovery_window: Duration::from_secs(200),
         ..EngineOptions::default()

@@ -1,5 +1,5 @@
 //! What the engine does by itself: expiry and purge, erasing hidden history, due entries for documents that were there
-//! before a setting, and retention.
+//! before a setting, retention, and taking away fields that no document has any more.
 //!
 //! All of it is done in bounded transactions through the committer, so everybody who follows the log sees it, and it
 //! can be driven step by step ([`Engine::upkeep_step`]); a thread around that ([`run`]) sleeps until the next thing is
@@ -30,8 +30,10 @@ use crate::history::{self, EarlierImage};
 use crate::intent::{Intent, Origin, Upkeep};
 use crate::keyspace;
 use crate::leadership::Role;
+use crate::published_types::TypesChange;
 use crate::retention::{self, Sweep, Sweeping};
 use crate::snapshot::Snapshot;
+use crate::vanished::Uses;
 
 /// How many due entries one transaction takes on.
 const DUE_MAX: usize = 500;
@@ -79,6 +81,12 @@ pub(crate) enum UpkeepWork {
     Schedule(Schedule),
     Erase(Erasure),
     Sweep(Sweep),
+    Types(TypesChange),
+    /// Store when fields that no document has were last used.
+    NoteUses {
+        collection: CollectionId,
+        uses: Uses,
+    },
 }
 
 /// Due entries for documents that were there when the settings changed.
@@ -102,7 +110,7 @@ pub(crate) struct Erasure {
 }
 
 /// What a duty has to do.
-enum Found {
+pub(crate) enum Found {
     Work(Vec<UpkeepWork>),
     /// Nothing before that time, as far as known.
     Nothing(Option<u64>),
@@ -191,9 +199,10 @@ impl Engine {
         let now = self.now_micros();
         let window = self.options().recovery_window;
         let is_held_back = self.holds_back();
-        let duties: [&dyn Fn() -> Result<Found, EngineError>; 3] = [
+        let duties: [&dyn Fn() -> Result<Found, EngineError>; 4] = [
             &|| find_due(&snapshot, now, is_held_back),
             &|| find_scheduling(&snapshot),
+            &|| self.find_vanished(&snapshot, now),
             &|| match is_held_back {
                 true => Ok(Found::Nothing(None)),
                 false => find_sweeping(&snapshot, window, now),

@@ -13,6 +13,7 @@
 //! | `chunks` | every chunk is of a long value that is there |
 //! | `log` | entries and the images that they refer to, unless these may have been erased; the head |
 //! | `statistics` | counts and shapes equal a recount; the registry knows every name |
+//! | `types` | published types are of collections that are there, and all of their fields have names |
 //! | `due` | reminders of what is to be done at a time |
 //! | `indexes` | rows are those that the definitions derive from the documents |
 //! | `answers` | answers under idempotency keys, and the order in which they are forgotten |
@@ -28,6 +29,7 @@ mod indexes;
 mod keys;
 mod log;
 mod statistics;
+mod types;
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -56,6 +58,7 @@ const CHECKS: &[Check] = &[
     chunks::check,
     log::check,
     statistics::check,
+    types::check,
     indexes::check,
     due::check,
     answers::check,

@@ -21,7 +21,7 @@ use crate::shape::{Counter, Node, ObjectNode, Record, Shape};
 use crate::types::{CollectionSchema, Field, FieldType, MapType, ObjectType};
 
 /// The member that holds a document's id. It reads as the system field `id`.
-const ID_MEMBER: &str = "id";
+pub(crate) const ID_MEMBER: &str = "id";
 
 /// How many lists may be around a type. Clients learn types by the standard introspection query,
 /// which asks for a fixed number of wrappers, seven in older ones; what is wrapped deeper has no name
@@ -59,25 +59,25 @@ impl CollectionSchema {
     }
 }
 
-struct Derivation<'a> {
-    names: Names<'a>,
+pub(crate) struct Derivation<'a> {
+    pub(crate) names: Names<'a>,
 }
 
 /// Where the fields of a record are.
 #[derive(Clone, Copy)]
-struct Place<'a> {
+pub(crate) struct Place<'a> {
     /// The name of the type that they are fields of.
-    parent: &'a str,
-    is_document: bool,
+    pub(crate) parent: &'a str,
+    pub(crate) is_document: bool,
     /// The member that is not a field.
-    skip: Option<&'a str>,
+    pub(crate) skip: Option<&'a str>,
 }
 
 /// Where a value is: its nested types are named `<parent><field>`.
 #[derive(Clone, Copy)]
-struct Position<'a> {
-    parent: &'a str,
-    field: &'a str,
+pub(crate) struct Position<'a> {
+    pub(crate) parent: &'a str,
+    pub(crate) field: &'a str,
 }
 
 impl Derivation<'_> {
@@ -103,6 +103,7 @@ impl Derivation<'_> {
                     name: name.to_owned(),
                     json_name: Arc::clone(json_name),
                     ty,
+                    deprecated: None,
                 };
                 fields.push((position, field));
             }
@@ -112,7 +113,7 @@ impl Derivation<'_> {
     }
 
     /// The type of a field or of a map's values. `None`: not published.
-    fn published_type(
+    pub(crate) fn published_type(
         &mut self,
         node: &Node,
         scope: &mut Scope,
@@ -198,7 +199,7 @@ impl Derivation<'_> {
 
 /// The type of the scalars at a position; `JSON` if they are of several kinds, `None` if there are
 /// none but nulls.
-fn scalar_type(node: &Node) -> Option<FieldType> {
+pub(crate) fn scalar_type(node: &Node) -> Option<FieldType> {
     let integers = node.get(Counter::Int32) > 0;
     let large = node.get(Counter::Int53) > 0 || node.get(Counter::IntBeyond) > 0;
     let float = node.get(Counter::Float) > 0;

@@ -23,6 +23,16 @@ pub struct CorruptNames {
     pub reason: &'static str,
 }
 
+/// Stored bytes do not decode to published types.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("the stored types are corrupt at byte {offset}: {reason}")]
+pub struct CorruptTypes {
+    /// Where decoding stopped, in bytes.
+    pub offset: usize,
+    /// What was wrong there.
+    pub reason: &'static str,
+}
+
 impl CorruptShape {
     /// Always [`ErrorClass::Corruption`].
     pub fn class(&self) -> ErrorClass {
@@ -31,6 +41,13 @@ impl CorruptShape {
 }
 
 impl CorruptNames {
+    /// Always [`ErrorClass::Corruption`].
+    pub fn class(&self) -> ErrorClass {
+        ErrorClass::Corruption
+    }
+}
+
+impl CorruptTypes {
     /// Always [`ErrorClass::Corruption`].
     pub fn class(&self) -> ErrorClass {
         ErrorClass::Corruption

@@ -8,6 +8,8 @@
 //! - [`names`]: which GraphQL name a collection, a field or a nested type has. Names are allocated
 //!   once, stored, and never reused.
 //! - [`types`] and `derive`: the GraphQL types of one collection.
+//! - [`evolve`](CollectionSchema::evolve): what becomes of published types when the data changes; [`drift`]: what in the
+//!   data does not fit them.
 //! - [`api`]: the API schema of a whole database: its SDL, and the tables through which an executor
 //!   gets from a GraphQL name to what it stands for.
 //!
@@ -17,19 +19,23 @@
 //!   shape's memory `merge` is adding, and the order in which documents arrived does not change a shape
 //!   (two shapes that differ only in the order of first sight are equal).
 //! - No document that is added takes a published field of the collection away.
-//! - Types are a function of the counts and the name registry; no clock, no randomness.
+//! - Derived types are a function of the counts and the name registry; no clock, no randomness.
+//! - Where types are latched, data adds fields and never changes or removes a published one.
 //! - Every SDL text made here is valid GraphQL, whatever the names in the documents are.
 //!
-//! Not here: latching of published types, declared schemas, relations, and all I/O. This crate is
+//! Not here: declared schemas, relations, and all I/O. This crate is
 //! pure: it is handed values and gives values back.
 
 pub mod api;
 mod derive;
+pub mod drift;
 pub mod error;
+mod evolve;
 mod keyed_map;
 pub mod names;
 pub mod shape;
 pub mod types;
+mod types_codec;
 mod wire;
 
 pub use api::{
@@ -37,7 +43,9 @@ pub use api::{
     MutationField, OrderTarget, OutputField, PatchKey, QueryField, ScalarOperator, SystemField,
     TypeBinding,
 };
-pub use error::{CorruptNames, CorruptShape};
+pub use drift::Drift;
+pub use error::{CorruptNames, CorruptShape, CorruptTypes};
+pub use evolve::{Evidence, Evolution, Latch};
 pub use names::{CollectionNames, NameRegistry, default_collection_name};
 pub use shape::Shape;
-pub use types::{CollectionSchema, Field, FieldType, MapType, ObjectType};
+pub use types::{CollectionSchema, Deprecation, Field, FieldType, MapType, ObjectType};

@@ -5,6 +5,8 @@
 
 use std::sync::Arc;
 
+use thalweg_model::{CommitTs, write_rfc3339};
+
 use crate::names::CollectionNames;
 
 /// The type of a field, of a list's items or of a map's values. Inferred types are always nullable.
@@ -57,6 +59,25 @@ pub struct Field {
     pub json_name: Arc<str>,
     /// The type of its values.
     pub ty: FieldType,
+    /// Set while no document has the field any more.
+    pub deprecated: Option<Deprecation>,
+}
+
+/// Why a field is still published that no document has: clients may use it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Deprecation {
+    /// The commit after which no document had the field.
+    pub since: CommitTs,
+}
+
+impl Deprecation {
+    /// What clients are told: `no document has it since 2026-01-31T12:00:00.000000Z`.
+    pub fn reason(&self) -> String {
+        let mut reason = b"no document has it since ".to_vec();
+        let micros = i64::try_from(self.since.as_micros()).unwrap_or(i64::MAX);
+        write_rfc3339(micros, &mut reason);
+        String::from_utf8_lossy(&reason).into_owned()
+    }
 }
 
 /// The entries `{key value}` of a keyed map.
@@ -95,6 +116,22 @@ impl ObjectType {
     /// The field with this GraphQL name.
     pub fn field(&self, name: &str) -> Option<&Field> {
         self.position(name).map(|position| &self.fields[position])
+    }
+
+    /// Calls with every field of this object and of those inside it.
+    pub fn for_each_field<'a>(&'a self, visit: &mut dyn FnMut(&'a Field)) {
+        for field in &self.fields {
+            visit(field);
+            let mut ty = &field.ty;
+            loop {
+                match ty {
+                    FieldType::List(item) => ty = item,
+                    FieldType::Map { entry } => ty = &entry.value,
+                    FieldType::Object(object) => break object.for_each_field(visit),
+                    _ => break,
+                }
+            }
+        }
     }
 
     /// The position in [`ObjectType::fields`] of the field with this GraphQL name.

@@ -6,10 +6,12 @@
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::error::ErrorKind;
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
+use thalweg_engine::Evolution;
 use thalweg_examples::Example;
 use thalweg_gateway::OriginPolicy;
 use thalweg_storage::PostgresUrl;
@@ -61,6 +63,11 @@ pub(crate) struct DevArguments {
     /// The loopback address to listen on; port 0 takes a free one.
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:4000", value_parser = loopback_address)]
     pub(crate) listen: SocketAddr,
+    /// How types follow the data; by default at once.
+    #[arg(long, value_enum, value_name = "HOW", default_value = "follow")]
+    pub(crate) evolve: Evolve,
+    #[command(flatten)]
+    pub(crate) deprecation: DeprecationArguments,
     /// Load example data first, unless its collections are already there.
     #[arg(long, value_name = "NAME", value_parser = example_parser())]
     pub(crate) example: Option<&'static Example>,
@@ -78,6 +85,11 @@ pub(crate) struct ServeArguments {
     /// The store: `memory:` (gone at exit), `file:PATH` or `postgres://USER@HOST/DATABASE`.
     #[arg(long, value_name = "URL", value_parser = store_url)]
     store: Option<StoreUrl>,
+    /// How types follow the data; by default fields are added, and what is published stays as it is.
+    #[arg(long, value_enum, value_name = "HOW", default_value = "additive")]
+    pub(crate) evolve: Evolve,
+    #[command(flatten)]
+    pub(crate) deprecation: DeprecationArguments,
     /// Create a collection when something is first inserted into it.
     #[arg(long)]
     pub(crate) auto_create: bool,
@@ -96,6 +108,40 @@ pub(crate) struct ServeArguments {
     /// An origin whose pages may ask from a browser, such as `https://app.example.com`; may be repeated.
     #[arg(long = "allow-origin", value_name = "ORIGIN", value_parser = not_empty)]
     allow_origins: Vec<String>,
+}
+
+/// How the published types of collections follow their documents.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Evolve {
+    /// Types are what the data says at any time; that may break clients.
+    Follow,
+    /// Data adds fields and types; it changes and removes none until that is promoted.
+    Additive,
+    /// Data changes nothing until that is promoted, but for a new collection's first types.
+    Manual,
+}
+
+impl From<Evolve> for Evolution {
+    fn from(evolve: Evolve) -> Evolution {
+        match evolve {
+            Evolve::Follow => Evolution::Follow,
+            Evolve::Additive => Evolution::Additive,
+            Evolve::Manual => Evolution::Manual,
+        }
+    }
+}
+
+/// What becomes of fields that no document has any more.
+#[derive(Debug, Args)]
+pub(crate) struct DeprecationArguments {
+    /// How long a field that no document has stays, deprecated, where data only adds; every operation that uses it
+    /// starts the time anew. Such as `30d` or `12h`.
+    #[arg(long, value_name = "DURATION", default_value = "30d", value_parser = duration)]
+    pub(crate) keep_deprecated: Duration,
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    thalweg_engine::parse_duration(text).map_err(|error| error.to_string())
 }
 
 impl ServeArguments {

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Context, anyhow, bail};
-use thalweg_engine::{CollectionRef, Engine, ExpiryChange, Intent};
+use thalweg_engine::{CollectionRef, Engine, EngineOptions, ExpiryChange, Intent};
 use thalweg_examples::{Example, ExampleCollection, NpmFile, cache_directory};
 use thalweg_gateway::{Drained, Gateway, GatewayOptions};
 use thalweg_model::{Document, Value};
@@ -15,7 +15,7 @@ use thalweg_subscriptions::LiveLimits;
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 
-use crate::cli::{DevArguments, ServeArguments, StoreUrl};
+use crate::cli::{DeprecationArguments, DevArguments, Evolve, ServeArguments, StoreUrl};
 use crate::control::ControlSocket;
 use crate::service::Service;
 use crate::store;
@@ -24,7 +24,10 @@ use crate::trusted;
 /// Runs a development server until it is told to stop.
 pub(crate) fn dev(arguments: &DevArguments) -> anyhow::Result<()> {
     let url = StoreUrl::File(arguments.data.clone());
-    let engine = store::open(&url)?;
+    let engine = store::open(
+        &url,
+        engine_options(arguments.evolve, &arguments.deprecation),
+    )?;
     let runtime = runtime()?;
     if let Some(example) = arguments.example {
         runtime.block_on(load(&engine, example))?;
@@ -47,7 +50,10 @@ pub(crate) fn dev(arguments: &DevArguments) -> anyhow::Result<()> {
 /// Runs a server until it is told to stop.
 pub(crate) fn serve(arguments: &ServeArguments) -> anyhow::Result<()> {
     let url = arguments.store();
-    let engine = store::open(&url)?;
+    let engine = store::open(
+        &url,
+        engine_options(arguments.evolve, &arguments.deprecation),
+    )?;
     let _control = control(&url, &engine);
     let limits = Limits {
         auto_create: arguments.auto_create,
@@ -65,6 +71,14 @@ pub(crate) fn serve(arguments: &ServeArguments) -> anyhow::Result<()> {
         options,
         arguments.trusted_documents.as_deref(),
     )
+}
+
+fn engine_options(evolve: Evolve, deprecation: &DeprecationArguments) -> EngineOptions {
+    EngineOptions {
+        evolution: evolve.into(),
+        deprecated_kept: deprecation.keep_deprecated,
+        ..EngineOptions::default()
+    }
 }
 
 fn runtime() -> anyhow::Result<Runtime> {

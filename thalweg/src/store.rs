@@ -17,13 +17,13 @@ use crate::cli::StoreUrl;
 const READER_LIFETIME: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
 /// Opens a store to serve it.
-pub(crate) fn open(store: &StoreUrl) -> anyhow::Result<Engine> {
+pub(crate) fn open(store: &StoreUrl, options: EngineOptions) -> anyhow::Result<Engine> {
     let backend: Arc<dyn Backend> = match store {
         StoreUrl::Memory => Arc::new(MemoryBackend::new()),
         StoreUrl::File(path) => Arc::new(open_embedded(path, EmbeddedOptions::default())?),
         StoreUrl::Postgres(url) => Arc::new(open_postgres(url, PostgresOptions::default())?),
     };
-    Ok(Engine::open(backend, EngineOptions::default())?)
+    Ok(Engine::open(backend, options)?)
 }
 
 /// Opens a store to read all of it, or to fill it. Takes nothing over from a server that uses it.

@@ -146,7 +146,7 @@ fn small_entries(reader: &dyn Reader) -> Result<Vec<Entry>, BackupError> {
         &Keyspace::Meta.prefix(),
         None,
         &mut |key, stored| {
-            if key == keyspace::names() {
+            if keyspace::is_long_meta(key) {
                 entries.push((key.to_vec(), whole(reader, stored, key)?));
             } else if !not_copied.iter().any(|not| not == key) {
                 entries.push((key.to_vec(), stored.to_vec()));

@@ -155,7 +155,7 @@ impl<'b> Restorer<'b> {
     fn entry(&mut self, key: &[u8], value: &[u8]) -> Result<(), BackupError> {
         let mut writes = Vec::new();
         match Keyspace::of(key) {
-            Some(Keyspace::Meta) if key == keyspace::names() => {
+            Some(Keyspace::Meta) if keyspace::is_long_meta(key) => {
                 chunk::put(key.to_vec(), 0, value, &mut writes);
             }
             Some(Keyspace::Meta) => writes.push(Write::Put {

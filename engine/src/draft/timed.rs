@@ -10,6 +10,7 @@ use thalweg_storage::Write;
 
 use super::{ApplyError, Draft};
 use crate::catalog::{COLLECTIONS, Collection, StoredCollection};
+use crate::chunk;
 use crate::commit::erases;
 use crate::due::{DueEntry, DueKind, due_of};
 use crate::error::{EngineError, IntentError};
@@ -22,6 +23,7 @@ use crate::retention::Sweep;
 use crate::settings::{OnExpire, Settings, SettingsChange};
 use crate::snapshot::read_document;
 use crate::upkeep::{Schedule, UpkeepWork};
+use crate::vanished;
 
 impl Draft<'_> {
     /// The settings of a collection as the transaction leaves them.
@@ -69,8 +71,8 @@ impl Draft<'_> {
         Ok(step(true))
     }
 
-    /// Takes away what is kept of a collection for its due times and its retention.
-    pub(super) fn forget_timing(&mut self, collection: CollectionId) {
+    /// Takes away what is kept of a collection beside its documents: for its due times, its retention and its types.
+    pub(super) fn forget_marks(&mut self, collection: CollectionId) {
         let keys = [
             keyspace::scheduling(collection),
             keyspace::sweeping(collection),
@@ -79,6 +81,10 @@ impl Draft<'_> {
         ];
         let deletes = keys.into_iter().map(|key| Write::Delete { key });
         self.drafted.upkeep.extend(deletes);
+        for key in [keyspace::types(collection), keyspace::uses(collection)] {
+            chunk::erase(&key, 0, &mut self.drafted.upkeep);
+            self.drafted.upkeep.push(Write::Delete { key });
+        }
     }
 
     pub(super) fn restore(
@@ -204,6 +210,18 @@ impl Draft<'_> {
             }
             UpkeepWork::Sweep(sweep) => {
                 self.sweep(&sweep);
+                Ok(Step::default())
+            }
+            UpkeepWork::Types(change) => {
+                if self.catalog().by_id(change.collection()).is_some() {
+                    self.drafted.types.push(change);
+                }
+                Ok(Step::default())
+            }
+            UpkeepWork::NoteUses { collection, uses } => {
+                if self.catalog().by_id(collection).is_some() {
+                    vanished::write_uses(collection, &uses, &mut self.drafted.upkeep);
+                }
                 Ok(Step::default())
             }
         }

@@ -27,6 +27,8 @@ pub enum FindingKind {
     Statistics,
     /// The registry of GraphQL names.
     Names,
+    /// The published types of a collection, or when their fields were used.
+    Types,
     /// A row of an index, or the number of its rows.
     Index,
     /// A reminder of what is to be done at a time.
@@ -49,6 +51,7 @@ impl FindingKind {
             FindingKind::Head => "head",
             FindingKind::Statistics => "statistics",
             FindingKind::Names => "names",
+            FindingKind::Types => "types",
             FindingKind::Index => "index",
             FindingKind::Due => "due",
             FindingKind::Answer => "answer",

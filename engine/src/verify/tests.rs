@@ -2,12 +2,15 @@
 
 use proptest::prelude::*;
 use thalweg_model::{CollectionId, CommitTs, Document, DocumentId};
+use thalweg_schema_infer::{CollectionSchema, NameRegistry, Shape};
 use thalweg_storage::{MemoryBackend, Write};
 
 use super::*;
 use crate::index;
 use crate::record::SystemFields;
+use crate::statistics::Statistics;
 use crate::test_world::{Deed, World, deed, dump, open, tamper, whole};
+use crate::vanished;
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
@@ -389,6 +392,78 @@ fn wrong_statistics() {
     });
 }
 
+#[test]
+fn wrong_types() {
+    let kind = FindingKind::Types;
+    found(kind, "corrupt", |_| {
+        overwrite(keyspace::types(A), whole(b"x"))
+    });
+    found(kind, "corrupt", |_| {
+        overwrite(keyspace::uses(A), whole(b"x"))
+    });
+    found(kind, "no such collection", |world| {
+        let types = value(world, &keyspace::types(A));
+        overwrite(keyspace::types(CollectionId(99)), types)
+    });
+    found(FindingKind::Key, "no key of types", |world| {
+        let types = value(world, &keyspace::types(A));
+        let mut key = keyspace::types(A);
+        key.push(0);
+        overwrite(key, types)
+    });
+    found(kind, "used after", |_| {
+        let mut writes = Vec::new();
+        let uses = vanished::Uses::from([(vec!["n".into()], u64::MAX)]);
+        vanished::write_uses(A, &uses, &mut writes);
+        writes
+    });
+    found(FindingKind::Names, "lacks names", |world| {
+        let mut registry = NameRegistry::new();
+        let names = registry.collection("a");
+        let document = Document::parse(br#"{"nobody has this":1}"#).unwrap();
+        let mut shape = Shape::new();
+        shape.add(document.root());
+        let types = CollectionSchema::derive(&names, &shape, false, &mut registry);
+        let _ = world;
+        overwrite(keyspace::types(A), whole(&types.encode()))
+    });
+}
+
+/// A store from before types were stored has those that its documents have, or had last.
+#[test]
+fn an_older_store_opens_with_the_types_of_its_documents() {
+    for is_emptied in [false, true] {
+        let mut world = world();
+        let schema = world.engine.catalog().by_name("a").unwrap().schema.clone();
+        world.engine.close();
+        let mut writes = delete(keyspace::types(A));
+        writes.extend(overwrite(keyspace::format(), 1_u32.to_be_bytes().to_vec()));
+        if is_emptied {
+            let stored = value(&world, &keyspace::statistics(A));
+            let statistics = Statistics::decode(&stored).unwrap();
+            writes.extend(overwrite(
+                keyspace::statistics(A),
+                statistics.encode_emptied(),
+            ));
+            let documents = keys(&world, Keyspace::Document).into_iter();
+            let prefix = keyspace::documents(A);
+            writes.extend(
+                documents
+                    .filter(|key| key.starts_with(&prefix))
+                    .map(|key| Write::Delete { key }),
+            );
+        }
+        tamper(&*world.backend, writes);
+        world.engine = open(&world.backend, &world.clock);
+        assert_eq!(world.engine.catalog().by_name("a").unwrap().schema, schema);
+        world.perform(&put(5, 5, 0));
+        let value = value(&world, &keyspace::types(A));
+        assert!(value.len() > 1, "now they are stored");
+        let format = dump(&*world.backend).remove(&keyspace::format()).unwrap();
+        assert_eq!(format, crate::format::FORMAT.to_be_bytes());
+    }
+}
+
 /// The world with an index that is ready, and one that is being built and has come to document 2.
 fn indexed_world() -> World {
     let world = world();
@@ -589,15 +664,15 @@ fn a_newer_store_is_neither_checked_nor_opened() {
     let world = world();
     tamper(
         &*world.backend,
-        overwrite(keyspace::format(), 2_u32.to_be_bytes().to_vec()),
+        overwrite(keyspace::format(), 3_u32.to_be_bytes().to_vec()),
     );
     let refused = verify(&*world.backend).unwrap_err();
     let is_right = |error: &EngineError| {
         matches!(
             error,
             EngineError::Format {
-                found: 2,
-                supported: 1
+                found: 3,
+                supported: 2
             }
         )
     };

@@ -23,5 +23,6 @@ mod past;
 mod pipeline;
 mod recovery;
 mod trimming;
+mod types;
 mod unique;
 mod world;

@@ -138,6 +138,11 @@ impl Scope {
         (&entry.json_name, &entry.name, &mut entry.scope)
     }
 
+    /// The position of a field that has a name.
+    pub(crate) fn known_position(&self, json_name: &str) -> Option<usize> {
+        Some(*self.by_json.get(json_name)? as usize)
+    }
+
     pub(super) fn field(&self, json_name: &str) -> Option<(&str, &Scope)> {
         let position = *self.by_json.get(json_name)?;
         let entry = &self.fields[position as usize];

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use clap::Parser;
-use thalweg_engine::{CollectionRef, Engine, ExpiryChange, Intent, verify};
+use thalweg_engine::{CollectionRef, Engine, EngineOptions, ExpiryChange, Intent, verify};
 use thalweg_model::Document;
 
 use super::*;
@@ -24,7 +24,8 @@ fn text(path: &Path) -> &str {
 }
 
 fn engine_with_documents(data: &Path, count: u32) -> Engine {
-    let engine = store::open(&StoreUrl::File(data.to_owned())).expect("it opens");
+    let engine =
+        store::open(&StoreUrl::File(data.to_owned()), EngineOptions::default()).expect("it opens");
     let runtime = tokio::runtime::Builder::new_current_thread()
         .build()
         .expect("a runtime");

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use thalweg_engine::{
-    CollectionRef, Engine, EngineOptions, ExpiryChange, Intent, IntentError, Step, TransactionError,
+    CollectionRef, Engine, EngineOptions, ExpiryChange, ImportGuard, Intent, IntentError, Step,
+    TransactionError,
 };
 use thalweg_gateway::{
     ApiError, ImportFailure, ImportOptions, ImportOutcome, ImportRecord, ImportSink,
@@ -18,6 +19,8 @@ const ATOMIC_BYTES_MAX: usize = 256 << 20;
 pub(crate) struct Import {
     engine: Engine,
     collection: CollectionRef,
+    /// While it runs, the types that it brings follow its documents.
+    _guard: ImportGuard,
     id_field: Option<FieldPath>,
     /// Longest document, in bytes of JSON.
     document_bytes_max: usize,
@@ -52,6 +55,7 @@ impl Import {
             ));
         }
         Ok(Import {
+            _guard: engine.begin_import(collection),
             engine,
             collection: CollectionRef::Name {
                 name: collection.into(),
