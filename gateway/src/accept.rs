@@ -7,6 +7,8 @@
 use axum::http::HeaderMap;
 use axum::http::header::ACCEPT;
 
+use crate::api::PartsFormat;
+
 /// A media type that `/graphql` can answer with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum MediaType {
@@ -28,6 +30,15 @@ impl MediaType {
     }
 }
 
+/// What a client takes as `multipart/mixed`. Single results are never sent that way.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Multipart {
+    /// Queries in parts, in the format that it likes best.
+    pub(crate) parts: Option<PartsFormat>,
+    /// Live operations.
+    pub(crate) live: bool,
+}
+
 /// What a client accepts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Accepted {
@@ -35,6 +46,8 @@ pub(crate) struct Accepted {
     pub(crate) single: Option<MediaType>,
     /// Whether `text/event-stream` is listed.
     pub(crate) events: bool,
+    /// What may be sent as `multipart/mixed`.
+    pub(crate) multipart: Multipart,
     /// Whether `text/html` is listed: a person has opened the address in a browser.
     pub(crate) page: bool,
 }
@@ -56,6 +69,8 @@ struct Range<'a> {
     quality: u16,
     /// Whether the charset parameter, if any, is UTF-8.
     utf8: bool,
+    /// The parameter that says which multipart protocol is meant, where there is one.
+    protocol: Option<(&'a str, &'a str)>,
 }
 
 fn negotiate(header: &str) -> Accepted {
@@ -68,6 +83,7 @@ fn negotiate(header: &str) -> Accepted {
         return Accepted {
             single: Some(MediaType::Json),
             events: false,
+            multipart: Multipart::default(),
             page: false,
         };
     }
@@ -102,8 +118,30 @@ fn negotiate(header: &str) -> Accepted {
             _ => None,
         }
     });
+    // What does not come in parts is sent to whoever takes only parts, too.
+    let single = single.or_else(|| listed("multipart/mixed").then_some(MediaType::Json));
+    let mut multipart = Multipart::default();
+    for range in usable().filter(|range| range.name.eq_ignore_ascii_case("multipart/mixed")) {
+        match range.protocol {
+            None => {
+                multipart.parts.get_or_insert(PartsFormat::Defer20220824);
+            }
+            Some((name, "20220824")) if name.eq_ignore_ascii_case("deferSpec") => {
+                multipart.parts.get_or_insert(PartsFormat::Defer20220824);
+            }
+            Some((name, "v0.2")) if name.eq_ignore_ascii_case("incrementalSpec") => {
+                multipart.parts.get_or_insert(PartsFormat::IncrementalV02);
+            }
+            Some((name, "1.0")) if name.eq_ignore_ascii_case("subscriptionSpec") => {
+                multipart.live = true;
+            }
+            // A version of a protocol that is not spoken here.
+            Some(_) => {}
+        }
+    }
     Accepted {
         single,
+        multipart,
         events: listed("text/event-stream"),
         page: listed("text/html"),
     }
@@ -116,6 +154,7 @@ fn range(part: &str) -> Range<'_> {
         name,
         quality: 1_000,
         utf8: true,
+        protocol: None,
     };
     for parameter in pieces {
         let Some((key, value)) = parameter.split_once('=') else {
@@ -125,10 +164,17 @@ fn range(part: &str) -> Range<'_> {
         match key.trim() {
             key if key.eq_ignore_ascii_case("q") => range.quality = quality(value),
             key if key.eq_ignore_ascii_case("charset") => range.utf8 = is_utf8(value),
+            key if is_protocol(key) => range.protocol = Some((key, value)),
             _ => {}
         }
     }
     range
+}
+
+fn is_protocol(parameter: &str) -> bool {
+    ["deferSpec", "incrementalSpec", "subscriptionSpec"]
+        .iter()
+        .any(|known| parameter.eq_ignore_ascii_case(known))
 }
 
 /// A `q` value in thousandths; one that is not a number counts as 1.
@@ -201,7 +247,11 @@ mod tests {
             ("application/json;charset=utf-16", None),
             ("application/json;charset=utf-16, */*;q=0.1", Some(Json)),
             ("text/html", None),
-            ("multipart/mixed", None),
+            ("multipart/mixed", Some(Json)),
+            (
+                "multipart/mixed;deferSpec=20220824, application/graphql-response+json",
+                Some(GraphqlResponse),
+            ),
             ("application/json;q=nonsense", Some(Json)),
         ];
         for (header, expected) in table {
@@ -215,6 +265,46 @@ mod tests {
         assert!(!negotiate("text/*").events);
         assert!(!negotiate("text/event-stream;q=0").events);
         assert!(negotiate("application/json, text/event-stream;q=0.1").events);
+    }
+
+    #[test]
+    fn multipart_is_served_in_the_protocol_that_is_named() {
+        use PartsFormat::{Defer20220824, IncrementalV02};
+        for (header, parts, live) in [
+            ("*/*", None, false),
+            ("multipart/*", None, false),
+            ("multipart/mixed", Some(Defer20220824), false),
+            (
+                "multipart/mixed; deferSpec=20220824",
+                Some(Defer20220824),
+                false,
+            ),
+            (
+                "Multipart/Mixed;deferspec=\"20220824\"",
+                Some(Defer20220824),
+                false,
+            ),
+            (
+                "multipart/mixed;incrementalSpec=v0.2",
+                Some(IncrementalV02),
+                false,
+            ),
+            ("multipart/mixed;deferSpec=20990101", None, false),
+            ("multipart/mixed;q=0", None, false),
+            (
+                "multipart/mixed;q=0.1, multipart/mixed;incrementalSpec=v0.2;q=0.5",
+                Some(IncrementalV02),
+                false,
+            ),
+            (
+                "multipart/mixed;boundary=graphql;subscriptionSpec=1.0, application/json",
+                None,
+                true,
+            ),
+        ] {
+            let expected = Multipart { parts, live };
+            assert_eq!(negotiate(header).multipart, expected, "{header}");
+        }
     }
 
     #[test]

@@ -86,6 +86,15 @@ pub struct LiveEvent {
     pub body: Bytes,
 }
 
+/// In which format a query's parts are told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PartsFormat {
+    /// `deferSpec=20220824`: each part says its path.
+    Defer20220824,
+    /// `incrementalSpec=v0.2`: parts are announced under ids.
+    IncrementalV02,
+}
+
 /// What a live operation yields.
 #[derive(Clone, Debug)]
 pub enum LiveItem {
@@ -208,6 +217,8 @@ pub trait Api: Send + Sync + 'static {
     /// for in time are skipped behind it, so the gateway may be as slow as its client. Dropping it ends the
     /// operation.
     type Events: Stream<Item = LiveItem> + Send + 'static;
+    /// The messages of a query of which parts come later, each a JSON object. An error breaks the response off.
+    type Parts: Stream<Item = Result<Bytes, ApiError>> + Send + 'static;
     /// An import under way.
     type Import: ImportSink;
     /// NDJSON in chunks. An error cuts the response off, so that the client sees that it is not whole.
@@ -225,9 +236,19 @@ pub trait Api: Send + Sync + 'static {
     /// Whether it is a query with `@live` switched on.
     fn is_live(&self, operation: &Self::Operation) -> bool;
 
+    /// Whether it is a query of which parts may come later, by `@defer` or `@stream`.
+    fn is_incremental(&self, operation: &Self::Operation) -> bool;
+
     /// Runs a query or a mutation. A live query is answered once, with `extensions.thalweg.live: false`.
     /// The gateway may drop the future of a query, never that of a mutation.
     fn execute(&self, operation: Self::Operation) -> impl Future<Output = GraphqlResponse> + Send;
+
+    /// Runs a query whose parts may come one after the other.
+    fn execute_in_parts(
+        &self,
+        operation: Self::Operation,
+        format: PartsFormat,
+    ) -> impl Future<Output = Result<Self::Parts, GraphqlResponse>> + Send;
 
     /// Registers a subscription or a live query. `resume_from` comes from the transport and has precedence
     /// over what the request's extensions say.

@@ -38,6 +38,7 @@ pub(crate) async fn get<A: Api>(
         changes,
         shared.drain(),
         shared.options.keep_alive,
+        sse::COMMENT,
         write_items,
     );
     Ok(sse::response(Body::from_stream(feed.into_chunks())))

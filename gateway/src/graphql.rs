@@ -19,7 +19,7 @@ use crate::accept::{Accepted, MediaType, accepted, content_type};
 use crate::api::{Api, GraphqlRequest, GraphqlResponse, OperationKind};
 use crate::error::{HttpError, status_of};
 use crate::router::Shared;
-use crate::{body, execution, request, sse, websocket};
+use crate::{body, execution, multipart, request, sse, websocket};
 
 /// Whether a request may change data.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -159,7 +159,7 @@ async fn answer<A: Api>(
         let _ = read.await;
         return HttpError::not_acceptable(
             "nothing that the Accept header lists can be served here; accept \
-             application/graphql-response+json, application/json or text/event-stream",
+             application/graphql-response+json, application/json, text/event-stream or multipart/mixed",
         )
         .into_response();
     };
@@ -199,11 +199,21 @@ async fn run<A: Api>(
     if streams && accept.events {
         return Ok(sse::stream(shared, headers, operation).await);
     }
+    if streams && accept.multipart.live {
+        let begun = multipart::live(shared, operation).await;
+        return Ok(begun.unwrap_or_else(|failure| respond(media, failure)));
+    }
     if kind == OperationKind::Subscription {
         return Err(HttpError::not_acceptable(
-            "a subscription needs a response that streams; send `Accept: text/event-stream`, or use a \
-             WebSocket with the subprotocol graphql-transport-ws",
+            "a subscription needs a response that streams; send `Accept: text/event-stream` or `Accept: \
+             multipart/mixed;subscriptionSpec=1.0`, or use a WebSocket with the subprotocol graphql-transport-ws",
         ));
+    }
+    if let Some(format) = accept.multipart.parts
+        && shared.api.is_incremental(&operation)
+    {
+        let begun = multipart::query(shared, operation, format).await;
+        return Ok(begun.unwrap_or_else(|failure| respond(media, failure)));
     }
     Ok(respond(media, execution::execute(shared, operation).await))
 }

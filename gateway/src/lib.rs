@@ -24,6 +24,7 @@
 //! | `router`, `guard` | paths; Host, Origin, CORS and panics, in front of all of them |
 //! | `graphql`, `request`, `accept`, `execution` | GraphQL over HTTP |
 //! | `sse` | GraphQL over SSE, distinct connections mode |
+//! | `multipart` | queries in parts, and live operations, as `multipart/mixed` |
 //! | `websocket` | `graphql-transport-ws` |
 //! | `import`, `export` | documents in and out |
 //! | `changes` | the change stream over SSE |
@@ -44,6 +45,7 @@ mod graphql;
 mod guard;
 mod health;
 mod import;
+mod multipart;
 mod options;
 mod request;
 mod router;
@@ -55,6 +57,7 @@ mod websocket;
 pub use api::{
     Api, ApiError, ChangeItem, ChangesOptions, GraphqlRequest, GraphqlResponse, ImportFailure,
     ImportOptions, ImportOutcome, ImportRecord, ImportSink, LiveEvent, LiveItem, OperationKind,
+    PartsFormat,
 };
 pub use options::{GatewayOptions, OriginPolicy};
 pub use server::{Drained, Gateway};

@@ -25,7 +25,7 @@ use crate::execution::{self, Panicked, caught};
 use crate::router::{Drain, Shared};
 
 const COMPLETE: &[u8] = b"event: complete\ndata:\n\n";
-const COMMENT: &[u8] = b":\n\n";
+pub(crate) const COMMENT: &[u8] = b":\n\n";
 
 /// The response of an operation that has one result.
 pub(crate) fn single(body: &[u8]) -> Response {
@@ -54,6 +54,7 @@ pub(crate) async fn stream<A: Api>(
                 events,
                 shared.drain(),
                 shared.options.keep_alive,
+                COMMENT,
                 write_item,
             );
             response(Body::from_stream(feed.into_chunks()))
@@ -130,6 +131,8 @@ pub(crate) struct Feed<S, W> {
     write: W,
     drain: Drain,
     keep_alive: Duration,
+    /// What is sent to show that the connection lives.
+    comment: &'static [u8],
     comment_at: Instant,
     done: bool,
 }
@@ -140,7 +143,13 @@ where
     W: FnMut(Result<Option<S::Item>, Panicked>, &mut Vec<u8>) -> bool + Send + 'static,
 {
     /// `write` appends what the stream yielded, `None` for its end, and tells whether the body ends with that.
-    pub(crate) fn new(events: S, drain: Drain, keep_alive: Duration, write: W) -> Self {
+    pub(crate) fn new(
+        events: S,
+        drain: Drain,
+        keep_alive: Duration,
+        comment: &'static [u8],
+        write: W,
+    ) -> Self {
         // The first comment is due at once: it tells the client that the operation is accepted, however
         // long its first result takes.
         let comment_at = Instant::now();
@@ -149,6 +158,7 @@ where
             write,
             drain,
             keep_alive,
+            comment,
             comment_at,
             done: false,
         }
@@ -174,7 +184,7 @@ where
             item = caught(self.events.next()) => item,
             () = sleep_until(self.comment_at) => {
                 self.comment_at = Instant::now() + self.keep_alive;
-                return Some(Bytes::from_static(COMMENT));
+                return Some(Bytes::from_static(self.comment));
             }
         };
         self.comment_at = Instant::now() + self.keep_alive;

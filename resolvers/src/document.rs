@@ -9,6 +9,7 @@ use apollo_compiler::{ExecutableDocument, Schema};
 use thalweg_model::ErrorCode;
 
 use crate::failure::{Failure, GraphqlError, Location};
+use crate::incremental;
 use crate::limits::{Limits, PARSER_DEPTH_MAX};
 
 /// Parses and validates an operation's text against the API schema, within the limits.
@@ -35,7 +36,19 @@ pub(crate) fn parse(
         let errors = collect(&refused.errors, text, ErrorCode::ValidationFailed, limits);
         Failure::from_errors(errors, ErrorCode::ValidationFailed)
     })?;
+    if may_be_incremental(text) {
+        let mut errors = incremental::check(&document);
+        if !errors.is_empty() {
+            errors.truncate(limits.errors_max);
+            return Err(Failure::from_errors(errors, ErrorCode::ValidationFailed));
+        }
+    }
     Ok(Arc::new(document))
+}
+
+/// Whether a text can have `@defer` or `@stream`: between the sign and the name there may be anything that is ignored.
+pub(crate) fn may_be_incremental(text: &str) -> bool {
+    text.contains("defer") || text.contains("stream")
 }
 
 /// The line and column of a span.

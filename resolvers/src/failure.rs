@@ -17,7 +17,7 @@ pub struct Location {
 }
 
 /// A step on the way from the root of the response to a value.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum PathSegment {
     /// A response key.
     Key(Box<str>),
@@ -104,19 +104,8 @@ impl GraphqlError {
             out.push(b']');
         }
         if !self.path.is_empty() {
-            out.extend_from_slice(b",\"path\":[");
-            for (index, segment) in self.path.iter().enumerate() {
-                if index > 0 {
-                    out.push(b',');
-                }
-                match segment {
-                    PathSegment::Key(key) => write_json_string(key, out),
-                    PathSegment::Index(index) => {
-                        out.extend_from_slice(index.to_string().as_bytes());
-                    }
-                }
-            }
-            out.push(b']');
+            out.extend_from_slice(b",\"path\":");
+            write_path(&self.path, out);
         }
         out.extend_from_slice(b",\"extensions\":{\"code\":\"");
         out.extend_from_slice(self.code.as_str().as_bytes());
@@ -124,6 +113,21 @@ impl GraphqlError {
         out.extend_from_slice(&self.details.json);
         out.extend_from_slice(b"}}");
     }
+}
+
+/// Appends a path as a JSON list.
+pub(crate) fn write_path(path: &[PathSegment], out: &mut Vec<u8>) {
+    out.push(b'[');
+    for (index, segment) in path.iter().enumerate() {
+        if index > 0 {
+            out.push(b',');
+        }
+        match segment {
+            PathSegment::Key(key) => write_json_string(key, out),
+            PathSegment::Index(index) => out.extend_from_slice(index.to_string().as_bytes()),
+        }
+    }
+    out.push(b']');
 }
 
 /// Appends `"errors":[…]` without anything around it.

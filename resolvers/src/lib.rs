@@ -11,6 +11,7 @@
 //! | and bound to what the engine takes | `bind`, `filter`, `order`, `page`, `new_document`, `patch`, `node_id`, `declaration` |
 //! | a query runs on a snapshot, a mutation as a transaction | `run`, `mutate` |
 //! | and writes its response straight from stored bytes | `render` |
+//! | a query with `@defer` or `@stream` does so in parts | `incremental` |
 //! | the change stream, which is neither, is told | `changes` |
 //!
 //! [`Resolvers`] is the door: [`Resolvers::prepare`] gives an [`Operation`], [`Resolvers::run`] and
@@ -35,6 +36,7 @@ mod document;
 mod extensions;
 mod failure;
 mod filter;
+mod incremental;
 mod index_advice;
 mod input;
 mod instant;
@@ -59,6 +61,7 @@ mod schema;
 pub use changes::{ChangesRequest, write_change_json};
 pub use extensions::Extensions;
 pub use failure::{Details, Failure, GraphqlError, Location, PathSegment};
+pub use incremental::{IncrementalFormat, IncrementalRun};
 pub use limits::Limits;
 pub use operation::{Operation, OperationKey};
 pub use persisted::{TrustedDocuments, text_hash};

@@ -43,6 +43,8 @@ pub struct Limits {
     pub offset_max: usize,
     /// How many documents one bulk mutation may change or delete.
     pub bulk_writes_max: usize,
+    /// How many fragments of an operation may be deferred, fragments followed: each is run on its own.
+    pub deferred_max: usize,
     /// How many errors one response carries at most.
     pub errors_max: usize,
     /// Bytes of one response.
@@ -74,6 +76,7 @@ impl Default for Limits {
             page_max: 1_000,
             offset_max: 100_000,
             bulk_writes_max: 50_000,
+            deferred_max: 32,
             errors_max: 50,
             response_bytes_max: 64 << 20,
             scan_warning_rows: 10_000,

@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 
+use apollo_compiler::Name;
 use thalweg_model::{CollectionId, CommitTs, Value};
 
 use crate::bind::Bound;
+use crate::incremental::Part;
 use crate::plan::{OperationKind, Plan};
 use crate::schema::SchemaVersion;
 
@@ -24,6 +26,11 @@ pub(crate) struct Prepared {
     pub(crate) operation_name: Option<String>,
     pub(crate) variables: Option<Value>,
     pub(crate) is_live: bool,
+    /// What it comes in where its client takes that; none where it has no `@defer` or `@stream`.
+    pub(crate) parts: Vec<Part>,
+    /// Null may stand at all places on this way from the root, whatever their types say: it is a way through objects that
+    /// somebody else shows.
+    pub(crate) boundary: Vec<Name>,
 }
 
 /// What makes two operations the same: equal keys have equal results at every timestamp.

@@ -16,7 +16,7 @@ use thalweg_schema_infer::ApiCollection;
 
 use crate::bind::Bound;
 
-pub(crate) use collect::condition_variables;
+pub(crate) use collect::{Collector, condition_variables};
 pub(crate) use compile::compile;
 use selection::{
     BulkSource, ChangeSource, ConnectionSelection, DocumentSelection, InfoSource,

@@ -13,6 +13,7 @@ mod list;
 mod response;
 mod value;
 
+use apollo_compiler::Name;
 use thalweg_engine::{EngineError, Snapshot};
 use thalweg_model::ErrorCode;
 
@@ -64,6 +65,20 @@ impl<'p> Path<'p> {
         }
     }
 
+    /// Whether the response keys on the way are the first ones of a chain.
+    fn leads_along(&self, chain: &[Name]) -> bool {
+        let mut keys = Vec::new();
+        let mut next = Some(self);
+        while let Some(path) = next {
+            if let Segment::Key(key) = path.segment {
+                keys.push(key);
+            }
+            next = path.parent;
+        }
+        let wanted = chain.iter().map(Name::as_str).take(keys.len());
+        keys.len() <= chain.len() && keys.into_iter().rev().eq(wanted)
+    }
+
     fn to_segments(self) -> Vec<PathSegment> {
         let mut segments = Vec::new();
         let mut next = Some(&self);
@@ -91,6 +106,8 @@ pub(crate) struct Renderer<'a> {
     is_full: bool,
     /// Whether what the response shows is committed: an error must not look as if nothing had been done.
     is_committed: bool,
+    /// Where null may stand whatever the types say: on this way from the root.
+    boundary: &'a [Name],
     /// Where more than the documents themselves is read from.
     source: Option<Source<'a>>,
     /// The last time that the store could not be read.
@@ -123,9 +140,22 @@ impl<'a> Renderer<'a> {
             limits,
             is_full: false,
             is_committed: false,
+            boundary: &[],
             source: None,
             store_error: None,
         }
+    }
+
+    /// For what is shown inside of objects that are there already: an error goes no further up than to those that the
+    /// chain leads to.
+    pub(crate) fn within(self, boundary: &'a [Name]) -> Self {
+        Renderer { boundary, ..self }
+    }
+
+    /// Whether null may stand at a place whose type does not have it.
+    #[cold]
+    fn is_boundary(&self, path: &Path<'_>) -> bool {
+        !self.boundary.is_empty() && path.leads_along(self.boundary)
     }
 
     /// From now on reads from that view.
@@ -245,7 +275,9 @@ impl<'a> Renderer<'a> {
             let start = self.out.len();
             let path = path.key(&item.target);
             let written = write(self, &item.source, &item.target, &path);
-            self.settle(written, start, item.target.is_non_null)?;
+            let is_non_null =
+                item.target.is_non_null && (written.is_ok() || !self.is_boundary(&path));
+            self.settle(written, start, is_non_null)?;
             self.check_size(&path)?;
         }
         self.out.push(b'}');
@@ -288,7 +320,12 @@ impl<'a> Renderer<'a> {
                 self.out.push(b',');
             }
             let path = path.index(index);
-            write(self, item, &path)?;
+            let start = self.out.len();
+            let written = write(self, item, &path);
+            if written.is_err() {
+                let is_non_null = !self.is_boundary(&path);
+                self.settle(written, start, is_non_null)?;
+            }
             self.check_size(&path)?;
         }
         self.out.push(b']');

@@ -9,11 +9,12 @@ use thalweg_model::{CommitTs, ErrorCode, Value};
 
 use crate::bind::{self, Binding, Bound, input_failure};
 use crate::failure::{Failure, GraphqlError};
+use crate::incremental;
 use crate::input::{Coercion, Variables};
 use crate::limits::Limits;
 use crate::operation::{Operation, OperationKey, Prepared};
 use crate::persisted::PersistedTexts;
-use crate::plan::{Action, Plan, PlanKey, compile};
+use crate::plan::{Action, Collector, Plan, PlanKey, compile};
 use crate::request::Request;
 use crate::schema::{ParsedText, SchemaVersion};
 
@@ -210,6 +211,16 @@ impl Resolvers {
             variables: variables.to_json().into(),
         };
         let is_live = is_live(operation, &variables);
+        let mut parts = Vec::new();
+        // A mutation runs once, so all of it comes at once.
+        if parsed.is_incremental && operation.is_query() {
+            let collector = Collector {
+                schema: &schema.types,
+                document: &parsed.document,
+                variables: &variables,
+            };
+            parts = incremental::split(collector, operation, limits)?;
+        }
         let operation_name = operation_name.map(str::to_owned);
         Ok(Operation {
             inner: Arc::new(Prepared {
@@ -220,6 +231,8 @@ impl Resolvers {
                 operation_name,
                 variables: provided,
                 is_live,
+                parts,
+                boundary: Vec::new(),
             }),
         })
     }
@@ -248,7 +261,7 @@ fn bound(plan: &Arc<Plan>, binding: &Binding<'_>, key: PlanKey) -> Result<Arc<[B
 }
 
 /// "GetOperation" of the GraphQL specification.
-fn choose<'d>(
+pub(crate) fn choose<'d>(
     parsed: &'d ParsedText,
     name: Option<&str>,
 ) -> Result<&'d executable::Operation, Failure> {

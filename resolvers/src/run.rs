@@ -54,7 +54,7 @@ impl Resolvers {
         self.evaluate(operation, snapshot, notes).0
     }
 
-    fn evaluate(
+    pub(crate) fn evaluate(
         &self,
         operation: &Operation,
         snapshot: &Snapshot,
@@ -62,7 +62,8 @@ impl Resolvers {
     ) -> (Evaluation, Option<EngineError>) {
         let prepared = &*operation.inner;
         let earlier = self.earlier_views(prepared);
-        let mut renderer = Renderer::new(prepared.plan.slots, self.limits());
+        let mut renderer =
+            Renderer::new(prepared.plan.slots, self.limits()).within(&prepared.boundary);
         let inner = prepared.bound.get(prepared.plan.roots.len()..);
         let mut run = Run {
             prepared,
@@ -112,7 +113,7 @@ impl Resolvers {
     }
 
     /// The state at a time. The newest state is also that of all times after its commit that have passed.
-    fn view_at(&self, at: CommitTs) -> Result<Snapshot, EngineError> {
+    pub(crate) fn view_at(&self, at: CommitTs) -> Result<Snapshot, EngineError> {
         let now = self.engine().now_micros();
         match self.engine().snapshot_at(at) {
             Err(EngineError::NotYet { head, .. }) if at.as_micros() <= now => {

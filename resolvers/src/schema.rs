@@ -34,6 +34,8 @@ pub(crate) struct SchemaVersion {
 pub(crate) struct ParsedText {
     pub(crate) text: Arc<str>,
     pub(crate) document: Arc<Valid<ExecutableDocument>>,
+    /// Whether some of it may be to come later.
+    pub(crate) is_incremental: bool,
     /// The variables that decide which fields are included, of each operation by its name.
     conditions: HashMap<Option<Name>, Box<[Name]>>,
     plans: GenerationCache<PlanKey, Arc<Plan>>,
@@ -118,6 +120,7 @@ impl SchemaVersion {
         let text: Arc<str> = Arc::from(text);
         let parsed = Arc::new(ParsedText {
             text: Arc::clone(&text),
+            is_incremental: document::may_be_incremental(&text),
             conditions: document
                 .operations
                 .iter()

@@ -3,6 +3,7 @@
 mod changes;
 mod export;
 mod import;
+mod parts;
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -13,10 +14,12 @@ use serde_json::value::RawValue;
 use thalweg_engine::{Catalog, Engine, EngineError, IdempotencyKey, Snapshot};
 use thalweg_gateway::{
     Api, ApiError, ChangeItem, ChangesOptions, GraphqlRequest, GraphqlResponse, ImportOptions,
-    LiveEvent, LiveItem, OperationKind,
+    LiveEvent, LiveItem, OperationKind, PartsFormat,
 };
 use thalweg_model::{CommitTs, ErrorCode, Value};
-use thalweg_resolvers::{Extensions, Failure, Limits, Operation, OperationKey, Request, Resolvers};
+use thalweg_resolvers::{
+    Extensions, Failure, IncrementalFormat, Limits, Operation, OperationKey, Request, Resolvers,
+};
 use thalweg_subscriptions::{
     Evaluation, Item, LiveLimits, LiveQueries, Runner, SubscribeError, Subscription,
 };
@@ -167,6 +170,7 @@ fn object(name: &str, json: Option<&RawValue>) -> Result<Option<Value>, GraphqlR
 impl Api for Service {
     type Operation = ServiceOperation;
     type Events = Pin<Box<dyn Stream<Item = LiveItem> + Send>>;
+    type Parts = Pin<Box<dyn Stream<Item = Result<Bytes, ApiError>> + Send>>;
     type Import = Import;
     type Export = Pin<Box<dyn Stream<Item = Result<Bytes, ApiError>> + Send>>;
     type Changes = Pin<Box<dyn Stream<Item = Result<Vec<ChangeItem>, ApiError>> + Send>>;
@@ -216,6 +220,42 @@ impl Api for Service {
 
     fn is_live(&self, operation: &ServiceOperation) -> bool {
         matches!(operation, ServiceOperation::Prepared { operation, .. } if operation.is_live())
+    }
+
+    fn is_incremental(&self, operation: &ServiceOperation) -> bool {
+        matches!(operation, ServiceOperation::Prepared { operation, .. } if operation.is_incremental())
+    }
+
+    async fn execute_in_parts(
+        &self,
+        operation: ServiceOperation,
+        format: PartsFormat,
+    ) -> Result<Self::Parts, GraphqlResponse> {
+        let ServiceOperation::Prepared {
+            operation,
+            extensions,
+            ..
+        } = operation
+        else {
+            let message = "a mutation comes as a whole";
+            return Err(GraphqlResponse::request_error(
+                ErrorCode::BadRequest,
+                message,
+            ));
+        };
+        let format = match format {
+            PartsFormat::Defer20220824 => IncrementalFormat::Paths,
+            PartsFormat::IncrementalV02 => IncrementalFormat::Ids,
+        };
+        let snapshot = self
+            .engine
+            .snapshot()
+            .map_err(|error| unavailable(&error))?;
+        let run = self
+            .resolvers
+            .run_incrementally(&operation, snapshot, &extensions, format)
+            .map_err(|failure| refused(&failure))?;
+        Ok(Box::pin(parts::messages(run)))
     }
 
     async fn execute(&self, operation: ServiceOperation) -> GraphqlResponse {

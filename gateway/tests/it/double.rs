@@ -12,7 +12,7 @@ use futures_util::stream::{self, Stream, StreamExt};
 use thalweg_gateway::{
     Api, ApiError, ChangeItem, ChangesOptions, Drained, Gateway, GatewayOptions, GraphqlRequest,
     GraphqlResponse, ImportFailure, ImportOptions, ImportOutcome, ImportRecord, ImportSink,
-    LiveEvent, LiveItem, OperationKind,
+    LiveEvent, LiveItem, OperationKind, PartsFormat,
 };
 use thalweg_model::{CommitTs, DocumentId, ErrorCode};
 use tokio::net::TcpListener;
@@ -54,6 +54,7 @@ fn json(text: impl Into<String>) -> GraphqlResponse {
 impl Api for Double {
     type Operation = Operation;
     type Events = Pin<Box<dyn Stream<Item = LiveItem> + Send>>;
+    type Parts = Pin<Box<dyn Stream<Item = Result<Bytes, ApiError>> + Send>>;
     type Import = Import;
     type Export = Pin<Box<dyn Stream<Item = Result<Bytes, ApiError>> + Send>>;
     type Changes = Pin<Box<dyn Stream<Item = Result<Vec<ChangeItem>, ApiError>> + Send>>;
@@ -117,6 +118,37 @@ impl Api for Double {
 
     fn is_live(&self, operation: &Operation) -> bool {
         operation.live
+    }
+
+    fn is_incremental(&self, operation: &Operation) -> bool {
+        operation.text.contains("@defer")
+    }
+
+    async fn execute_in_parts(
+        &self,
+        operation: Operation,
+        format: PartsFormat,
+    ) -> Result<Self::Parts, GraphqlResponse> {
+        if operation.text.contains("forbidden") {
+            return Err(GraphqlResponse::request_error(
+                ErrorCode::Forbidden,
+                "not for you",
+            ));
+        }
+        let later = if operation.text.contains("failing") {
+            Err(ApiError::new(ErrorCode::Unavailable, "the store is gone"))
+        } else {
+            Ok(Bytes::from(format!(
+                "{{\"format\":\"{format:?}\",\"hasNext\":false}}"
+            )))
+        };
+        let first = Ok(Bytes::from_static(b"{\"data\":{},\"hasNext\":true}"));
+        let later = stream::once(async {
+            // By now the first part has left.
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            later
+        });
+        Ok(stream::once(async { first }).chain(later).boxed())
     }
 
     async fn execute(&self, operation: Operation) -> GraphqlResponse {

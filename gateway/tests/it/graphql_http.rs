@@ -31,7 +31,7 @@ async fn the_media_type_follows_the_accept_header() {
         served.address,
         "POST",
         "/graphql",
-        &[JSON, "accept: multipart/mixed"],
+        &[JSON, "accept: image/png"],
         body,
     )
     .await;

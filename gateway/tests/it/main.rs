@@ -5,6 +5,7 @@ mod double;
 mod graphql_http;
 mod http;
 mod import_export;
+mod multipart;
 mod pages;
 mod server;
 mod sse;

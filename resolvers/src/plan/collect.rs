@@ -17,10 +17,10 @@ pub(super) type Group<'d> = Vec<&'d Node<Field>>;
 
 /// Collects fields of one document with given values of its conditions.
 #[derive(Clone, Copy)]
-pub(super) struct Collector<'d> {
-    pub(super) schema: &'d Schema,
-    pub(super) document: &'d ExecutableDocument,
-    pub(super) variables: &'d Variables,
+pub(crate) struct Collector<'d> {
+    pub(crate) schema: &'d Schema,
+    pub(crate) document: &'d ExecutableDocument,
+    pub(crate) variables: &'d Variables,
 }
 
 impl<'d> Collector<'d> {
@@ -86,7 +86,7 @@ impl<'d> Collector<'d> {
         }
     }
 
-    fn is_included(&self, directives: &DirectiveList) -> bool {
+    pub(crate) fn is_included(&self, directives: &DirectiveList) -> bool {
         let condition = |name| directives.get(name).and_then(|found| self.condition(found));
         condition("skip") != Some(true) && condition("include") != Some(false)
     }

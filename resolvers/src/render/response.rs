@@ -82,7 +82,9 @@ impl Renderer<'_> {
                 // A root field that is too long becomes null, and the others may still fit.
                 self.is_full = false;
             }
-            if let Err(nulled) = self.settle(value, start, root.target.is_non_null) {
+            let is_non_null = root.target.is_non_null
+                && (value.is_ok() || !self.is_boundary(&Path::root(&root.target)));
+            if let Err(nulled) = self.settle(value, start, is_non_null) {
                 // The other root fields are not worth computing: nothing of them would be seen.
                 written = Err(nulled);
                 break;

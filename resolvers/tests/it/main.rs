@@ -9,6 +9,7 @@ mod explain;
 mod filters;
 mod fixture;
 mod history;
+mod incremental;
 mod limits;
 mod live;
 mod movies;

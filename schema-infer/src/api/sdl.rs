@@ -341,4 +341,12 @@ fn write_scalars(writer: &mut Writer<'_>) {
         "Keeps the query's result live: a new result is sent whenever it has changed.",
         "directive @live(if: Boolean = true) on QUERY",
     );
+    writer.line(
+        "Lets a fragment come after the rest of the response, where the client takes responses in parts.",
+        "directive @defer(if: Boolean! = true, label: String) on FRAGMENT_SPREAD | INLINE_FRAGMENT",
+    );
+    writer.line(
+        "Lets the items of a list after the first `initialCount` come later, where the client takes responses in parts.",
+        "directive @stream(if: Boolean! = true, label: String, initialCount: Int = 0) on FIELD",
+    );
 }
