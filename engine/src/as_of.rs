@@ -110,7 +110,7 @@ pub(crate) fn scan<'s>(
 ) -> Result<(), EngineError> {
     let mut earlier = EarlierImages::new(snapshot.reader(), (at, hidden), range);
     let mut ended: Result<ControlFlow<()>, EngineError> = Ok(ControlFlow::Continue(()));
-    snapshot.scan_current(range, &mut |key, record| {
+    snapshot.scan_current(None, range, &mut |key, record| {
         ended = earlier.visit_up_to(key, record, visit);
         match ended {
             Ok(flow) => flow,
@@ -409,7 +409,7 @@ pub(crate) fn page(
         direction: Direction::Forward,
     };
     match at {
-        None => snapshot.scan(range, &mut visit)?,
+        None => snapshot.scan(None, range, &mut visit)?,
         Some(at) => {
             AsOf::new(at.0).check(snapshot, collection)?;
             scan(snapshot, at, range, &mut visit)?;

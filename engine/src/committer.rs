@@ -32,6 +32,7 @@ use crate::dependency::DependencySet;
 use crate::draft::Rules;
 use crate::engine::EngineOptions;
 use crate::error::{EngineError, TransactionError};
+use crate::ground::Ground;
 use crate::group::{Applicant, Group, State};
 use crate::idempotency::{self, FirstAnswer};
 use crate::index::writer::RowWriter;
@@ -169,11 +170,7 @@ impl Committer {
         Committer {
             backend,
             clock,
-            rules: Rules {
-                document_bytes_max: options.document_bytes_max,
-                transaction_bytes_max: options.transaction_bytes_max,
-                index_page_max: options.index_page_max.max(1),
-            },
+            rules: Rules::of(&options),
             options,
             state: start.state,
             head: start.head,
@@ -327,7 +324,7 @@ impl Committer {
             seed: code.seed,
             is_kept: code.once.is_some(),
         };
-        let steps = group.apply(applicant, &self.rules)?;
+        let steps = group.apply(applicant, self.rules)?;
         let commit_ts = group.base.ts();
         let Some(once) = &code.once else {
             return Ok(Answer::Committed(value, commit_ts, steps));
@@ -354,7 +351,7 @@ impl Committer {
         let base = &group.base;
         let documents_max = self.options.line_documents_max;
         base.limit_reads(Some(documents_max));
-        let done = run(base, code, &self.options, &self.clock);
+        let done = run(Ground::of_group(group), code, &self.options, &self.clock);
         base.limit_reads(None);
         match done {
             Err(TransactionError::Engine(EngineError::TooManyReads)) => {
@@ -630,19 +627,21 @@ impl Committer {
 
 /// Runs a transaction's code on a state.
 pub(crate) fn run(
-    snapshot: &Snapshot,
+    ground: Ground<'_>,
     code: &TransactionCode,
     options: &EngineOptions,
     clock: &EngineClock,
 ) -> Result<Execution, TransactionError> {
+    let snapshot = ground.base;
     let before = snapshot.documents_read();
     let run = Run {
         writes_max: options.transaction_writes_max,
+        rules: Rules::of(options),
         now: CommitTs::from_micros(clock.now_micros()).max(snapshot.ts()),
         seed: code.seed,
     };
     // The code is the caller's; that it panics must not end everybody's transactions.
-    let done = catch_unwind(AssertUnwindSafe(|| code.run(snapshot, run)));
+    let done = catch_unwind(AssertUnwindSafe(|| code.run(ground, run)));
     let (value, dependencies, intents) = done.map_err(|_| TransactionError::Refused {
         code: ErrorCode::Internal,
         message: "the transaction's code failed; nothing was written".to_owned(),

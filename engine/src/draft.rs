@@ -1,21 +1,24 @@
-//! One transaction while its intents are applied, in order, to the images as they are when its turn comes.
+//! One transaction while its intents are applied, in order, to the images as they are when its turn comes; or, for what it
+//! reads of its own writes, to the images that it reads.
 
 mod indexes;
 mod timed;
 
 use std::sync::Arc;
 
-use rustc_hash::FxHashMap;
 use thalweg_model::{CollectionId, CommitTs, Document, DocumentId};
 use thalweg_storage::Write;
-use uuid::Builder;
 
 use crate::catalog::{self, COLLECTIONS, Catalog, Collection, StoredCollection};
+use crate::engine::EngineOptions;
 use crate::error::{EngineError, IntentError};
-use crate::group::{DocumentKey, Group, Image};
+use crate::ground::Ground;
+use crate::group::{DocumentKey, Image};
 use crate::index::unique::UniqueEntries;
 use crate::index::writer::IndexPage;
 use crate::intent::{CollectionRef, ExpiryChange, Intent, Origin, Step};
+use crate::made_id::made_id;
+use crate::overlay::Delta;
 use crate::published_types::TypesChange;
 use crate::record::{Cause, Record, SystemFields};
 use crate::settings::Settings;
@@ -39,6 +42,7 @@ impl From<EngineError> for ApplyError {
 }
 
 /// What never changes while the engine runs.
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Rules {
     pub(crate) document_bytes_max: usize,
     pub(crate) transaction_bytes_max: usize,
@@ -46,10 +50,20 @@ pub(crate) struct Rules {
     pub(crate) index_page_max: usize,
 }
 
+impl Rules {
+    pub(crate) fn of(options: &EngineOptions) -> Self {
+        Rules {
+            document_bytes_max: options.document_bytes_max,
+            transaction_bytes_max: options.transaction_bytes_max,
+            index_page_max: options.index_page_max.max(1),
+        }
+    }
+}
+
 /// One transaction while its intents are applied.
 pub(crate) struct Draft<'g> {
-    group: &'g Group,
-    rules: &'g Rules,
+    ground: Ground<'g>,
+    rules: Rules,
     ts: CommitTs,
     /// What random choices are made of, so that running the transaction again makes the same ones.
     seed: u64,
@@ -63,8 +77,9 @@ pub(crate) struct Draft<'g> {
 
 /// What a transaction changes.
 pub(crate) struct Drafted {
-    pub(crate) images: FxHashMap<DocumentKey, Image>,
-    /// The keys of `images` in the order of their first write.
+    /// The new images.
+    pub(crate) own: Delta,
+    /// The keys of the images in the order of their first write.
     pub(crate) written: Vec<DocumentKey>,
     pub(crate) emptied: Vec<CollectionId>,
     pub(crate) catalog: Option<Catalog>,
@@ -84,19 +99,19 @@ pub(crate) struct Drafted {
 
 impl<'g> Draft<'g> {
     pub(crate) fn new(
-        group: &'g Group,
-        rules: &'g Rules,
+        ground: Ground<'g>,
+        rules: Rules,
         ts: CommitTs,
         seed: u64,
         origin: Origin,
     ) -> Self {
         let drafted = Drafted {
-            images: FxHashMap::default(),
+            own: Delta::default(),
             written: Vec::new(),
             emptied: Vec::new(),
             catalog: None,
-            next_collection: group.next_collection,
-            next_index: group.next_index,
+            next_collection: ground.next_collection(),
+            next_index: ground.next_index(),
             pages: Vec::new(),
             types: Vec::new(),
             unique: UniqueEntries::default(),
@@ -104,7 +119,7 @@ impl<'g> Draft<'g> {
             erasures: Vec::new(),
         };
         Draft {
-            group,
+            ground,
             rules,
             ts,
             seed,
@@ -113,6 +128,11 @@ impl<'g> Draft<'g> {
             origin,
             drafted,
         }
+    }
+
+    /// The images that it has written.
+    pub(crate) fn own(&self) -> &Delta {
+        &self.drafted.own
     }
 
     pub(crate) fn finish(self) -> Drafted {
@@ -268,13 +288,13 @@ impl<'g> Draft<'g> {
         self.drafted
             .catalog
             .as_ref()
-            .unwrap_or(self.group.catalog())
+            .unwrap_or(self.ground.catalog())
     }
 
     fn catalog_mut(&mut self) -> &mut Catalog {
         self.drafted
             .catalog
-            .get_or_insert_with(|| (**self.group.catalog()).clone())
+            .get_or_insert_with(|| self.ground.catalog().clone())
     }
 
     fn named(&self, name: &str) -> Result<Arc<Collection>, IntentError> {
@@ -377,19 +397,16 @@ impl<'g> Draft<'g> {
     }
 
     fn empty(&mut self, collection: CollectionId) {
-        self.drafted.images.retain(|(of, _), _| *of != collection);
+        self.drafted.own.empty(collection);
         self.drafted.written.retain(|(of, _)| *of != collection);
         self.drafted.emptied.push(collection);
     }
 
     fn image(&self, key: &DocumentKey) -> Result<Image, EngineError> {
-        if let Some(image) = self.drafted.images.get(key) {
-            return Ok(image.clone());
+        match self.drafted.own.image(key.0, key.1.as_str()) {
+            Some(image) => Ok(image),
+            None => self.ground.image(key),
         }
-        if self.drafted.emptied.contains(&key.0) {
-            return Ok(None);
-        }
-        self.group.image(key)
     }
 
     /// The image, if it is not a softly deleted one.
@@ -420,20 +437,12 @@ impl<'g> Draft<'g> {
         }
     }
 
-    /// A UUIDv7 (RFC 9562, section 5.7) of the commit's timestamp. Its 74 free bits are the microseconds within the
-    /// millisecond, the number of the id within the transaction, and the seed; so ids ascend in commit order, and no two
-    /// are the same since no two commits are of one time.
+    /// An id of the commit's timestamp, so ids ascend in commit order, and no two are the same since no two commits are
+    /// of one time.
     fn make_id(&mut self) -> DocumentId {
-        let micros = self.ts.as_micros();
-        let within = u16::try_from(micros % 1000).expect("below 1000");
-        let mut bytes = [0; 10];
-        bytes[..2].copy_from_slice(&within.to_be_bytes());
-        // Version and variant overwrite the first four bits and two bits of the next part.
-        bytes[2..6].copy_from_slice(&self.ids_made.to_be_bytes());
-        bytes[6..].copy_from_slice(&self.seed.to_be_bytes()[4..]);
+        let id = made_id(self.ts, self.ids_made, self.seed);
         self.ids_made += 1;
-        let id = Builder::from_unix_timestamp_millis(micros / 1000, &bytes).into_uuid();
-        DocumentId::new(&id.to_string()).expect("a UUID is an id")
+        id
     }
 
     /// Writes a whole document, live. A write that changes nothing is none.
@@ -561,7 +570,8 @@ impl<'g> Draft<'g> {
     }
 
     fn write(&mut self, key: DocumentKey, image: Image) {
-        if self.drafted.images.insert(key.clone(), image).is_none() {
+        let (collection, id) = key.clone();
+        if !self.drafted.own.put(collection, id, image) {
             self.drafted.written.push(key);
         }
     }

@@ -23,6 +23,7 @@ use crate::commit::{Commit, RecentCommits};
 use crate::committer::{self, Committer, Ordered, Request, Start, Verdict};
 use crate::error::{EngineError, TransactionError};
 use crate::format;
+use crate::ground::Ground;
 use crate::leadership::KeeperThread;
 use crate::load::{load, stored_catalog_version};
 use crate::log::{self, LoggedCommit};
@@ -382,7 +383,7 @@ impl Engine {
     ) -> Result<(committer::Execution, Arc<Catalog>), TransactionError> {
         let snapshot = self.snapshot()?;
         let Shared { options, clock, .. } = &*self.shared;
-        let execution = committer::run(&snapshot, code, options, clock)?;
+        let execution = committer::run(Ground::of_snapshot(&snapshot), code, options, clock)?;
         Ok((execution, Arc::clone(snapshot.catalog())))
     }
 

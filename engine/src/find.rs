@@ -14,9 +14,9 @@ use std::borrow::Cow;
 use std::ops::Bound;
 use std::sync::Arc;
 
-use thalweg_model::{CollectionId, CommitTs};
+use thalweg_model::CollectionId;
 
-use self::candidates::{Extent, View};
+use self::candidates::Extent;
 use self::plan::{Access, Counts};
 use crate::dependency::{Dependency, DependencySet, Range, Scope};
 use crate::error::EngineError;
@@ -26,8 +26,8 @@ use crate::index::{self, Index, IndexId};
 use crate::order::{OrderKey, Position};
 use crate::predicate::Predicate;
 use crate::record::Record;
-use crate::snapshot::Snapshot;
 
+pub(crate) use self::candidates::View;
 pub use self::plan::Plan;
 
 /// Which documents count, by soft deletion.
@@ -130,14 +130,12 @@ pub enum Choice {
     Index(IndexId),
 }
 
-/// Finds in a snapshot, or in the state at an earlier time.
+/// Finds in what is read.
 pub(crate) fn find<'s>(
-    snapshot: &'s Snapshot,
-    at: Option<CommitTs>,
+    view: View<'s>,
     find: &Find,
     choice: Choice,
 ) -> Result<Found<'s>, EngineError> {
-    let view = View { snapshot, at };
     let plan = plan(view, find, choice)?;
     let counted = count_without_documents(view, find, &plan)?;
     let extent = match counted {
@@ -181,18 +179,13 @@ pub(crate) fn find<'s>(
 }
 
 /// Counts the documents that satisfy a filter, from the rows of an index alone where those tell.
-pub(crate) fn count(
-    snapshot: &Snapshot,
-    at: Option<CommitTs>,
-    counting: &Find,
-) -> Result<u64, EngineError> {
-    let view = View { snapshot, at };
+pub(crate) fn count(view: View<'_>, counting: &Find) -> Result<u64, EngineError> {
     if let Some(plan) = plan::counting(counting, &serving(view, counting.collection))
         && let Some(counted) = count_from_rows(view, counting, &plan)?
     {
         return Ok(counted);
     }
-    let found = find(snapshot, at, counting, Choice::Any)?;
+    let found = find(view, counting, Choice::Any)?;
     Ok(found.total.unwrap_or_default())
 }
 
@@ -275,7 +268,10 @@ fn count_without_documents(
     }
     let everything = *find.filter == Predicate::True && find.deleted == Deleted::Exclude;
     if everything && view.at.is_none() {
-        return view.snapshot.document_count(find.collection).map(Some);
+        return view
+            .snapshot
+            .document_count_under(view.own, find.collection)
+            .map(Some);
     }
     // Without an order every document is read anyway, and so counted.
     if !plan.is_ordered() {
@@ -288,7 +284,7 @@ fn count_from_rows(view: View<'_>, find: &Find, plan: &Plan) -> Result<Option<u6
     match &plan.access {
         // An ended row says when its image's document was created, which may be before the row was.
         Access::Index(access)
-            if plan.is_covered && view.at.is_none() && !view.is_overlaid(find.collection) =>
+            if plan.is_covered && view.at.is_none() && view.overlaid(find.collection).is_none() =>
         {
             let (index, ranges) = (access.index.id, &access.ranges);
             candidates::count_rows(view, index, ranges, find.deleted, u64::MAX).map(Some)

@@ -17,14 +17,15 @@ use crate::catalog::{COLLECTIONS, Catalog, Collection};
 use crate::commit::{Change, Commit};
 use crate::draft::{ApplyError, Draft, Drafted, Rules};
 use crate::error::{EngineError, TransactionError};
+use crate::ground::Ground;
 use crate::idempotency::FirstAnswer;
 use crate::index::writer::IndexPage;
 use crate::index::{IndexId, IndexStatistics};
 use crate::intent::{Intents, Step};
-use crate::overlay::{Delta, Overlaid};
+use crate::overlay::Delta;
 use crate::published_types::{self, Imports, TypesChange};
 use crate::record::Record;
-use crate::snapshot::{Snapshot, read_document};
+use crate::snapshot::Snapshot;
 use crate::statistics::Statistics;
 
 /// A document's image, where there is one.
@@ -125,7 +126,7 @@ impl Group {
     pub(crate) fn apply(
         &mut self,
         applicant: Applicant,
-        rules: &Rules,
+        rules: Rules,
     ) -> Result<Vec<Step>, TransactionError> {
         let Applicant {
             ts,
@@ -134,7 +135,7 @@ impl Group {
             is_kept,
         } = applicant;
         let Intents { list, origin } = intents;
-        let mut draft = Draft::new(self, rules, ts, seed, origin);
+        let mut draft = Draft::new(Ground::of_group(self), rules, ts, seed, origin);
         let mut steps = Vec::with_capacity(list.len());
         for (step, intent) in list.into_iter().enumerate() {
             match draft.apply(intent) {
@@ -161,7 +162,7 @@ impl Group {
 
     fn merge(&mut self, ts: CommitTs, drafted: Drafted, is_kept: bool) -> Result<(), EngineError> {
         let Drafted {
-            mut images,
+            mut own,
             written,
             emptied,
             catalog,
@@ -175,13 +176,13 @@ impl Group {
         } = drafted;
         let mut changes = Vec::with_capacity(written.len());
         for key in written {
-            let Some(after) = images.remove(&key) else {
+            let Some(after) = own.take(key.0, key.1.as_str()) else {
                 continue;
             };
             let before = if emptied.contains(&key.0) {
                 None
             } else {
-                self.image(&key)?
+                self.base.image(&key)?
             };
             if before.is_none() && after.is_none() {
                 continue;
@@ -284,17 +285,6 @@ impl Group {
     pub(crate) fn erases_after(&self, key: &DocumentKey, after: CommitTs) -> bool {
         self.newest_changes(key)
             .any(|(ts, change)| ts > after && change.erases())
-    }
-
-    /// The image of a document after the transactions that are already in the group.
-    pub(crate) fn image(&self, key: &DocumentKey) -> Result<Image, EngineError> {
-        match self.base.overlay.image(key.0, key.1.as_str()) {
-            Overlaid::Known(image) => Ok(image.cloned()),
-            Overlaid::Unknown => {
-                let record = read_document(self.base.reader(), key.0, key.1.as_str())?;
-                Ok(record.map(|record| Arc::new(record.into_owned())))
-            }
-        }
     }
 
     /// Counts what the group changed and lets the published types follow from it, which may add names to the state:

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use thalweg_model::{CollectionId, CommitTs, Document, DocumentId, Patch};
 
 use crate::index::{IndexDefinition, IndexId};
+use crate::made_id::has_own_id;
 use crate::record::Record;
 use crate::settings::{OnExpire, SettingsChange, Update};
 use crate::upkeep::UpkeepWork;
@@ -168,6 +169,30 @@ pub enum Intent {
     },
     /// What the engine does by itself when its time has come.
     Upkeep(Upkeep),
+}
+
+impl Intent {
+    /// The document that it is meant for, where it says which.
+    pub(crate) fn target(&self) -> Option<&DocumentId> {
+        match self {
+            Intent::Create { id, .. } | Intent::Put { id, .. } => id.as_ref(),
+            Intent::Replace { id, .. }
+            | Intent::Patch { id, .. }
+            | Intent::Delete { id, .. }
+            | Intent::Restore { id, .. } => Some(id),
+            _ => None,
+        }
+    }
+
+    /// The place of the id of a new document, where the committer would have to make one up.
+    pub(crate) fn missing_id(&mut self) -> Option<&mut Option<DocumentId>> {
+        match self {
+            Intent::Create { id, document, .. } | Intent::Put { id, document, .. } => {
+                (id.is_none() && !has_own_id(document)).then_some(id)
+            }
+            _ => None,
+        }
+    }
 }
 
 /// A piece of the engine's own work, which nobody else can make.

@@ -2,7 +2,8 @@
 //!
 //! The committer applies transactions to the state that the ones before them left, whether or not that is durable. What
 //! they wrote lies in [`Delta`]s: one for the group that is being filled, one for each group that is on its way into the
-//! backend. An [`Overlay`] stacks them; the newest one that knows a document decides.
+//! backend. An [`Overlay`] stacks them; the newest one that knows a document decides. A transaction that reads what it has
+//! written itself has a delta of its own on top of those: [`Layers`].
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -35,6 +36,13 @@ struct CollectionDelta {
 pub(crate) struct Overlay {
     lower: Vec<Arc<Delta>>,
     top: Delta,
+}
+
+/// An overlay, and over it what the transaction that reads has written itself.
+#[derive(Clone, Copy)]
+pub(crate) struct Layers<'o> {
+    own: Option<&'o Delta>,
+    overlay: &'o Overlay,
 }
 
 /// What an overlay knows of a document.
@@ -71,57 +79,19 @@ impl Overlay {
         std::iter::once(&self.top).chain(self.lower.iter().rev().map(|delta| &**delta))
     }
 
-    pub(crate) fn image(&self, collection: CollectionId, id: &str) -> Overlaid<'_> {
-        for delta in self.newest_first() {
-            let Some(changed) = delta.collections.get(&collection) else {
-                continue;
-            };
-            if let Some(image) = changed.images.get(id) {
-                return Overlaid::Known(image.as_ref());
-            }
-            if changed.emptied {
-                return Overlaid::Known(None);
-            }
-        }
-        Overlaid::Unknown
-    }
-
-    /// All that it knows of a collection; `None` where that is nothing.
-    pub(crate) fn collection(&self, collection: CollectionId) -> Option<CollectionOverlay<'_>> {
-        let mut known = None;
-        for delta in self.newest_first() {
-            let Some(changed) = delta.collections.get(&collection) else {
-                continue;
-            };
-            let known: &mut CollectionOverlay<'_> =
-                known.get_or_insert_with(|| CollectionOverlay {
-                    hides_stored: false,
-                    images: BTreeMap::new(),
-                });
-            for (id, image) in &changed.images {
-                known.images.entry(id.as_str()).or_insert(image.as_ref());
-            }
-            if changed.emptied {
-                known.hides_stored = true;
-                break;
-            }
-        }
-        known
+    /// It, and over it what a transaction has written itself.
+    pub(crate) fn under<'o>(&'o self, own: Option<&'o Delta>) -> Layers<'o> {
+        Layers { own, overlay: self }
     }
 
     /// Sets an image, or says that there is none.
     pub(crate) fn put(&mut self, collection: CollectionId, id: DocumentId, image: Image) {
-        let changed = self.top.collections.entry(collection).or_default();
-        changed.images.insert(id, image);
+        self.top.put(collection, id, image);
     }
 
     /// Says that a collection has no documents but those that are put after this.
     pub(crate) fn empty(&mut self, collection: CollectionId) {
-        let emptied = CollectionDelta {
-            emptied: true,
-            images: BTreeMap::new(),
-        };
-        self.top.collections.insert(collection, emptied);
+        self.top.empty(collection);
     }
 
     /// Who holds which unique value, as far as it knows: the newest delta first.
@@ -140,5 +110,80 @@ impl Overlay {
 
     pub(crate) fn put_answer(&mut self, key: Arc<str>, answer: Arc<FirstAnswer>) {
         self.top.answers.insert(key, answer);
+    }
+}
+
+impl<'o> Layers<'o> {
+    fn newest_first(self) -> impl Iterator<Item = &'o Delta> {
+        self.own.into_iter().chain(self.overlay.newest_first())
+    }
+
+    pub(crate) fn image(self, collection: CollectionId, id: &str) -> Overlaid<'o> {
+        for delta in self.newest_first() {
+            let Some(changed) = delta.collections.get(&collection) else {
+                continue;
+            };
+            if let Some(image) = changed.images.get(id) {
+                return Overlaid::Known(image.as_ref());
+            }
+            if changed.emptied {
+                return Overlaid::Known(None);
+            }
+        }
+        Overlaid::Unknown
+    }
+
+    /// All that it knows of a collection; `None` where that is nothing.
+    pub(crate) fn collection(self, collection: CollectionId) -> Option<CollectionOverlay<'o>> {
+        let mut known = None;
+        for delta in self.newest_first() {
+            let Some(changed) = delta.collections.get(&collection) else {
+                continue;
+            };
+            let known: &mut CollectionOverlay<'o> =
+                known.get_or_insert_with(|| CollectionOverlay {
+                    hides_stored: false,
+                    images: BTreeMap::new(),
+                });
+            for (id, image) in &changed.images {
+                known.images.entry(id.as_str()).or_insert(image.as_ref());
+            }
+            if changed.emptied {
+                known.hides_stored = true;
+                break;
+            }
+        }
+        known
+    }
+}
+
+impl Delta {
+    /// What it knows of a document; `None` where what is below it decides.
+    pub(crate) fn image(&self, collection: CollectionId, id: &str) -> Option<Image> {
+        let changed = self.collections.get(&collection)?;
+        match changed.images.get(id) {
+            Some(image) => Some(image.clone()),
+            None => changed.emptied.then_some(None),
+        }
+    }
+
+    /// Sets an image, or says that there is none. Returns whether it knew the document already.
+    pub(crate) fn put(&mut self, collection: CollectionId, id: DocumentId, image: Image) -> bool {
+        let changed = self.collections.entry(collection).or_default();
+        changed.images.insert(id, image).is_some()
+    }
+
+    /// Takes an image out of it.
+    pub(crate) fn take(&mut self, collection: CollectionId, id: &str) -> Option<Image> {
+        self.collections.get_mut(&collection)?.images.remove(id)
+    }
+
+    /// Says that a collection has no documents but those that are put after this.
+    pub(crate) fn empty(&mut self, collection: CollectionId) {
+        let emptied = CollectionDelta {
+            emptied: true,
+            images: BTreeMap::new(),
+        };
+        self.collections.insert(collection, emptied);
     }
 }

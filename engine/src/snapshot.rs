@@ -13,11 +13,12 @@ use crate::catalog::Catalog;
 use crate::chunk;
 use crate::dependency::DependencySet;
 use crate::error::EngineError;
-use crate::find::{self, Choice, Deleted, Find, Found};
+use crate::find::{self, Choice, Deleted, Find, Found, View};
+use crate::group::{DocumentKey, Image};
 use crate::history::{self, Hidden};
 use crate::index::{self, IndexId, IndexProgress, IndexRow};
 use crate::keyspace;
-use crate::overlay::{Overlaid, Overlay};
+use crate::overlay::{Delta, Layers, Overlaid, Overlay};
 use crate::predicate::Predicate;
 use crate::record::Record;
 use crate::revisions::{self, RevisionRange, Revisions};
@@ -125,9 +126,19 @@ impl Snapshot {
         collection: CollectionId,
         id: &str,
     ) -> Result<Option<Record<'_>>, EngineError> {
+        self.get_under(None, collection, id)
+    }
+
+    /// The same, where a transaction sees what it has written itself.
+    pub(crate) fn get_under<'s>(
+        &'s self,
+        own: Option<&'s Delta>,
+        collection: CollectionId,
+        id: &str,
+    ) -> Result<Option<Record<'s>>, EngineError> {
         self.count_read();
         self.check_reads()?;
-        let current = match self.overlay.image(collection, id) {
+        let current = match self.layers(own).image(collection, id) {
             Overlaid::Known(image) => image.map(|image| image.borrowed()),
             Overlaid::Unknown => read_document(&*self.reader, collection, id)?,
         };
@@ -146,6 +157,22 @@ impl Snapshot {
         history::spanning(&*self.reader, collection, id, as_of.at, Hidden::Skip)
     }
 
+    /// The current image of a document.
+    pub(crate) fn image(&self, key: &DocumentKey) -> Result<Image, EngineError> {
+        match self.layers(None).image(key.0, key.1.as_str()) {
+            Overlaid::Known(image) => Ok(image.cloned()),
+            Overlaid::Unknown => {
+                let record = read_document(&*self.reader, key.0, key.1.as_str())?;
+                Ok(record.map(|record| Arc::new(record.into_owned())))
+            }
+        }
+    }
+
+    /// The images that go before the reader's.
+    pub(crate) fn layers<'s>(&'s self, own: Option<&'s Delta>) -> Layers<'s> {
+        self.overlay.under(own)
+    }
+
     /// A page of documents.
     pub fn find<'s>(&'s self, find: &Find) -> Result<Found<'s>, EngineError> {
         self.find_by(find, Choice::Any)
@@ -153,8 +180,23 @@ impl Snapshot {
 
     /// A page of documents, found in one of the ways that are given.
     pub fn find_by<'s>(&'s self, find: &Find, choice: Choice) -> Result<Found<'s>, EngineError> {
+        self.find_under(None, find, choice)
+    }
+
+    /// The same, where a transaction sees what it has written itself.
+    pub(crate) fn find_under<'s>(
+        &'s self,
+        own: Option<&'s Delta>,
+        find: &Find,
+        choice: Choice,
+    ) -> Result<Found<'s>, EngineError> {
         let at = self.as_of.as_ref().map(|as_of| as_of.at);
-        let mut found = find::find(self, at, find, choice)?;
+        let view = View {
+            snapshot: self,
+            own,
+            at,
+        };
+        let mut found = find::find(view, find, choice)?;
         if at.is_some() {
             // No commit changes the past.
             found.dependencies = DependencySet::none();
@@ -215,7 +257,12 @@ impl Snapshot {
             count_total: true,
             read: crate::field::FieldMask::none(),
         };
-        find::count(self, None, &counting)
+        let view = View {
+            snapshot: self,
+            own: None,
+            at: None,
+        };
+        find::count(view, &counting)
     }
 
     /// Rows of current images as they are stored in an index, in order: up to `rows_max` of those after the key
@@ -260,6 +307,15 @@ impl Snapshot {
 
     /// The number of documents of a collection, without the softly deleted ones.
     pub fn document_count(&self, collection: CollectionId) -> Result<u64, EngineError> {
+        self.document_count_under(None, collection)
+    }
+
+    /// The same, where a transaction sees what it has written itself.
+    pub(crate) fn document_count_under(
+        &self,
+        own: Option<&Delta>,
+        collection: CollectionId,
+    ) -> Result<u64, EngineError> {
         if self.as_of.is_some() {
             return self.count_by_scan(collection).map(|(shown, _)| shown);
         }
@@ -267,7 +323,7 @@ impl Snapshot {
             Some(bytes) => Statistics::decode_documents(&bytes)?,
             None => 0,
         };
-        self.overlaid_count(collection, stored, |image| !image.is_deleted())
+        self.overlaid_count(own, collection, stored, |image| !image.is_deleted())
     }
 
     /// The number of documents that a scan of a collection visits: the softly deleted ones included. At an earlier time
@@ -277,7 +333,7 @@ impl Snapshot {
             Some(bytes) => Statistics::decode_stored(&bytes)?,
             None => 0,
         };
-        self.overlaid_count(collection, stored, |_| true)
+        self.overlaid_count(None, collection, stored, |_| true)
     }
 
     /// The documents that are not softly deleted and those that are.
@@ -305,11 +361,12 @@ impl Snapshot {
     /// What a count of the stored documents becomes with the images over them.
     fn overlaid_count(
         &self,
+        own: Option<&Delta>,
         collection: CollectionId,
         stored: u64,
         counts: impl Fn(&Record<'_>) -> bool,
     ) -> Result<u64, EngineError> {
-        let Some(known) = self.overlay.collection(collection) else {
+        let Some(known) = self.layers(own).collection(collection) else {
             return Ok(stored);
         };
         let mut count = if known.hides_stored { 0 } else { stored };
@@ -349,17 +406,18 @@ impl Snapshot {
             to,
             direction,
         };
-        self.scan(range, visit)
+        self.scan(None, range, visit)
     }
 
     /// Visits the images of a range.
     pub(crate) fn scan<'s>(
         &'s self,
+        own: Option<&'s Delta>,
         range: KeyRange<'_>,
         visit: as_of::Visit<'_, 's>,
     ) -> Result<(), EngineError> {
         match &self.as_of {
-            None => self.scan_current(range, visit),
+            None => self.scan_current(own, range, visit),
             Some(as_of) => {
                 as_of.check(self, range.collection)?;
                 as_of::scan(self, (as_of.at, Hidden::Skip), range, visit)
@@ -370,6 +428,7 @@ impl Snapshot {
     /// Visits the current images of a range, whatever time the view looks back to.
     pub(crate) fn scan_current<'s>(
         &'s self,
+        own: Option<&'s Delta>,
         range: KeyRange<'_>,
         visit: as_of::Visit<'_, 's>,
     ) -> Result<(), EngineError> {
@@ -383,7 +442,7 @@ impl Snapshot {
             true => visit(key, record),
             false => ControlFlow::Break(()),
         };
-        let known = self.overlay.collection(collection);
+        let known = self.layers(own).collection(collection);
         let Some(known) = known else {
             self.scan_stored(from, to, direction, &mut visit)?;
             return self.check_reads();

@@ -1,36 +1,60 @@
 //! The optimistic half of a transaction: it runs on a snapshot, and what it reads and wants to write is recorded.
+//!
+//! It sees its own writes. They are intents, so a read that follows some has them applied to the images of the
+//! snapshot first, as the committer will apply them to those of their turn; what such a read shows then depends on the
+//! images that its writes found. Where nothing is read after a write, nothing is applied here, and nothing depends on them.
 
 use std::any::Any;
 use std::sync::Arc;
 
+use rustc_hash::FxHashSet;
 use thalweg_model::{CollectionId, CommitTs, DocumentId, ErrorCode};
 
 use crate::catalog::Catalog;
 use crate::committer::Ordered;
 use crate::dependency::{Dependency, DependencySet, Scope};
-use crate::error::{EngineError, TransactionError};
+use crate::draft::{ApplyError, Draft, Rules};
+use crate::error::TransactionError;
 use crate::field::FieldMask;
 use crate::find::{Choice, Find};
+use crate::ground::Ground;
+use crate::group::DocumentKey;
 use crate::idempotency::IdempotencyKey;
 use crate::intent::{Intent, Intents, Origin, Step};
+use crate::made_id::made_id;
 use crate::record::Record;
-use crate::snapshot::Snapshot;
 
 /// A transaction while its code runs.
 ///
 /// The code may run more than once: on a conflict the engine runs it again on a newer snapshot. So it must have no
 /// effect but through this value.
 pub struct Transaction<'s> {
-    snapshot: &'s Snapshot,
+    ground: Ground<'s>,
     dependencies: DependencySet,
     intents: Intents,
     run: Run,
+    /// How many ids it has made.
+    ids_made: u32,
+    /// Its writes as its reads see them: made by the first read that follows a write.
+    own: Option<OwnWrites<'s>>,
+}
+
+/// The writes of a transaction, applied to what it reads.
+struct OwnWrites<'s> {
+    draft: Draft<'s>,
+    /// How many of the intents are applied.
+    applied: usize,
+    /// The documents that they were meant for, whether or not those were there to be written.
+    targets: Vec<DocumentKey>,
+    /// Those that it depends on already.
+    depended: FxHashSet<DocumentKey>,
 }
 
 /// What one run of a transaction is given.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Run {
     pub(crate) writes_max: usize,
+    pub(crate) rules: Rules,
     pub(crate) now: CommitTs,
     pub(crate) seed: u64,
 }
@@ -73,14 +97,16 @@ impl TransactionCode {
     /// Runs it on a state.
     pub(crate) fn run(
         &self,
-        snapshot: &Snapshot,
+        ground: Ground<'_>,
         run: Run,
     ) -> Result<(Erased, DependencySet, Intents), TransactionError> {
         let mut transaction = Transaction {
-            snapshot,
+            ground,
             dependencies: DependencySet::none(),
             intents: Intents::default(),
             run,
+            ids_made: 0,
+            own: None,
         };
         let value = (self.code)(&mut transaction)?;
         Ok((value, transaction.dependencies, transaction.intents))
@@ -90,7 +116,7 @@ impl TransactionCode {
 impl<'s> Transaction<'s> {
     /// The time that the transaction reads at.
     pub fn read_ts(&self) -> CommitTs {
-        self.snapshot.ts()
+        self.ground.base.ts()
     }
 
     /// The time that this run takes for now: never before what it reads, and no dependency.
@@ -104,38 +130,117 @@ impl<'s> Transaction<'s> {
         self.run.seed
     }
 
-    /// The collections and their types, as of then. The transaction runs again when they change before it commits.
+    /// The collections and their types, as of then; what the transaction itself changes of them does not show. It runs
+    /// again when they change before it commits.
     pub fn catalog(&mut self) -> &'s Arc<Catalog> {
         self.dependencies.catalog();
-        self.snapshot.catalog()
+        self.ground.base.catalog()
     }
 
     /// Reads one document. `mask` says which of its fields matter.
+    ///
+    /// Fails where an earlier write of the transaction cannot be applied, as the transaction would.
     pub fn get(
         &mut self,
         collection: CollectionId,
         id: &DocumentId,
         mask: FieldMask,
-    ) -> Result<Option<Record<'s>>, EngineError> {
+    ) -> Result<Option<Record<'s>>, TransactionError> {
         let scope = Scope::Document(id.clone());
         self.dependencies.read(Dependency {
             collection,
             scope,
             mask,
         });
-        self.snapshot.get(collection, id.as_str())
+        self.apply_own_writes()?;
+        let snapshot = self.ground.base;
+        let Some(own) = &mut self.own else {
+            return Ok(snapshot.get(collection, id.as_str())?);
+        };
+        own.depend_on_targets(collection, Some(id), &mut self.dependencies);
+        let found = snapshot.get_under(Some(own.draft.own()), collection, id.as_str())?;
+        Ok(found.map(Record::into_owned))
     }
 
-    /// Reads a page of documents.
-    pub fn find(&mut self, find: &Find) -> Result<Vec<Record<'s>>, EngineError> {
+    /// Reads a page of documents. Fails as [`Transaction::get`] does.
+    pub fn find(&mut self, find: &Find) -> Result<Vec<Record<'s>>, TransactionError> {
         self.find_by(find, Choice::Any)
     }
 
     /// Reads a page of documents, found in one of the ways that are given. What it depends on is the same.
-    pub fn find_by(&mut self, find: &Find, choice: Choice) -> Result<Vec<Record<'s>>, EngineError> {
-        let found = self.snapshot.find_by(find, choice)?;
+    pub fn find_by(
+        &mut self,
+        find: &Find,
+        choice: Choice,
+    ) -> Result<Vec<Record<'s>>, TransactionError> {
+        self.apply_own_writes()?;
+        let snapshot = self.ground.base;
+        let Some(own) = &mut self.own else {
+            let found = snapshot.find_by(find, choice)?;
+            self.dependencies.merge(found.dependencies);
+            return Ok(found.rows);
+        };
+        own.depend_on_targets(find.collection, None, &mut self.dependencies);
+        let found = snapshot.find_under(Some(own.draft.own()), find, choice)?;
         self.dependencies.merge(found.dependencies);
-        Ok(found.rows)
+        Ok(found.rows.into_iter().map(Record::into_owned).collect())
+    }
+
+    /// Applies those of its writes that are not applied yet to what it reads.
+    fn apply_own_writes(&mut self) -> Result<(), TransactionError> {
+        let written = self.intents.list.len();
+        if written == self.own.as_ref().map_or(0, |own| own.applied) {
+            return Ok(());
+        }
+        // What a write does depends on which collections there are and on their settings.
+        self.dependencies.catalog();
+        let (ground, run) = (self.ground, self.run);
+        let mut own = match self.own.take() {
+            Some(own) => own,
+            None => {
+                // After all that it reads, so that an image of this time is one of its own.
+                let ts = run.now.max(ground.base.ts().next());
+                let origin = self.intents.origin.clone();
+                OwnWrites {
+                    draft: Draft::new(ground, run.rules, ts, run.seed, origin),
+                    applied: 0,
+                    targets: Vec::new(),
+                    depended: FxHashSet::default(),
+                }
+            }
+        };
+        while own.applied < written {
+            let step = own.applied;
+            let made = (self.ids_made, run);
+            let intent = &mut self.intents.list[step];
+            if let Some(id) = intent.missing_id() {
+                *id = Some(next_id(made));
+                self.ids_made += 1;
+            }
+            let named = intent.target().cloned();
+            let done = own
+                .draft
+                .apply(intent.clone())
+                .map_err(|error| match error {
+                    ApplyError::Intent(error) => TransactionError::Intent { step, error },
+                    ApplyError::Engine(error) => TransactionError::Engine(error),
+                })?;
+            own.applied += 1;
+            if let Some(collection) = done.collection
+                && let Some(id) = named.or_else(|| done.after.as_deref().and_then(id_of))
+            {
+                own.targets.push((collection, id));
+            }
+        }
+        self.own = Some(own);
+        Ok(())
+    }
+
+    /// A new id. It is made of the transaction's seed and time, so no other transaction makes the same.
+    pub fn make_id(&mut self) -> DocumentId {
+        let id = next_id((self.ids_made, self.run));
+        self.ids_made += 1;
+        id
     }
 
     /// Says who makes the transaction; kept with every revision that it writes.
@@ -157,5 +262,39 @@ impl<'s> Transaction<'s> {
         }
         self.intents.list.push(intent);
         Ok(self.intents.list.len() - 1)
+    }
+}
+
+fn id_of(record: &Record<'_>) -> Option<DocumentId> {
+    DocumentId::new(record.id()).ok()
+}
+
+/// The number is shifted by half of the seed: unlike commits, two runs may be of one time.
+fn next_id((ids_made, run): (u32, Run)) -> DocumentId {
+    const SHIFT_MASK: u64 = (1 << 29) - 1;
+    let shift = u32::try_from((run.seed >> 32) & SHIFT_MASK).expect("of 29 bits");
+    made_id(run.now, shift.wrapping_add(ids_made), run.seed)
+}
+
+impl OwnWrites<'_> {
+    /// Adds the documents of a collection that it writes, or the one that is named: what a read shows of them is made of
+    /// the images that the writes found. One that was not there is among them: had it been, it would have been written.
+    fn depend_on_targets(
+        &mut self,
+        collection: CollectionId,
+        id: Option<&DocumentId>,
+        dependencies: &mut DependencySet,
+    ) {
+        let shows =
+            |target: &&DocumentKey| target.0 == collection && id.is_none_or(|id| *id == target.1);
+        for target in self.targets.iter().filter(shows) {
+            if self.depended.insert(target.clone()) {
+                dependencies.read(Dependency {
+                    collection,
+                    scope: Scope::Document(target.1.clone()),
+                    mask: FieldMask::all(),
+                });
+            }
+        }
     }
 }

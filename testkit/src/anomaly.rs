@@ -107,6 +107,9 @@ pub(crate) fn describe(attempt: &Attempt) -> Vec<String> {
     if let Some(guard) = &attempt.plan.guard {
         lines.push(format!("{name}   guard: {guard:?}"));
     }
+    for write in &attempt.plan.first {
+        lines.push(format!("{name}   meant before it read: {write:?}"));
+    }
     for write in &attempt.plan.writes {
         lines.push(format!("{name}   meant: {write:?}"));
     }

@@ -187,6 +187,9 @@ fn execute(
     collections: Collections,
     plan: &Plan,
 ) -> Result<Vec<Observation>, TransactionError> {
+    for write in &plan.first {
+        transaction.write(intent(write, collections))?;
+    }
     let mut seen = Vec::with_capacity(plan.reads.len());
     // To look at the catalog is to depend on it.
     let catalog = plan.reads_catalog().then(|| &**transaction.catalog());

@@ -43,6 +43,7 @@ const KINDS: &[(usize, Kind)] = &[
     (1, Kind::Truncate),
     (5, Kind::Several),
     (8, Kind::Scratch),
+    (8, Kind::OwnWrites),
 ];
 
 #[derive(Clone, Copy)]
@@ -68,6 +69,7 @@ enum Kind {
     Truncate,
     Several,
     Scratch,
+    OwnWrites,
 }
 
 /// Draws the plans of one client.
@@ -98,6 +100,7 @@ impl Generator {
         let kind = self.random.weighted(KINDS);
         let mut plan = Plan {
             style: Style::Transaction,
+            first: Vec::new(),
             reads: Vec::new(),
             guard: None,
             writes: Vec::new(),
@@ -249,6 +252,7 @@ impl Generator {
                 }
             }
             Kind::Scratch => self.scratch(plan),
+            Kind::OwnWrites => self.own_writes(plan),
             Kind::Several => {
                 let list = self.list();
                 self.push(&list, &mut plan.writes);
@@ -310,6 +314,58 @@ impl Generator {
                 plan.writes.push(Intention::Fixed(put));
             }
         }
+    }
+
+    /// Writes, reads what that made of the documents, and writes what follows from it.
+    fn own_writes(&mut self, plan: &mut Plan) {
+        let things = Collection::Things;
+        if self.random.in_thousand(60) {
+            plan.first.push(Write::Truncate(things));
+        }
+        for _ in 0..self.random.between(1, 3) {
+            let (id, members) = (self.thing(), self.members());
+            plan.first.push(match self.random.below(6) {
+                0 => Write::Put(things, id, members),
+                1 => Write::Create(things, id, members),
+                2 => self.delete(),
+                3 => Write::Restore(things, id),
+                _ => {
+                    let changes = self.changes();
+                    self.patch_thing(changes)
+                }
+            });
+        }
+        let id = self.thing();
+        if self.random.coin() {
+            plan.reads.push(document(things, &id, Field::Number));
+            plan.writes.push(Intention::AddTo {
+                read: 0,
+                collection: things,
+                id,
+                field: Field::Number,
+                by: self.amount(),
+            });
+            return;
+        }
+        let mut query = self.query();
+        query.total = false;
+        query.look = Look::At(vec![Field::Number]);
+        plan.reads.push(Read::Page(query));
+        plan.writes.push(if self.random.coin() {
+            let changes = self.changes();
+            Intention::ForEach {
+                read: 0,
+                collection: things,
+                changes,
+            }
+        } else {
+            Intention::Summarise {
+                read: 0,
+                field: Field::Number,
+                collection: things,
+                id,
+            }
+        });
     }
 
     /// A write that needs a certain version: the one that was read, or some number.

@@ -47,10 +47,11 @@ pub struct Written {
 impl Model {
     /// Runs a plan on this state, with its writes at `ts`.
     pub fn run(&self, plan: &Plan, ts: u64) -> Run {
+        let seen = self.seen_by(plan, ts);
         let reads: Vec<_> = plan
             .reads
             .iter()
-            .map(|read| self.read(read, plan.style))
+            .map(|read| seen.read(read, plan.style))
             .collect();
         let written = self.write(plan, &reads, ts);
         Run { reads, written }
@@ -60,8 +61,17 @@ impl Model {
     pub fn write(&self, plan: &Plan, reads: &[Observation], ts: u64) -> Result<Written, Refusal> {
         match decide(plan, reads) {
             Decision::Refuse => Err(Refusal::Guard),
-            Decision::Write(writes) => self.apply(&writes, ts),
+            Decision::Write(writes) => {
+                let writes: Vec<Write> = plan.first.iter().cloned().chain(writes).collect();
+                self.apply(&writes, ts)
+            }
         }
+    }
+
+    /// The state that a plan's reads see: with what it writes before them. Where that is refused nobody sees it.
+    pub fn seen_by(&self, plan: &Plan, ts: u64) -> Model {
+        let written = self.apply(&plan.first, ts);
+        written.map_or_else(|_| self.clone(), |written| written.model)
     }
 
     /// The image of a document.

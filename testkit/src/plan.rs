@@ -13,6 +13,9 @@ use crate::document::{Collection, Field, Item, Look, Members, Seen};
 pub struct Plan {
     /// How it is run.
     pub style: Style,
+    /// What it writes before it reads, so that its reads must show it. Only where a read looks at fields alone: the time
+    /// of a commit is not known before it.
+    pub first: Vec<Write>,
     /// What it reads, in order.
     pub reads: Vec<Read>,
     /// Whether it writes at all.
@@ -337,7 +340,7 @@ pub enum Decision {
     Refuse,
 }
 
-/// Decides what a plan writes. Pure, so that a second run, or the model's, decides the same from the same.
+/// Decides what a plan writes after its reads. Pure, so that a second run, or the model's, decides the same from the same.
 pub fn decide(plan: &Plan, seen: &[Observation]) -> Decision {
     if let Some(guard) = &plan.guard
         && !holds(&guard.condition, &seen[guard.read])
@@ -352,7 +355,7 @@ pub fn decide(plan: &Plan, seen: &[Observation]) -> Decision {
         fill_in(intention, seen, &mut writes);
     }
     if let Some(mark) = &plan.mark
-        && !writes.is_empty()
+        && (!writes.is_empty() || !plan.first.is_empty())
     {
         writes.push(Write::Create(
             Collection::Marks,

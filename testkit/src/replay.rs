@@ -165,6 +165,7 @@ fn compare_reads(attempt: &Attempt, ts: u64, model: &Model) -> Result<(), Anomal
     let Outcome::Done { reads, .. } = &attempt.outcome else {
         return Ok(());
     };
+    let model = model.seen_by(&attempt.plan, ts);
     for (read, seen) in attempt.plan.reads.iter().zip(reads) {
         let expected = model.read(read, attempt.plan.style);
         if *seen != expected {

@@ -24,6 +24,7 @@ pub(crate) fn transaction(number: usize, when: (u64, u64)) -> Sample {
         number,
         plan: Plan {
             style: Style::Transaction,
+            first: Vec::new(),
             reads: Vec::new(),
             guard: None,
             writes: Vec::new(),

@@ -105,7 +105,7 @@ impl Draft<'_> {
     }
 
     fn has_page(&self, index: IndexId) -> bool {
-        let mut pages = self.drafted.pages.iter().chain(self.group.index_pages());
+        let mut pages = self.drafted.pages.iter().chain(self.ground.index_pages());
         pages.any(|page| page.index == index)
     }
 
@@ -157,7 +157,7 @@ impl Draft<'_> {
         collection: &Arc<Collection>,
         index: &Arc<Index>,
     ) -> Result<(), ApplyError> {
-        let counted = self.group.index_statistics.get(&index.id);
+        let counted = self.ground.index_statistics(index.id);
         let built_to = counted.and_then(|counted| counted.built_to.clone());
         let (ids, is_last) = self.next_ids(collection.id, built_to.as_ref())?;
         let mut page = IndexPage {
@@ -243,7 +243,7 @@ impl Draft<'_> {
         let mut ids = Vec::new();
         let mut bytes = 0;
         let mut more = false;
-        self.group.base.scan_documents(
+        self.ground.base.scan_documents(
             collection,
             from,
             Bound::Excluded(&end),
@@ -279,7 +279,7 @@ impl Draft<'_> {
             let end = prefix_end(&prefix).expect("an index key does not consist of 0xff bytes");
             let mut seen = 0;
             let mut next = None;
-            let scanned = self.group.base.reader().scan(
+            let scanned = self.ground.base.reader().scan(
                 Bound::Included(&prefix),
                 Bound::Excluded(&end),
                 Direction::Forward,
@@ -316,8 +316,8 @@ impl Draft<'_> {
     }
 
     fn holder(&self, index: IndexId, row: &Row) -> Result<Option<DocumentId>, EngineError> {
-        let layers = std::iter::once(&self.drafted.unique).chain(self.group.base.overlay.unique());
-        unique::holder(layers, self.group.base.reader(), index, &row.values)
+        let layers = std::iter::once(&self.drafted.unique).chain(self.ground.base.overlay.unique());
+        unique::holder(layers, self.ground.base.reader(), index, &row.values)
     }
 
     /// Checks that the documents that were written may have the rows they get, and notes who holds which unique
@@ -380,7 +380,7 @@ impl Draft<'_> {
             unique.claim(index.id, row.values, key.1.clone());
             return Ok(());
         };
-        let image = self.drafted.images.get(key).cloned().flatten();
+        let image = self.drafted.own.image(key.0, key.1.as_str()).flatten();
         let reason = image.map_or_else(String::new, |image| {
             both_have(index, &image, &row, [&other, &key.1])
         });
@@ -404,7 +404,7 @@ impl Draft<'_> {
         if indexes.is_empty() {
             return Ok(None);
         }
-        let after = self.drafted.images.get(key).cloned().flatten();
+        let after = self.drafted.own.image(key.0, key.1.as_str()).flatten();
         let mut before: Option<Image> = None;
         let mut changed = UniqueRows::default();
         for index in indexes {
@@ -451,7 +451,7 @@ impl Draft<'_> {
         if self.drafted.emptied.contains(&key.0) {
             return Ok(None);
         }
-        self.group.image(key)
+        self.ground.image(key)
     }
 
     fn too_many(&self, collection: CollectionId, index: &Index) -> IntentError {
@@ -469,7 +469,7 @@ impl Draft<'_> {
         row: &Row,
         id: DocumentId,
     ) -> IntentError {
-        let image = self.drafted.images.get(key).cloned().flatten();
+        let image = self.drafted.own.image(key.0, key.1.as_str()).flatten();
         IntentError::UniqueViolation {
             collection: self.name_of(key.0),
             fields: index.definition.field_texts(),

@@ -149,15 +149,11 @@ impl Draft<'_> {
     }
 
     fn earlier_revision(&self, key: &DocumentKey, at: CommitTs) -> Result<Image, ApplyError> {
-        let reader = self.group.base.reader();
+        let reader = self.ground.base.reader();
         let (collection, id) = (key.0, key.1.as_str());
         let emptied = match self.drafted.emptied.contains(&collection) {
-            true => Some(self.ts),
-            false => self.group.emptied_ts(collection),
-        };
-        let emptied = match emptied {
-            Some(emptied) => emptied,
-            None => self.group.base.emptied_ts(collection)?,
+            true => self.ts,
+            false => self.ground.emptied_ts(collection)?,
         };
         let oldest = history::kept_from(reader, emptied, collection)?;
         if at < oldest {
@@ -168,11 +164,11 @@ impl Draft<'_> {
         }
         if reader.head().is_none_or(|head| at >= head.commit_ts) {
             // Only commits that the reader may lack have changed it since.
-            let mut changes = self.group.newest_changes(key);
+            let mut changes = self.ground.newest_changes(key);
             return match changes.find(|(ts, _)| *ts > at) {
                 Some((_, change)) => Ok(change.before.clone()),
                 // This transaction itself has.
-                None => Ok(self.group.image(key)?),
+                None => Ok(self.ground.image(key)?),
             };
         }
         let found = match read_document(reader, collection, id)? {
@@ -185,11 +181,11 @@ impl Draft<'_> {
     /// Whether a commit that the reader may lack, or this one, deletes the document for good after `at`, so that what was
     /// there then is hidden.
     fn is_erased_after(&self, key: &DocumentKey, at: CommitTs) -> Result<bool, EngineError> {
-        let is_erased_here = match self.drafted.images.get(key) {
-            Some(after) => erases(self.group.image(key)?.as_deref(), after.as_deref()),
+        let is_erased_here = match self.drafted.own.image(key.0, key.1.as_str()) {
+            Some(after) => erases(self.ground.image(key)?.as_deref(), after.as_deref()),
             None => false,
         };
-        Ok(is_erased_here || self.group.erases_after(key, at))
+        Ok(is_erased_here || self.ground.erases_after(key, at))
     }
 
     pub(super) fn upkeep(&mut self, work: UpkeepWork) -> Result<Step, ApplyError> {
@@ -287,9 +283,9 @@ impl Draft<'_> {
     /// since.
     fn finish_erasing(&mut self, entry: &DueEntry) -> Result<(), EngineError> {
         let key = keyspace::erased(entry.collection, entry.id.as_str());
-        let erased = history::read_ts(self.group.base.reader(), &key)?;
+        let erased = history::read_ts(self.ground.base.reader(), &key)?;
         let document = (entry.collection, entry.id.clone());
-        let is_erased_anew = self.group.erases_after(&document, entry.erase_before);
+        let is_erased_anew = self.ground.erases_after(&document, entry.erase_before);
         if !is_erased_anew && erased <= entry.erase_before {
             self.drafted.erasures.push(Write::Delete { key });
         }

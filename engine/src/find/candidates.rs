@@ -2,7 +2,7 @@
 //!
 //! It shows every document that satisfies the filter, once, and where the plan is ordered, in the order of the find
 //! (for a page that is taken from the end, in the opposite one). Images that the store lacks yet are merged here and
-//! in [`Snapshot::scan_documents`]: what they replace is skipped, and they are shown in their place.
+//! in [`Snapshot::scan`]: what they replace is skipped, and they are shown in their place.
 
 use std::ops::{Bound, ControlFlow};
 
@@ -12,29 +12,33 @@ use thalweg_storage::Direction;
 use super::index_rows::IndexRows;
 use super::plan::{Access, Plan};
 use super::{Deleted, Find};
+use crate::as_of::KeyRange;
 use crate::error::EngineError;
 use crate::index::IndexId;
 use crate::index::cursor::{RowCursor, RowRange};
 use crate::keyspace;
 use crate::order::{self, Position};
+use crate::overlay::{CollectionOverlay, Delta};
 use crate::record::Record;
 use crate::snapshot::Snapshot;
 
-/// What is read: a snapshot, or what was there at an earlier time.
+/// What is read: a snapshot, perhaps under what a transaction has written itself, or what was there at an earlier time.
 #[derive(Clone, Copy)]
-pub(super) struct View<'s> {
-    pub(super) snapshot: &'s Snapshot,
-    pub(super) at: Option<CommitTs>,
+pub(crate) struct View<'s> {
+    pub(crate) snapshot: &'s Snapshot,
+    pub(crate) own: Option<&'s Delta>,
+    pub(crate) at: Option<CommitTs>,
 }
 
 impl<'s> View<'s> {
     pub(super) fn get(self, find: &Find, id: &str) -> Result<Option<Record<'s>>, EngineError> {
-        self.snapshot.get(find.collection, id)
+        self.snapshot.get_under(self.own, find.collection, id)
     }
 
-    /// Whether there are images of the collection that the store lacks yet.
-    pub(super) fn is_overlaid(self, collection: CollectionId) -> bool {
-        self.snapshot.overlay.collection(collection).is_some()
+    /// What the store lacks yet of a collection; nothing at an earlier time.
+    pub(super) fn overlaid(self, collection: CollectionId) -> Option<CollectionOverlay<'s>> {
+        let layers = self.at.is_none().then(|| self.snapshot.layers(self.own));
+        layers?.collection(collection)
     }
 
     pub(super) fn rows(
@@ -79,7 +83,7 @@ pub(super) fn visit<'s>(
         Access::Scan => &[RowRange::all()][..],
         Access::Ids(ranges) => ranges,
     };
-    documents(view.snapshot, find, plan_ranges, extent, &mut |record| {
+    documents(view, find, plan_ranges, extent, &mut |record| {
         filter(record).map_or(ControlFlow::Continue(()), &mut *visit)
     })?;
     Ok(rows_read)
@@ -87,7 +91,7 @@ pub(super) fn visit<'s>(
 
 /// Documents in ranges of ids.
 fn documents<'s>(
-    snapshot: &'s Snapshot,
+    view: View<'s>,
     find: &Find,
     ranges: &[RowRange],
     extent: Extent,
@@ -116,7 +120,13 @@ fn documents<'s>(
             Some(before) if *before < to => Bound::Excluded(before),
             _ => Bound::Excluded(&to),
         };
-        snapshot.scan_documents(find.collection, from, to, direction, &mut |_, record| {
+        let range = KeyRange {
+            collection: find.collection,
+            from,
+            to,
+            direction,
+        };
+        view.snapshot.scan(view.own, range, &mut |_, record| {
             flow = visit(record);
             flow
         })?;

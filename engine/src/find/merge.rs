@@ -1,5 +1,5 @@
 //! Images that the store lacks yet, among documents that come from an index: the committer executes transactions on
-//! top of groups that are not durable.
+//! top of groups that are not durable, and a transaction reads what it has written itself.
 
 use std::ops::ControlFlow;
 
@@ -20,9 +20,7 @@ pub(super) struct Merge<'s, 'f> {
 
 impl<'s, 'f> Merge<'s, 'f> {
     pub(super) fn new(view: View<'s>, find: &'f Find, filter: Filter<'_, 's>) -> Self {
-        // They are later than any earlier time.
-        let now = view.at.is_none().then_some(&view.snapshot.overlay);
-        let known = now.and_then(|overlay| overlay.collection(find.collection));
+        let known = view.overlaid(find.collection);
         let images = known
             .iter()
             .flat_map(|known| known.images.values().flatten());

@@ -18,7 +18,7 @@ use crate::world::{self, IDS, Page};
 
 const A: CollectionId = CollectionId(16);
 
-fn definition() -> impl Strategy<Value = IndexDefinition> {
+pub(crate) fn definition() -> impl Strategy<Value = IndexDefinition> {
     let field = (
         prop_oneof![
             3 => Just("a"),
@@ -196,7 +196,7 @@ fn choices(snapshot: &Snapshot) -> Vec<Choice> {
     std::iter::once(Choice::Any).chain(each).collect()
 }
 
-fn finds(snapshot: &Snapshot, pages: &[Page]) -> Vec<Find> {
+pub(crate) fn finds(snapshot: &Snapshot, pages: &[Page]) -> Vec<Find> {
     let everything = Find {
         deleted: Deleted::Include,
         ..find_all(A)
@@ -260,7 +260,7 @@ fn check(documents: &[String], happenings: &[Happening], pages: &[Page]) {
 }
 
 /// Pages, of which half take strings in their order as instants.
-fn pages() -> impl Strategy<Value = Vec<Page>> {
+pub(crate) fn pages() -> impl Strategy<Value = Vec<Page>> {
     let page = (world::page(), any::<bool>()).prop_map(|(mut page, instant)| {
         page.order.iter_mut().for_each(|key| key.instant = instant);
         page
@@ -284,14 +284,19 @@ proptest! {
     }
 }
 
+/// A write that is never refused.
+pub(crate) fn harmless() -> impl Strategy<Value = Intent> {
+    world::write(A).prop_filter("it is never refused", |intent| {
+        !matches!(intent, Intent::Patch { patch, .. } if patch.operations.iter().any(|it| {
+            matches!(it, thalweg_model::PatchOperation::Increment { .. })
+        }))
+    })
+}
+
 /// Writes, and background work on indexes.
 fn queued() -> impl Strategy<Value = Vec<Intent>> {
     let one = prop_oneof![
-        8 => world::write(A).prop_filter("it is never refused", |intent| {
-            !matches!(intent, Intent::Patch { patch, .. } if patch.operations.iter().any(|it| {
-                matches!(it, thalweg_model::PatchOperation::Increment { .. })
-            }))
-        }),
+        8 => harmless(),
         2 => (1..4u32).prop_map(|number| Intent::MaintainIndex {
             collection: A,
             index: thalweg_engine::IndexId(number),

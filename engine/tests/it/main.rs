@@ -19,6 +19,7 @@ mod history;
 mod index_finds;
 mod indexes;
 mod leadership;
+mod own_writes;
 mod past;
 mod pipeline;
 mod recovery;

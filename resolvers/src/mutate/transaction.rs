@@ -201,25 +201,12 @@ impl Writer<'_, '_> {
         }
     }
 
-    /// A bulk mutation reads what it selects on the transaction's snapshot, which does not show earlier root fields'
-    /// writes; so it is refused behind one of the same collection rather than let it miss documents.
+    /// A bulk mutation selects among the documents as the root fields before it leave them.
     fn bulk(
         &mut self,
         collection: CollectionId,
         write: &Write,
     ) -> Result<Vec<Box<str>>, TransactionError> {
-        let name = self
-            .transaction
-            .catalog()
-            .by_id(collection)
-            .map(|found| Arc::clone(&found.name));
-        if self.is_touched(Some(collection), name.as_deref()) {
-            return Err(TransactionError::Refused {
-                code: ErrorCode::BadRequest,
-                message: "a bulk mutation must come before other writes to its collection; put it first, or send it on its own".to_owned(),
-                part: self.steps,
-            });
-        }
         self.touched.push(CollectionRef::Id(collection));
         match write {
             Write::UpdateMany {
@@ -283,8 +270,8 @@ impl Writer<'_, '_> {
         Ok(ids)
     }
 
-    /// A declaration is compared with the catalog of the transaction's snapshot, which does not show earlier root fields'
-    /// changes; so it comes first.
+    /// A declaration is compared with the catalog of the transaction's snapshot, which does not show what earlier root
+    /// fields change of collections; so it comes first.
     fn apply(&mut self, declaration: &Declaration) -> Result<(), TransactionError> {
         let part = self.steps;
         if !self.touched.is_empty() {

@@ -128,16 +128,42 @@ fn every_refused_root_field_is_told() {
 }
 
 #[test]
-fn a_bulk_mutation_must_see_all_earlier_writes() {
+fn a_bulk_mutation_sees_the_root_fields_before_it() {
     let database = films();
-    let message = refused(
-        &database,
-        "mutation { createFilm(input: {id: \"n\"}) { id } deleteFilms(filter: {}) { count } }",
-        "BAD_REQUEST",
-        &json!(["deleteFilms"]),
+    let data = database.data(
+        "mutation {
+            one: createFilm(input: {id: \"n\", title: \"New\", year: 2001}) { id }
+            two: createFilm(input: {title: \"Newer\", year: 2002}) { id }
+            old: updateFilms(filter: {year: {gt: 2000}}, patch: {_inc: {year: 100}}) { count ids }
+            gone: deleteFilms(filter: {year: {lt: 2000}}) { count }
+            rest: updateFilms(filter: {}, patch: {_inc: {year: 1}}) { count ids }
+            last: updateFilm(id: \"n\", patch: {_inc: {year: 1}}) { year _version }
+        }",
     );
-    assert!(message.contains("put it first"), "{message}");
-    database.data("mutation { deleteFilms(filter: {id: {eq: \"b\"}}) { count } createFilm(input: {id: \"n\"}) { id } }");
+    assert_eq!(data["old"]["count"], 2, "{data:#}");
+    let made = data["two"]["id"].as_str().expect("an id");
+    let mut expect = vec![made, "n"];
+    expect.sort_unstable();
+    assert_eq!(data["old"]["ids"], json!(expect));
+    assert_eq!(data["rest"]["ids"], json!(expect), "{data:#}");
+    assert_eq!(data["last"], json!({ "year": 2103, "_version": 1 }));
+    let left = database.data("{ films(orderBy: {year: ASC}) { nodes { id year } } }");
+    assert_eq!(
+        left["films"]["nodes"],
+        json!([{ "id": made, "year": 2103 }, { "id": "n", "year": 2103 }]),
+    );
+    refused(
+        &database,
+        "mutation { one: updateFilms(filter: {}, patch: {_inc: {year: 1}}) { count }
+                    two: createFilm(input: {id: \"n\"}) { id }
+                    three: updateFilms(filter: {}, patch: {_inc: {year: 1}}) { count } }",
+        "UNIQUE_VIOLATION",
+        &json!(["two"]),
+    );
+    let emptied = database.data(
+        "mutation { truncateCollection(name: \"films\") { name } deleteFilms(filter: {}) { count } }",
+    );
+    assert_eq!(emptied["deleteFilms"]["count"], 0);
 }
 
 #[test]

@@ -63,6 +63,7 @@ impl World {
         });
         Plan {
             style: Style::Transaction,
+            first: Vec::new(),
             reads: Vec::new(),
             guard: None,
             writes: accounts.chain(things).map(Intention::Fixed).collect(),
@@ -90,6 +91,7 @@ impl World {
         }));
         Plan {
             style: Style::Snapshot,
+            first: Vec::new(),
             reads,
             guard: None,
             writes: Vec::new(),

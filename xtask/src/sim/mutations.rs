@@ -181,9 +181,27 @@ pub(super) const MUTATIONS: &[Mutation] = &[
         name: "apply-to-the-durable-image",
         shows_as: "increments that are lost while a batch is being written",
         edits: &[Edit {
-            file: "engine/src/group.rs",
+            file: "engine/src/snapshot.rs",
             text: "Overlaid::Known(image) => Ok(image.cloned()),",
-            instead: "Overlaid::Known(_) => {\n                let record = read_document(self.base.reader(), key.0, key.1.as_str())?;\n                Ok(record.map(|record| Arc::new(record.into_owned())))\n            }",
+            instead: "Overlaid::Known(_) => {\n                let record = read_document(&*self.reader, key.0, key.1.as_str())?;\n                Ok(record.map(|record| Arc::new(record.into_owned())))\n            }",
+        }],
+    },
+    Mutation {
+        name: "own-writes-do-not-show",
+        shows_as: "a transaction that reads what was there before it wrote",
+        edits: &[Edit {
+            file: "engine/src/transaction.rs",
+            text: "if written == self.own.as_ref().map_or(0, |own| own.applied) {",
+            instead: "if written < usize::MAX {",
+        }],
+    },
+    Mutation {
+        name: "own-writes-depend-on-nothing",
+        shows_as: "an increment that is read, and written on, while another one is committed",
+        edits: &[Edit {
+            file: "engine/src/transaction.rs",
+            text: "if self.depended.insert(target.clone()) {",
+            instead: "if !self.depended.insert(target.clone()) {",
         }],
     },
     Mutation {
