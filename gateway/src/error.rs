@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use axum::http::header::{ALLOW, CONNECTION, CONTENT_TYPE};
+use axum::http::header::{ALLOW, CONNECTION, CONTENT_TYPE, RETRY_AFTER};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use thalweg_model::{ErrorCode, write_json_string};
@@ -18,6 +18,7 @@ pub(crate) struct HttpError {
     message: Cow<'static, str>,
     allow: Option<&'static str>,
     close: bool,
+    retry: bool,
 }
 
 impl HttpError {
@@ -32,6 +33,7 @@ impl HttpError {
             message: message.into(),
             allow: None,
             close: false,
+            retry: false,
         }
     }
 
@@ -61,6 +63,20 @@ impl HttpError {
                 StatusCode::METHOD_NOT_ALLOWED,
                 ErrorCode::BadRequest,
                 message,
+            )
+        }
+    }
+
+    /// As much is under way as may be.
+    pub(crate) fn overloaded(operations_max: usize) -> Self {
+        Self {
+            retry: true,
+            ..Self::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                ErrorCode::Unavailable,
+                format!(
+                    "{operations_max} operations are under way, which is the most; nothing was done, try again in a moment"
+                ),
             )
         }
     }
@@ -103,6 +119,9 @@ impl HttpError {
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
         if let Some(allow) = self.allow {
             headers.insert(ALLOW, HeaderValue::from_static(allow));
+        }
+        if self.retry {
+            headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
         }
         if self.close {
             headers.insert(CONNECTION, HeaderValue::from_static("close"));

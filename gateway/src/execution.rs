@@ -27,12 +27,13 @@ pub(crate) async fn execute<A: Api>(
     run.await.unwrap_or_else(|_| internal(Panicked))
 }
 
-/// Registers a subscription or a live query.
+/// Registers a subscription or a live query, whose first evaluation is an operation like any other.
 pub(crate) async fn subscribe<A: Api>(
     shared: &Arc<Shared<A>>,
     operation: A::Operation,
     resume_from: Option<CommitTs>,
 ) -> Result<A::Events, GraphqlResponse> {
+    let _admitted = shared.admitted().await;
     caught(shared.api.subscribe(operation, resume_from))
         .await
         .unwrap_or_else(|e| Err(internal(e)))

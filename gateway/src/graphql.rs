@@ -19,13 +19,19 @@ use crate::accept::{Accepted, MediaType, accepted, content_type};
 use crate::api::{Api, GraphqlRequest, GraphqlResponse, OperationKind};
 use crate::error::{HttpError, status_of};
 use crate::router::Shared;
-use crate::{body, execution, multipart, request, sse, websocket};
+use crate::{batch, body, execution, multipart, request, sse, websocket};
 
 /// Whether a request may change data.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Method {
     Get,
     Post,
+}
+
+/// What a body asks for.
+enum Asked {
+    One(GraphqlRequest),
+    Several(batch::Batch),
 }
 
 /// `POST /graphql`
@@ -66,7 +72,10 @@ pub(crate) async fn get<A: Api>(
         )
             .into_response();
     }
-    let read = async { request::from_url(&query, shared.options.query_bytes_max) };
+    let read = async {
+        let request = request::from_url(&query, shared.options.query_bytes_max);
+        request.map(Asked::One)
+    };
     answer(&shared, &headers, accept, Method::Get, read).await
 }
 
@@ -85,7 +94,7 @@ async fn read_post<A: Api>(
     shared: &Shared<A>,
     headers: &HeaderMap,
     body: Body,
-) -> Result<GraphqlRequest, HttpError> {
+) -> Result<Asked, HttpError> {
     let options = &shared.options;
     if let Err(error) = check_content_type(headers) {
         body::Chunks::new(headers, body, options.read_timeout).discard();
@@ -97,9 +106,20 @@ async fn read_post<A: Api>(
         time_max: options.read_timeout * 2,
     };
     let body = body::read_whole(headers, body, limits).await?;
+    let key = idempotency_key(headers)?;
+    if batch::is_batch(&body) {
+        if key.is_some() {
+            return Err(HttpError::bad_request(
+                "the header Idempotency-Key cannot tell the requests of a batch apart; give each its own \
+                 extensions.thalweg.idempotencyKey",
+            ));
+        }
+        let batch = batch::read(&body, options.batch_max, options.query_bytes_max)?;
+        return Ok(Asked::Several(batch));
+    }
     let mut request = request::from_json(&body, options.query_bytes_max)?;
-    request.idempotency_key = idempotency_key(headers)?;
-    Ok(request)
+    request.idempotency_key = key;
+    Ok(Asked::One(request))
 }
 
 /// The header `Idempotency-Key` (draft-ietf-httpapi-idempotency-key-header): a string, whose quotes many leave out.
@@ -152,7 +172,7 @@ async fn answer<A: Api>(
     headers: &HeaderMap,
     accept: Accepted,
     method: Method,
-    read: impl Future<Output = Result<GraphqlRequest, HttpError>>,
+    read: impl Future<Output = Result<Asked, HttpError>>,
 ) -> Response {
     let Some(media) = accept.single else {
         // The body is still read, so that the connection stays usable.
@@ -164,7 +184,8 @@ async fn answer<A: Api>(
         .into_response();
     };
     let result = match read.await {
-        Ok(request) => run(shared, headers, accept, media, method, request).await,
+        Ok(Asked::One(request)) => run(shared, headers, accept, media, method, request).await,
+        Ok(Asked::Several(batch)) => batch::run(shared, media, batch).await,
         Err(error) => Err(error),
     };
     let mut response = result.unwrap_or_else(|error| error.into_response_as(media));
@@ -209,6 +230,7 @@ async fn run<A: Api>(
              multipart/mixed;subscriptionSpec=1.0`, or use a WebSocket with the subprotocol graphql-transport-ws",
         ));
     }
+    let _admitted = shared.admit()?;
     if let Some(format) = accept.multipart.parts
         && shared.api.is_incremental(&operation)
     {

@@ -22,7 +22,7 @@
 //! | `options` | limits, time-outs and the origin policy |
 //! | `server` | accepting connections, and draining them |
 //! | `router`, `guard` | paths; Host, Origin, CORS and panics, in front of all of them |
-//! | `graphql`, `request`, `accept`, `execution` | GraphQL over HTTP |
+//! | `graphql`, `request`, `batch`, `accept`, `execution` | GraphQL over HTTP |
 //! | `sse` | GraphQL over SSE, distinct connections mode |
 //! | `multipart` | queries in parts, and live operations, as `multipart/mixed` |
 //! | `websocket` | `graphql-transport-ws` |
@@ -34,6 +34,7 @@
 
 mod accept;
 mod api;
+mod batch;
 mod body;
 mod changes;
 mod compress;

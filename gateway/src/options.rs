@@ -30,6 +30,13 @@ pub struct GatewayOptions {
     pub request_bytes_max: usize,
     /// The longest text of a GraphQL document, in bytes. Large data belongs into variables.
     pub query_bytes_max: usize,
+    /// How many requests one batch may have; 0 refuses batches.
+    pub batch_max: usize,
+    /// How long the answers of a batch may be together, in bytes, before what is left of it is not run.
+    pub batch_response_bytes_max: usize,
+    /// Queries and mutations under way at once, over all connections. Further ones are refused as
+    /// [`Unavailable`](thalweg_model::ErrorCode::Unavailable); what begins to live waits for its turn.
+    pub operations_max: usize,
     /// The largest single document of an import, in bytes of its text.
     pub import_record_bytes_max: usize,
     /// Documents in one import transaction.
@@ -64,6 +71,9 @@ impl Default for GatewayOptions {
             origins: OriginPolicy::Localhost,
             request_bytes_max: 4 << 20,
             query_bytes_max: 1 << 20,
+            batch_max: 10,
+            batch_response_bytes_max: 64 << 20,
+            operations_max: 4_096,
             import_record_bytes_max: 16 << 20,
             import_batch_documents_max: 1_000,
             import_batch_bytes_max: 1 << 20,

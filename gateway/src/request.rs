@@ -43,8 +43,8 @@ pub(crate) fn from_json(body: &[u8], query_bytes_max: usize) -> Result<GraphqlRe
         }
         Some(b'[') => {
             return Err(HttpError::bad_request(
-                "batches of requests are not supported; send one JSON object for each request, or put \
-                 several root fields into one operation",
+                "the request is a list; a batch of requests is taken as the body of a POST, and each request in it \
+                 is an object",
             ));
         }
         Some(b'{') => {}
@@ -224,7 +224,7 @@ mod tests {
     fn what_is_not_well_formed_is_named() {
         for (body, expected) in [
             ("", "the body is empty"),
-            ("[{\"query\":\"{a}\"}]", "batches"),
+            ("[{\"query\":\"{a}\"}]", "is a list"),
             ("\"{a}\"", "not a JSON object"),
             ("{\"query\":", "not valid JSON"),
             ("{\"qeury\":\"{a}\"}", "`query` is missing"),

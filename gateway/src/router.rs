@@ -9,7 +9,7 @@ use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use thalweg_model::ErrorCode;
-use tokio::sync::watch;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 use crate::api::Api;
 use crate::error::HttpError;
@@ -21,15 +21,31 @@ pub(crate) struct Shared<A> {
     pub(crate) api: A,
     pub(crate) options: GatewayOptions,
     draining: watch::Sender<bool>,
+    /// One permit for each operation that may be under way.
+    operations: Arc<Semaphore>,
 }
 
 impl<A: Api> Shared<A> {
     pub(crate) fn new(api: A, options: GatewayOptions) -> Self {
+        let operations_max = options.operations_max.min(Semaphore::MAX_PERMITS);
         Self {
             api,
             options,
             draining: watch::Sender::new(false),
+            operations: Arc::new(Semaphore::new(operations_max)),
         }
+    }
+
+    /// Room for one more operation while the permit is held, or why there is none.
+    pub(crate) fn admit(&self) -> Result<OwnedSemaphorePermit, HttpError> {
+        let admitted = Arc::clone(&self.operations).try_acquire_owned();
+        admitted.map_err(|_| HttpError::overloaded(self.options.operations_max))
+    }
+
+    /// Waits for room. A refused subscription would be lost to its client, whereas one that waits takes next to nothing.
+    pub(crate) async fn admitted(&self) -> Option<OwnedSemaphorePermit> {
+        // It is never closed, so there always is a permit in the end.
+        Arc::clone(&self.operations).acquire_owned().await.ok()
     }
 
     pub(crate) fn drain(&self) -> Drain {

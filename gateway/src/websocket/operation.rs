@@ -196,7 +196,10 @@ impl<A: Api> Run<A> {
         if stage == Stage::Living {
             return self.live(operation).await;
         }
-        let response = execution::execute(&self.shared, operation).await;
+        let response = match self.shared.admit() {
+            Ok(_admitted) => execution::execute(&self.shared, operation).await,
+            Err(error) => GraphqlResponse::request_error(error.code(), error.message()),
+        };
         if response.has_data {
             self.send(message::next(&self.id, &response.body)).await;
             self.finish(message::complete(&self.id)).await;

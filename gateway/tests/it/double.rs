@@ -153,7 +153,9 @@ impl Api for Double {
 
     async fn execute(&self, operation: Operation) -> GraphqlResponse {
         if operation.text.contains("slow") {
-            tokio::time::sleep(Duration::from_millis(300)).await;
+            let _living = Living::new(&self.living);
+            let long = operation.text.contains("forever");
+            tokio::time::sleep(Duration::from_millis(if long { 3_600_000 } else { 300 })).await;
         }
         if operation.text.contains("panic") {
             panic!("asked to");

@@ -118,7 +118,8 @@ async fn requests_that_are_not_well_formed_are_refused() {
         ),
         (&[JSON], "", 400),
         (&[JSON], "{\"query", 400),
-        (&[JSON], "[{\"query\":\"{value}\"}]", 400),
+        (&[JSON], "[]", 400),
+        (&[JSON], "[{\"query\":\"{value}\"}", 400),
         (&[JSON], "{\"query\":\"{value}\",\"variables\":[]}", 400),
     ] {
         let response = ask(served.address, "POST", "/graphql", headers, body).await;

@@ -1,5 +1,6 @@
 //! The gateway over real sockets, in front of a database double.
 
+mod batch;
 mod changes;
 mod double;
 mod graphql_http;
