@@ -108,7 +108,7 @@ pub(crate) fn scan<'s>(
     range: KeyRange<'_>,
     visit: Visit<'_, 's>,
 ) -> Result<(), EngineError> {
-    let mut earlier = EarlierImages::new(snapshot.reader(), (at, hidden), range);
+    let mut earlier = EarlierImages::new(snapshot, (at, hidden), range);
     let mut ended: Result<ControlFlow<()>, EngineError> = Ok(ControlFlow::Continue(()));
     snapshot.scan_current(None, range, &mut |key, record| {
         ended = earlier.visit_up_to(key, record, visit);
@@ -129,6 +129,7 @@ pub(crate) fn scan<'s>(
 
 /// The earlier images that held at a time, in order of their ids.
 struct EarlierImages<'s, 'k> {
+    snapshot: &'s Snapshot,
     reader: &'s dyn Reader,
     at: CommitTs,
     hidden: Hidden,
@@ -151,10 +152,11 @@ struct Document<'s> {
 }
 
 impl<'s, 'k> EarlierImages<'s, 'k> {
-    fn new(reader: &'s dyn Reader, (at, hidden): (CommitTs, Hidden), range: KeyRange<'k>) -> Self {
+    fn new(snapshot: &'s Snapshot, (at, hidden): (CommitTs, Hidden), range: KeyRange<'k>) -> Self {
         let (from, to) = range.histories();
         EarlierImages {
-            reader,
+            snapshot,
+            reader: snapshot.reader(),
             at,
             hidden,
             range,
@@ -285,6 +287,7 @@ impl<'s, 'k> EarlierImages<'s, 'k> {
         id: String,
         entry: Entry<'s>,
     ) -> Result<Batch, EngineError> {
+        self.snapshot.count_row()?;
         if document.as_ref().is_none_or(|document| document.id != id) {
             if self.ready.len() >= BATCH_IMAGES_MAX || self.ready_bytes >= BATCH_BYTES_MAX {
                 return Ok(Batch::Full);

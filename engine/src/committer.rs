@@ -642,6 +642,9 @@ pub(crate) fn run(
     };
     // The code is the caller's; that it panics must not end everybody's transactions.
     let done = catch_unwind(AssertUnwindSafe(|| code.run(ground, run)));
+    // What it may use up is its own; others run on the same snapshot.
+    snapshot.limit_rows(None);
+    snapshot.set_interrupt(None);
     let (value, dependencies, intents) = done.map_err(|_| TransactionError::Refused {
         code: ErrorCode::Internal,
         message: "the transaction's code failed; nothing was written".to_owned(),

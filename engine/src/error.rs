@@ -10,6 +10,8 @@ use thalweg_model::{
 use thalweg_storage::StorageError;
 use thiserror::Error;
 
+use crate::budget::Interruption;
+use crate::duration::write_duration;
 use crate::index::IndexDefinitionError;
 
 /// The engine could not read or write its store.
@@ -50,6 +52,12 @@ pub enum EngineError {
     /// A transaction that is run in the line reads more than may be read there.
     #[error("the transaction reads too much to be run while all others wait")]
     TooManyReads,
+    /// An operation looks at more documents than it may.
+    #[error("the operation looks at more documents than one may")]
+    RowsExceeded,
+    /// An execution was ended before it was done.
+    #[error("{}", interruption(*.0))]
+    Interrupted(Interruption),
     /// Another server writes to this store.
     #[error(
         "this server follows another one that writes to the same store; send what writes to that one"
@@ -112,6 +120,18 @@ fn time(ts: CommitTs) -> String {
     String::from_utf8_lossy(&text).into_owned()
 }
 
+fn interruption(why: Interruption) -> String {
+    match why {
+        Interruption::TimedOut { time_max } => format!(
+            "the operation took more than {}, which is the most that one may take",
+            write_duration(time_max)
+        ),
+        Interruption::Abandoned => {
+            "the operation was ended, since nobody waits for its result".to_owned()
+        }
+    }
+}
+
 impl From<StorageError> for EngineError {
     fn from(error: StorageError) -> Self {
         EngineError::Storage(std::sync::Arc::new(error))
@@ -134,7 +154,9 @@ impl EngineError {
                 ErrorCode::HistoryGone
             }
             EngineError::NotYet { .. } => ErrorCode::BadRequest,
-            EngineError::TooManyReads => ErrorCode::LimitExceeded,
+            EngineError::TooManyReads | EngineError::RowsExceeded => ErrorCode::LimitExceeded,
+            EngineError::Interrupted(Interruption::TimedOut { .. }) => ErrorCode::Timeout,
+            EngineError::Interrupted(Interruption::Abandoned) => ErrorCode::Unavailable,
             EngineError::Deposed
             | EngineError::Following
             | EngineError::Thread { .. }
@@ -154,9 +176,11 @@ impl EngineError {
             EngineError::ChangesGone { .. }
             | EngineError::HistoryGone { .. }
             | EngineError::TooManyReads
+            | EngineError::RowsExceeded
             | EngineError::NotYet { .. } => ErrorClass::Caller,
             EngineError::Deposed
             | EngineError::Following
+            | EngineError::Interrupted(_)
             | EngineError::Thread { .. }
             | EngineError::Closed
             | EngineError::Format { .. }

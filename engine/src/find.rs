@@ -91,6 +91,11 @@ impl Find {
             || self.deleted != Deleted::Exclude
     }
 
+    /// What it depends on, whatever it finds: every document of its range.
+    pub fn dependencies(&self) -> DependencySet {
+        dependencies(self, None)
+    }
+
     /// Whether a document that stands there may be in the page.
     fn is_between(&self, position: &Position) -> bool {
         self.after.as_ref().is_none_or(|after| position > after)
@@ -206,6 +211,20 @@ fn plan(view: View<'_>, find: &Find, choice: Choice) -> Result<Arc<Plan>, Engine
         Choice::Any => plan::choose(find, &indexes, &mut counts),
     };
     counts.failure.map_or(Ok(Arc::new(plan)), Err)
+}
+
+/// About how many documents a find looks at.
+pub(crate) fn estimate(view: View<'_>, find: &Find) -> Result<u64, EngineError> {
+    let plan = plan(view, find, Choice::Any)?;
+    // An earlier state is read from its first document on.
+    let is_cut_short = view.at.is_none() || !find.from_end;
+    let mut counts = StoredCounts {
+        view,
+        collection: find.collection,
+        failure: None,
+    };
+    let rows = plan::estimate(find, &plan, is_cut_short, &mut counts);
+    counts.failure.map_or(Ok(rows), Err)
 }
 
 /// The indexes that a find may use.

@@ -17,6 +17,7 @@
 
 mod as_of;
 mod backup;
+mod budget;
 mod catalog;
 mod changes;
 mod chunk;
@@ -68,6 +69,7 @@ mod writer;
 
 pub use as_of::HistoricalPage;
 pub use backup::{BackupError, BackupSummary, ProvedBackup, inspect, write_stored};
+pub use budget::{Interrupt, Interruption};
 pub use catalog::{Catalog, Collection};
 pub use changes::{
     ChangeEvent, ChangeEventKind, ChangePage, ChangeStream, ChangesError, ChangesStart,

@@ -1,7 +1,6 @@
 //! A consistent view of everything at one timestamp.
 
 use std::borrow::Cow;
-use std::cell::Cell;
 use std::ops::{Bound, ControlFlow, RangeBounds};
 use std::sync::Arc;
 
@@ -9,6 +8,7 @@ use thalweg_model::{CollectionId, CommitTs, DocumentId, prefix_end};
 use thalweg_storage::{Direction, Snapshot as Reader};
 
 use crate::as_of::{self, AsOf, HistoricalPage, KeyRange};
+use crate::budget::{Budget, Interrupt};
 use crate::catalog::Catalog;
 use crate::chunk;
 use crate::dependency::DependencySet;
@@ -33,10 +33,8 @@ pub struct Snapshot {
     pub(crate) overlay: Overlay,
     pub(crate) ts: CommitTs,
     pub(crate) catalog: Arc<Catalog>,
-    /// How many documents were looked at.
-    documents_read: Cell<u64>,
-    /// How many may be.
-    documents_read_max: Cell<u64>,
+    /// How many documents were looked at, and may be.
+    budget: Budget,
     /// For a view of an earlier time than the reader's.
     as_of: Option<AsOf>,
 }
@@ -48,8 +46,7 @@ impl Snapshot {
             overlay: Overlay::default(),
             ts,
             catalog,
-            documents_read: Cell::new(0),
-            documents_read_max: Cell::new(u64::MAX),
+            budget: Budget::unbounded(),
             as_of: None,
         }
     }
@@ -78,29 +75,48 @@ impl Snapshot {
 
     /// How many documents were looked at through it.
     pub fn documents_read(&self) -> u64 {
-        self.documents_read.get()
+        self.budget.documents()
     }
 
-    /// Counts one, and says whether it is within what may be read.
+    /// How many more documents an operation may look at through it, until the next call; `None` for any number. Past
+    /// it, what reads fails with [`EngineError::RowsExceeded`].
+    pub fn limit_rows(&self, rows_max: Option<u64>) {
+        self.budget.limit_operation(rows_max);
+    }
+
+    /// Who is asked now and then whether what reads is to go on, until the next call. Where it is not, that fails with
+    /// [`EngineError::Interrupted`].
+    pub fn set_interrupt(&self, interrupt: Option<Arc<dyn Interrupt>>) {
+        self.budget.set_interrupt(interrupt);
+    }
+
+    /// Who is asked whether to go on.
+    pub fn interrupt(&self) -> Option<Arc<dyn Interrupt>> {
+        self.budget.interrupt()
+    }
+
+    /// Whether what reads is still within its bounds of documents and time. For what takes long between two reads.
+    pub fn check_budget(&self) -> Result<(), EngineError> {
+        self.budget.check()
+    }
+
+    /// Counts a document, and says whether it is within what may be read.
     pub(crate) fn count_read(&self) -> bool {
-        let read = self.documents_read.get() + 1;
-        self.documents_read.set(read);
-        read <= self.documents_read_max.get()
+        self.budget.count_document()
     }
 
-    /// How many more documents may be read, until the next call.
+    /// Counts a row of an index that is looked at.
+    pub(crate) fn count_row(&self) -> Result<(), EngineError> {
+        self.budget.count_row()
+    }
+
+    /// How many more documents may be read in the line, until the next call.
     pub(crate) fn limit_reads(&self, documents_max: Option<u64>) {
-        let max = documents_max.map_or(u64::MAX, |max| {
-            self.documents_read.get().saturating_add(max)
-        });
-        self.documents_read_max.set(max);
+        self.budget.limit_line(documents_max);
     }
 
     fn check_reads(&self) -> Result<(), EngineError> {
-        if self.documents_read.get() > self.documents_read_max.get() {
-            return Err(EngineError::TooManyReads);
-        }
-        Ok(())
+        self.budget.check()
     }
 
     /// The newest commit that the backend's part of the view includes.
@@ -136,8 +152,9 @@ impl Snapshot {
         collection: CollectionId,
         id: &str,
     ) -> Result<Option<Record<'s>>, EngineError> {
-        self.count_read();
-        self.check_reads()?;
+        if !self.count_read() {
+            self.check_reads()?;
+        }
         let current = match self.layers(own).image(collection, id) {
             Overlaid::Known(image) => image.map(|image| image.borrowed()),
             Overlaid::Unknown => read_document(&*self.reader, collection, id)?,
@@ -204,6 +221,16 @@ impl Snapshot {
         Ok(found)
     }
 
+    /// About how many documents [`Snapshot::find`] will look at. Reads no document, but perhaps some rows of indexes.
+    pub fn estimate(&self, find: &Find) -> Result<u64, EngineError> {
+        let view = View {
+            snapshot: self,
+            own: None,
+            at: self.as_of.as_ref().map(|as_of| as_of.at),
+        };
+        find::estimate(view, find)
+    }
+
     /// A page of all documents in order of their ids, from after `after` on, the softly deleted ones included: at most
     /// `documents_max` of them, fewer where they are large.
     pub fn page(
@@ -234,7 +261,12 @@ impl Snapshot {
         let reader = &*self.reader;
         let current = read_document(reader, collection, id)?;
         let kept_from = self.kept_from(collection)?;
-        revisions::list(reader, current, collection, id, kept_from, at, range)
+        let listed = revisions::list(reader, current, collection, id, kept_from, at, range)?;
+        // Each is a document that was looked at. How many there are is bounded by the range.
+        if !listed.revisions.iter().all(|_| self.count_read()) {
+            self.check_reads()?;
+        }
+        Ok(listed)
     }
 
     /// How many documents satisfy a filter.

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use rustc_hash::FxHashSet;
 use thalweg_model::{CollectionId, CommitTs, DocumentId, ErrorCode};
 
+use crate::budget::Interrupt;
 use crate::catalog::Catalog;
 use crate::committer::Ordered;
 use crate::dependency::{Dependency, DependencySet, Scope};
@@ -135,6 +136,18 @@ impl<'s> Transaction<'s> {
     pub fn catalog(&mut self) -> &'s Arc<Catalog> {
         self.dependencies.catalog();
         self.ground.base.catalog()
+    }
+
+    /// How many more documents this run may look at, and who is asked now and then whether it is to go on. As for
+    /// [`Snapshot::limit_rows`](crate::Snapshot::limit_rows) and [`Snapshot::set_interrupt`](crate::Snapshot::set_interrupt).
+    pub fn set_budget(&mut self, rows_max: Option<u64>, interrupt: Option<Arc<dyn Interrupt>>) {
+        self.ground.base.limit_rows(rows_max);
+        self.ground.base.set_interrupt(interrupt);
+    }
+
+    /// About how many documents [`Transaction::find`] will look at. Is no dependency.
+    pub fn estimate(&self, find: &Find) -> Result<u64, TransactionError> {
+        Ok(self.ground.base.estimate(find)?)
     }
 
     /// Reads one document. `mask` says which of its fields matter.

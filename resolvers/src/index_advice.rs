@@ -3,6 +3,7 @@
 use thalweg_engine::{
     Collection, Comparison, FieldRef, Find, IndexDefinition, IndexField, ListItems, Predicate, Test,
 };
+use thalweg_model::write_json_string;
 
 /// Whether the collection has such an index, be it unique or not.
 pub(crate) fn is_declared(collection: &Collection, index: &IndexDefinition) -> bool {
@@ -115,4 +116,16 @@ fn tests(
         }
         _ => {}
     }
+}
+
+/// The fields of an index as `@index` takes them.
+pub(crate) fn quoted(index: &IndexDefinition) -> String {
+    let mut out = Vec::new();
+    for (position, field) in index.field_texts().iter().enumerate() {
+        if position > 0 {
+            out.extend_from_slice(b", ");
+        }
+        write_json_string(field, &mut out);
+    }
+    String::from_utf8_lossy(&out).into_owned()
 }

@@ -9,7 +9,7 @@
 //! | the operation is compiled to a plan: conditions decided, fields merged, keys encoded | `plan` |
 //! | variables and arguments are coerced to their types | `input` |
 //! | and bound to what the engine takes | `bind`, `filter`, `order`, `page`, `new_document`, `patch`, `node_id`, `declaration` |
-//! | a query runs on a snapshot, a mutation as a transaction | `run`, `mutate` |
+//! | a query runs on a snapshot, a mutation as a transaction, within what it may cost | `run`, `mutate`, `cost` |
 //! | and writes its response straight from stored bytes | `render` |
 //! | a query with `@defer` or `@stream` does so in parts | `incremental` |
 //! | the change stream, which is neither, is told | `changes` |
@@ -31,6 +31,7 @@
 mod bind;
 mod cache;
 mod changes;
+mod cost;
 mod declaration;
 mod document;
 mod extensions;

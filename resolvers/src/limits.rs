@@ -49,6 +49,9 @@ pub struct Limits {
     pub errors_max: usize,
     /// Bytes of one response.
     pub response_bytes_max: usize,
+    /// How many rows (documents and revisions) an operation may look at: estimated before it runs, counted while it
+    /// does.
+    pub rows_max: u64,
     /// How many documents a list may look at without an index before the response warns of it.
     pub scan_warning_rows: u64,
     /// Bytes of operation text whose parsed form and plans are kept. Those take about ten times as much.
@@ -64,7 +67,7 @@ impl Default for Limits {
         Limits {
             text_bytes_max: 1 << 20,
             tokens_max: 100_000,
-            depth_max: 50,
+            depth_max: 25,
             aliases_max: 500,
             root_fields_max: 200,
             fields_max: 10_000,
@@ -79,6 +82,7 @@ impl Default for Limits {
             deferred_max: 32,
             errors_max: 50,
             response_bytes_max: 64 << 20,
+            rows_max: 1_000_000,
             scan_warning_rows: 10_000,
             cache_bytes_max: 4 << 20,
             persisted_bytes_max: 4 << 20,

@@ -17,6 +17,7 @@ use thalweg_engine::{
 use thalweg_model::{CollectionId, ErrorCode};
 
 use crate::bind::{Bound, Write};
+use crate::cost::Allowance;
 use crate::failure::Refusal;
 use crate::notes::Notes;
 use crate::operation::{Operation, Prepared};
@@ -34,6 +35,7 @@ struct Attempt {
     starts: Arc<Mutex<Vec<usize>>>,
     /// What the collections held that it drops.
     dropped: Dropped,
+    allowance: Allowance,
 }
 
 impl Attempt {
@@ -43,7 +45,10 @@ impl Attempt {
     ) -> impl Fn(&mut Transaction<'_>) -> Result<Written, TransactionError> + Send + Sync + 'static
     {
         let (prepared, starts) = (Arc::clone(&self.prepared), Arc::clone(&self.starts));
-        move |transaction: &mut Transaction<'_>| write_all(&prepared, &starts, transaction)
+        let allowance = self.allowance.clone();
+        move |transaction: &mut Transaction<'_>| {
+            write_all(&prepared, &starts, &allowance, transaction)
+        }
     }
 
     /// A bulk mutation may look at every document, which must not hold up the thread's other requests.
@@ -89,6 +94,10 @@ impl Resolvers {
                 prepared,
                 starts: Arc::default(),
                 dropped,
+                allowance: Allowance {
+                    rows_max: self.limits().rows_max,
+                    interrupt: operation.interrupt.clone(),
+                },
             }),
             Err(error) => Err(Box::new(self.refuse_mutation(
                 &prepared,

@@ -1,9 +1,9 @@
 //! What a response says in its extensions beside the time: how lists were found, and what that may have cost.
 
-use thalweg_engine::{Collection, Find, Found, IndexDefinition};
+use thalweg_engine::{Collection, Find, Found};
 use thalweg_model::write_json_string;
 
-use crate::index_advice::{fitting_index, is_declared};
+use crate::index_advice::{fitting_index, is_declared, quoted};
 use crate::limits::Limits;
 use crate::plan::selection::Target;
 
@@ -15,6 +15,15 @@ pub(crate) struct Notes {
     /// How each root field was found, where somebody asked for that.
     pub(crate) explain: Option<Vec<Explained>>,
     pub(crate) warnings: Vec<Warning>,
+    /// What the operation was expected to cost and has cost, where somebody asked for that.
+    pub(crate) cost: Option<Cost>,
+}
+
+/// What an operation costs, in documents that are looked at.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Cost {
+    pub(crate) estimated: u64,
+    pub(crate) rows: u64,
 }
 
 /// How a root field was found.
@@ -113,6 +122,10 @@ impl Notes {
                 out.extend_from_slice(counts.as_bytes());
             });
         }
+        if let Some(Cost { estimated, rows }) = self.cost {
+            let cost = format!(",\"cost\":{{\"estimated\":{estimated},\"rows\":{rows}}}");
+            out.extend_from_slice(cost.as_bytes());
+        }
         if !self.warnings.is_empty() {
             out.extend_from_slice(b",\"warnings\":");
             write_list(&self.warnings, out, |one, out| {
@@ -142,16 +155,4 @@ fn write_path(key: &str, out: &mut Vec<u8>) {
     out.extend_from_slice(b"\"path\":[");
     write_json_string(key, out);
     out.push(b']');
-}
-
-/// The fields of an index as `@index` takes them.
-fn quoted(index: &IndexDefinition) -> String {
-    let mut out = Vec::new();
-    for (position, field) in index.field_texts().iter().enumerate() {
-        if position > 0 {
-            out.extend_from_slice(b", ");
-        }
-        write_json_string(field, &mut out);
-    }
-    String::from_utf8_lossy(&out).into_owned()
 }

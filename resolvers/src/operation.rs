@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use apollo_compiler::Name;
+use thalweg_engine::Interrupt;
 use thalweg_model::{CollectionId, CommitTs, Value};
 
 use crate::bind::Bound;
@@ -15,6 +16,8 @@ use crate::schema::SchemaVersion;
 #[derive(Clone)]
 pub struct Operation {
     pub(crate) inner: Arc<Prepared>,
+    /// Who is asked now and then whether a run is to go on.
+    pub(crate) interrupt: Option<Arc<dyn Interrupt>>,
 }
 
 pub(crate) struct Prepared {
@@ -51,6 +54,18 @@ impl Operation {
     /// Whether it is a query with `@live` in force.
     pub fn is_live(&self) -> bool {
         self.inner.is_live
+    }
+
+    /// The same operation, whose runs end where somebody says so: with [`ErrorCode::Timeout`] where its time is up.
+    /// Nobody is asked while a mutation that has read everything is committed.
+    ///
+    /// [`ErrorCode::Timeout`]: thalweg_model::ErrorCode::Timeout
+    #[must_use]
+    pub fn interrupted_by(self, interrupt: Arc<dyn Interrupt>) -> Self {
+        Operation {
+            interrupt: Some(interrupt),
+            ..self
+        }
     }
 
     /// The identity under which equal live queries are shared.

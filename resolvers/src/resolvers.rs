@@ -234,6 +234,7 @@ impl Resolvers {
                 parts,
                 boundary: Vec::new(),
             }),
+            interrupt: None,
         })
     }
 }

@@ -7,10 +7,11 @@ use thalweg_engine::{
 use thalweg_model::{CollectionId, CommitTs, DocumentId, ErrorClass, ErrorCode};
 
 use crate::bind::Bound;
+use crate::cost::{self, Estimate};
 use crate::extensions::Extensions;
 use crate::failure::Refusal;
 use crate::limits::Limits;
-use crate::notes::Notes;
+use crate::notes::{Cost, Notes};
 use crate::operation::{Operation, Prepared};
 use crate::plan::selection::{DocumentSelection, InfoSource, Selected, Target};
 use crate::plan::{Action, OperationKind, QueryAction, RootField};
@@ -50,6 +51,10 @@ impl Resolvers {
             live: operation.is_live().then_some(false),
             explain: extensions.explain.then(Vec::new),
             warnings: Vec::new(),
+            cost: extensions.explain.then_some(Cost {
+                estimated: 0,
+                rows: 0,
+            }),
         };
         self.evaluate(operation, snapshot, notes).0
     }
@@ -72,7 +77,9 @@ impl Resolvers {
             dependencies: DependencySet::none(),
             store_error: None,
             notes,
+            rows: 0,
         };
+        snapshot.set_interrupt(operation.interrupt.clone());
         if operation.kind() == OperationKind::Mutation {
             let path = prepared.plan.roots.first().map(|root| &root.target);
             renderer.no_data();
@@ -80,6 +87,9 @@ impl Resolvers {
                 let refusal = Refusal::bad_request("a mutation cannot be run as a query");
                 renderer.refuse_root(&refusal, target);
             }
+        } else if let Some((root, refusal)) = run.too_expensive() {
+            renderer.no_data();
+            renderer.refuse_root(&refusal, &root.target);
         } else {
             renderer.data(prepared.plan.roots.iter(), |renderer, index, root| {
                 let Some(bound) = prepared.bound.get(index) else {
@@ -92,8 +102,21 @@ impl Resolvers {
                 };
                 run.snapshot = view;
                 renderer.look_at(view, inner.unwrap_or_default());
-                run.root(renderer, root, bound)
+                // What the root fields look at counts together.
+                let rows_left = run.limits.rows_max.saturating_sub(run.rows);
+                view.limit_rows(Some(rows_left));
+                view.set_interrupt(operation.interrupt.clone());
+                let before = view.documents_read();
+                let done = run.root(renderer, root, bound);
+                run.rows += view.documents_read() - before;
+                done
             });
+        }
+        // Others may run on the same snapshot.
+        snapshot.limit_rows(None);
+        snapshot.set_interrupt(None);
+        if let Some(cost) = &mut run.notes.cost {
+            cost.rows = run.rows;
         }
         let store_error = run.store_error.or_else(|| renderer.take_store_error());
         let (dependencies, notes) = (run.dependencies, run.notes);
@@ -133,9 +156,33 @@ struct Run<'r> {
     /// The last time that the store could not be read.
     store_error: Option<EngineError>,
     notes: Notes,
+    /// How many rows the root fields before have looked at.
+    rows: u64,
 }
 
-impl Run<'_> {
+impl<'r> Run<'r> {
+    /// Why the operation is not run at all, where it is expected to cost more than it may.
+    fn too_expensive(&mut self) -> Option<(&'r RootField, Refusal)> {
+        let (prepared, rows_max) = (self.prepared, self.limits.rows_max);
+        let is_asked = self.notes.cost.is_some();
+        // If the store cannot be read now, the run will say so.
+        let estimate = Estimate::of(prepared, self.snapshot, rows_max, is_asked).ok()?;
+        if let Some(cost) = &mut self.notes.cost {
+            cost.estimated = estimate.rows;
+        }
+        let refused = estimate.refusal(prepared, self.snapshot, rows_max)?;
+        // An index may make it cheaper.
+        self.dependencies.catalog();
+        for bound in prepared.bound.iter() {
+            if let Bound::List(list) = bound
+                && list.at.is_none()
+            {
+                self.dependencies.merge(cost::dependencies(&list.find));
+            }
+        }
+        Some(refused)
+    }
+
     fn root(
         &mut self,
         renderer: &mut Renderer<'_>,
@@ -179,8 +226,8 @@ impl Run<'_> {
         root: &RootField,
         error: EngineError,
     ) -> Nulled {
-        let refusal = Refusal::new(error.code(), error.to_string());
-        if error.class() != ErrorClass::Caller {
+        let refusal = cost::refusal(&error, self.limits, "ask for fewer rows at a time");
+        if error.class() != ErrorClass::Caller && !cost::is_of_cost(&error) {
             self.store_error = Some(error);
         }
         renderer.refuse_root(&refusal, &root.target)
@@ -236,7 +283,19 @@ impl Run<'_> {
                 self.document(renderer, wanted, selection, target, path)
             }
             (QueryAction::List { selection, .. }, Bound::List(list)) => {
-                let mut found = self.snapshot.find(&list.find)?;
+                let mut found = match self.snapshot.find(&list.find) {
+                    Err(error) if cost::is_of_cost(&error) => {
+                        let collection = self.snapshot.catalog().by_id(list.find.collection);
+                        let advice = cost::advice(collection.map(|found| &**found), &list.find);
+                        if list.at.is_none() {
+                            self.dependencies.catalog();
+                            self.dependencies.merge(cost::dependencies(&list.find));
+                        }
+                        let refusal = cost::refusal(&error, self.limits, &advice);
+                        return Ok(Err(renderer.refuse_root(&refusal, target)));
+                    }
+                    found => found?,
+                };
                 self.dependencies
                     .merge(std::mem::take(&mut found.dependencies));
                 if let Some(collection) = self.snapshot.catalog().by_id(list.find.collection) {

@@ -173,6 +173,7 @@ pub(super) fn count_rows(
         while count < rows_max
             && let Some(row) = rows.next()?
         {
+            view.snapshot.count_row()?;
             count += match deleted {
                 Deleted::Exclude => u64::from(!row.value.is_deleted),
                 Deleted::Only => u64::from(row.value.is_deleted),

@@ -123,6 +123,7 @@ impl<'s, 'f> IndexRows<'s, 'f> {
     ) -> Result<ControlFlow<()>, EngineError> {
         let mut rows = self.view.rows(self.access.index.id, range, direction);
         while let Some(row) = rows.next()? {
+            self.view.snapshot.count_row()?;
             if self.visit_row(row, filter, visit)?.is_break() {
                 return Ok(ControlFlow::Break(()));
             }

@@ -210,10 +210,45 @@ pub(super) fn through(find: &Find, index: &Arc<Index>) -> Option<Plan> {
     index_access(find, index).map(Plan::of)
 }
 
-fn cost(find: &Find, access: &IndexAccess, best: u64, counts: &mut dyn Counts) -> u64 {
-    let page = (find.limit as u64)
+/// About how many documents are read. `is_cut_short` says whether a page that comes in order ends the reading.
+pub(super) fn estimate(
+    find: &Find,
+    plan: &Plan,
+    is_cut_short: bool,
+    counts: &mut dyn Counts,
+) -> u64 {
+    let ends_early = is_cut_short && plan.is_ordered;
+    match &plan.access {
+        Access::Index(access) => fetched(find, access, u64::MAX, counts),
+        Access::Ids(ranges) => match by_id(find) {
+            Some((_, true)) => ranges.len() as u64,
+            _ => counts.documents(),
+        },
+        Access::Scan
+            if ends_early && *find.filter == Predicate::True && find.deleted != Deleted::Only =>
+        {
+            counts.documents().min(page(find))
+        }
+        Access::Scan => counts.documents(),
+    }
+}
+
+/// How many documents tell both the page and whether there are more.
+fn page(find: &Find) -> u64 {
+    (find.limit as u64)
         .saturating_add(find.offset as u64)
-        .saturating_add(1);
+        .saturating_add(1)
+}
+
+fn cost(find: &Find, access: &IndexAccess, best: u64, counts: &mut dyn Counts) -> u64 {
+    // More rows than that and it is not the best.
+    let rows_max = (best / FETCH_COST).saturating_add(1);
+    fetched(find, access, rows_max, counts).saturating_mul(FETCH_COST)
+}
+
+/// About how many documents are fetched through an index; nobody minds by how much it is more than `rows_max`.
+fn fetched(find: &Find, access: &IndexAccess, rows_max: u64, counts: &mut dyn Counts) -> u64 {
+    let page = page(find);
     // Counting reads every row of the ranges, but only those: no document.
     let stops_early = access.order.is_some() && (!find.count_total || access.is_covered);
     let enough = match (stops_early, access.is_covered) {
@@ -221,8 +256,6 @@ fn cost(find: &Find, access: &IndexAccess, best: u64, counts: &mut dyn Counts) -
         (true, true) => page,
         (true, false) => page.saturating_mul(FILTERED_PER_ROW),
     };
-    // More rows than that and it is not the best.
-    let rows_max = (best / FETCH_COST).saturating_add(1);
     let probe_max = rows_max.min(enough).min(PROBE_ROWS_MAX);
     let mut rows = counts.rows_in(&access.index, &access.ranges, probe_max);
     if rows >= PROBE_ROWS_MAX && rows < enough {
@@ -230,7 +263,7 @@ fn cost(find: &Find, access: &IndexAccess, best: u64, counts: &mut dyn Counts) -
         let part = 4_u64.saturating_pow(u32::try_from(access.equalities).unwrap_or(1).max(1));
         rows = rows.max(counts.rows(&access.index) / part);
     }
-    rows.min(enough).saturating_mul(FETCH_COST)
+    rows.min(enough)
 }
 
 /// Ranges of ids, where the filter names some, and whether each is one id.

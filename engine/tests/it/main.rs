@@ -5,6 +5,7 @@
     reason = "a test that meets an error it does not expect should stop there"
 )]
 
+mod budget;
 mod changes;
 mod collections;
 mod concurrency;

@@ -6,12 +6,14 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 use thalweg_engine::{
-    Catalog, CollectionRef, EngineError, ExpiryChange, Find, Intent, Transaction, TransactionError,
+    Catalog, CollectionRef, EngineError, ExpiryChange, Find, Intent, Record, Transaction,
+    TransactionError,
 };
 use thalweg_model::{CollectionId, DocumentId, ErrorCode};
 use thalweg_schema_infer::ApiCollection;
 
 use crate::bind::{Bound, Write};
+use crate::cost::{self, Allowance};
 use crate::declaration::{self, Change, Declaration};
 use crate::new_document::NewDocument;
 use crate::operation::Prepared;
@@ -41,10 +43,13 @@ pub(super) struct Applied {
 pub(super) fn write_all(
     prepared: &Prepared,
     starts: &Mutex<Vec<usize>>,
+    allowance: &Allowance,
     transaction: &mut Transaction<'_>,
 ) -> Result<Written, TransactionError> {
+    transaction.set_budget(Some(allowance.rows_max), allowance.interrupt.clone());
     let mut writer = Writer {
         transaction,
+        rows_max: allowance.rows_max,
         steps: 0,
         written: Written {
             starts: Vec::new(),
@@ -71,13 +76,15 @@ pub(super) fn write_all(
 
 struct Writer<'w, 's> {
     transaction: &'w mut Transaction<'s>,
+    /// How many documents all root fields may look at together.
+    rows_max: u64,
     steps: usize,
     written: Written,
     /// The collections that earlier root fields write.
     touched: Vec<CollectionRef>,
 }
 
-impl Writer<'_, '_> {
+impl<'s> Writer<'_, 's> {
     fn root(
         &mut self,
         action: &MutationAction,
@@ -244,12 +251,46 @@ impl Writer<'_, '_> {
         })
     }
 
+    /// Finds what a bulk mutation is about, unless that costs more than it may.
+    fn select(&mut self, find: &Find) -> Result<Vec<Record<'s>>, TransactionError> {
+        let (rows_max, part) = (self.rows_max, self.steps);
+        let estimated = self.transaction.estimate(find)?;
+        let catalog = self.transaction.catalog();
+        let collection = catalog.by_id(find.collection).map(|found| &**found);
+        let refused = |code, message| TransactionError::Refused {
+            code,
+            message,
+            part,
+        };
+        if estimated > rows_max {
+            let advice = cost::advice(collection, find);
+            let message = format!(
+                "the mutation would look at about {estimated} documents; at most {rows_max} are allowed: {advice}"
+            );
+            return Err(refused(ErrorCode::LimitExceeded, message));
+        }
+        match self.transaction.find(find) {
+            Err(TransactionError::Engine(error)) if cost::is_of_cost(&error) => {
+                let advice = cost::advice(collection, find);
+                let message = match error {
+                    EngineError::RowsExceeded => format!(
+                        "the mutation looks at more than {rows_max} documents, which is the most that one may; nothing \
+                         was written: {advice}"
+                    ),
+                    _ => format!("{error}; nothing was written: {advice}"),
+                };
+                Err(refused(error.code(), message))
+            }
+            found => Ok(found?),
+        }
+    }
+
     fn each(
         &mut self,
         find: &Find,
         intent: impl Fn(DocumentId) -> Intent,
     ) -> Result<Vec<Box<str>>, TransactionError> {
-        let records = self.transaction.find(find)?;
+        let records = self.select(find)?;
         let writes_max = find.limit.saturating_sub(1);
         if records.len() > writes_max {
             return Err(TransactionError::Refused {

@@ -5,6 +5,7 @@ use thalweg_model::{CollectionId, ErrorClass, ErrorCode, write_json_string};
 
 use super::{Nulled, Path, Renderer};
 use crate::bind::Bound;
+use crate::cost;
 use crate::plan::selection::{
     HistorySelection, HistorySource, PageInfoSource, RevisionEdgeSource, RevisionSource, Selected,
     Target,
@@ -48,11 +49,12 @@ impl Renderer<'_> {
         let mut listed = match snapshot.history(collection, record.id(), &page.range) {
             Ok(listed) => listed,
             Err(error) => {
-                let (code, message) = (error.code(), error.to_string());
-                if error.class() != ErrorClass::Caller {
+                let advice = "ask for fewer rows or revisions at a time";
+                let refusal = cost::refusal(&error, self.limits, advice);
+                if error.class() != ErrorClass::Caller && !cost::is_of_cost(&error) {
                     self.store_error = Some(error);
                 }
-                return Err(self.refuse(code, message, path, target.location));
+                return Err(self.refuse(refusal.code, refusal.message, path, target.location));
             }
         };
         if page.from_end {

@@ -10,7 +10,7 @@ use thalweg_engine::{
 };
 use thalweg_model::{Document, Value};
 use thalweg_resolvers::{
-    Evaluation, Extensions, Failure, Limits, OperationKind, Request, Resolvers,
+    Evaluation, Extensions, Failure, Limits, Operation, OperationKind, Request, Resolvers,
 };
 use thalweg_storage::MemoryBackend;
 
@@ -112,12 +112,16 @@ impl Database {
     pub(crate) fn try_run(&self, request: &Request) -> Result<Evaluation, Failure> {
         let operation = self.resolvers.prepare(request)?;
         Ok(match operation.kind() {
-            OperationKind::Mutation => self.runtime.block_on(self.resolvers.mutate(&operation)),
+            OperationKind::Mutation => self.mutate(&operation),
             _ => {
                 let snapshot = self.resolvers.engine().snapshot().unwrap();
                 self.resolvers.run(&operation, &snapshot)
             }
         })
+    }
+
+    pub(crate) fn mutate(&self, operation: &Operation) -> Evaluation {
+        self.runtime.block_on(self.resolvers.mutate(operation))
     }
 
     /// The response to an operation, refused or not.

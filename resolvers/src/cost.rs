@@ -1,0 +1,264 @@
+//! What an operation costs, in rows: documents that it looks at, and earlier revisions of them.
+//!
+//! Estimated before it runs, from the plan: a document by its id is 1, a page what its index or its scan is expected to
+//! look at, and what is nested counts once for each row above it. Counted while it runs, by the engine. An estimate can
+//! be wrong in both directions, so it refuses only what is far from the bound's purpose, and the count is what holds.
+
+use std::sync::Arc;
+
+use thalweg_engine::{
+    Collection, Deleted, DependencySet, EngineError, FieldMask, Find, Interrupt, Interruption,
+    Predicate, Snapshot,
+};
+
+use crate::bind::{Bound, BoundList};
+use crate::failure::Refusal;
+use crate::index_advice::{fitting_index, is_declared, quoted};
+use crate::limits::Limits;
+use crate::operation::Prepared;
+use crate::plan::selection::{
+    ConnectionSelection, ConnectionSource, DocumentSelection, DocumentSource, EdgeSource,
+    HistorySelection, HistorySource, RevisionEdgeSource, RevisionSource, Selected,
+};
+use crate::plan::{Action, QueryAction, RootField};
+
+/// What one run of an operation may use up.
+#[derive(Clone)]
+pub(crate) struct Allowance {
+    /// Rows.
+    pub(crate) rows_max: u64,
+    /// Who is asked whether to go on.
+    pub(crate) interrupt: Option<Arc<dyn Interrupt>>,
+}
+
+/// How closely to look.
+#[derive(Clone, Copy, PartialEq)]
+pub(crate) enum Precision {
+    /// At how many documents there are: costs next to nothing, and is never below what the plan says.
+    AtMost,
+    /// At how the planner would find them.
+    Planned,
+}
+
+/// What an operation is expected to cost.
+#[derive(Debug, Default)]
+pub(crate) struct Estimate {
+    pub(crate) rows: u64,
+    /// The root field that costs most, and its part.
+    dearest: Option<(usize, u64)>,
+}
+
+impl Estimate {
+    /// Estimates a query. It looks closely only where a glance does not settle that the bound holds, or always, if
+    /// somebody wants to know.
+    pub(crate) fn of(
+        prepared: &Prepared,
+        snapshot: &Snapshot,
+        rows_max: u64,
+        is_asked: bool,
+    ) -> Result<Estimate, EngineError> {
+        if !is_asked {
+            let glance = Estimate::with(prepared, snapshot, Precision::AtMost)?;
+            if glance.rows <= rows_max {
+                return Ok(glance);
+            }
+        }
+        Estimate::with(prepared, snapshot, Precision::Planned)
+    }
+
+    fn with(
+        prepared: &Prepared,
+        snapshot: &Snapshot,
+        precision: Precision,
+    ) -> Result<Estimate, EngineError> {
+        let roots = &prepared.plan.roots;
+        let estimator = Estimator {
+            snapshot,
+            precision,
+            inner: prepared.bound.get(roots.len()..).unwrap_or_default(),
+        };
+        let mut estimate = Estimate::default();
+        for (index, (root, bound)) in roots.iter().zip(prepared.bound.iter()).enumerate() {
+            let rows = estimator.root(root, bound)?;
+            estimate.rows = estimate.rows.saturating_add(rows);
+            if estimate.dearest.is_none_or(|(_, most)| rows > most) {
+                estimate.dearest = Some((index, rows));
+            }
+        }
+        Ok(estimate)
+    }
+
+    /// Why an operation of that cost is not run, and the root field that is most to blame; `None` where it may run.
+    pub(crate) fn refusal<'p>(
+        &self,
+        prepared: &'p Prepared,
+        snapshot: &Snapshot,
+        rows_max: u64,
+    ) -> Option<(&'p RootField, Refusal)> {
+        if self.rows <= rows_max {
+            return None;
+        }
+        let (index, rows) = self.dearest?;
+        let root = prepared.plan.roots.get(index)?;
+        let advice = match prepared.bound.get(index) {
+            Some(Bound::List(list)) => {
+                let collection = snapshot.catalog().by_id(list.find.collection);
+                advice(collection.map(|found| &**found), &list.find)
+            }
+            _ => "ask for fewer rows at a time".to_owned(),
+        };
+        let share = match prepared.plan.roots.len() {
+            1 => String::new(),
+            _ => format!(", {rows} of them for this field"),
+        };
+        let message = format!(
+            "the operation would look at about {} documents{share}; at most {rows_max} are allowed: {advice}",
+            self.rows
+        );
+        Some((root, Refusal::limit(message)))
+    }
+}
+
+struct Estimator<'e> {
+    snapshot: &'e Snapshot,
+    precision: Precision,
+    /// What the plan's inner fields are bound to.
+    inner: &'e [Bound],
+}
+
+impl Estimator<'_> {
+    fn root(&self, root: &RootField, bound: &Bound) -> Result<u64, EngineError> {
+        let Action::Query(action) = &root.action else {
+            return Ok(0);
+        };
+        Ok(match (action, bound) {
+            (QueryAction::ById { selection, .. }, Bound::Document { .. }) => {
+                self.below(selection).saturating_add(1)
+            }
+            (QueryAction::Node(selections), Bound::Node(Some((collection, _)))) => {
+                let mut selections = selections.iter();
+                let found = selections.find(|(of, _)| of == collection);
+                found.map_or(0, |(_, selection)| self.below(selection).saturating_add(1))
+            }
+            (QueryAction::List { selection, .. }, Bound::List(list)) => {
+                self.list(selection, list)?
+            }
+            _ => 0,
+        })
+    }
+
+    fn list(&self, selection: &ConnectionSelection, list: &BoundList) -> Result<u64, EngineError> {
+        let find = &list.find;
+        let page = (find.limit as u64)
+            .saturating_add(find.offset as u64)
+            .saturating_add(1);
+        let read = match self.precision {
+            // Without a filter or an order, a page ends the reading.
+            Precision::AtMost if list.at.is_none() && !find.may_scan() => page,
+            Precision::AtMost => self.snapshot.stored_count(find.collection)?,
+            Precision::Planned => self.snapshot.estimate(find)?,
+        };
+        let shown = read.min(find.limit as u64);
+        let nested = selection.items.iter().map(|item| match &item.source {
+            ConnectionSource::Nodes(selection) => self.below(selection),
+            ConnectionSource::Edges(items) => sum(items, |source| match source {
+                EdgeSource::Node(selection) => self.below(selection),
+                _ => 0,
+            }),
+            _ => 0,
+        });
+        let nested = nested.fold(0, u64::saturating_add);
+        Ok(read.saturating_add(shown.saturating_mul(nested)))
+    }
+
+    /// What is read below one document.
+    fn below(&self, selection: &DocumentSelection) -> u64 {
+        sum(&selection.items, |source| match source {
+            DocumentSource::History(history) => self.history(history),
+            _ => 0,
+        })
+    }
+
+    fn history(&self, history: &HistorySelection) -> u64 {
+        let Some(Bound::Revisions(page)) = self.inner.get(history.inner) else {
+            return 0;
+        };
+        let revisions = page.range.limit as u64;
+        let revision = |items: &[Selected<RevisionSource>]| {
+            sum(items, |source| match source {
+                RevisionSource::Document(selection) => self.below(selection),
+                _ => 0,
+            })
+        };
+        let nested = sum(&history.items, |source| match source {
+            HistorySource::Nodes(items) => revision(items),
+            HistorySource::Edges(items) => sum(items, |source| match source {
+                RevisionEdgeSource::Node(items) => revision(items),
+                _ => 0,
+            }),
+            _ => 0,
+        });
+        revisions.saturating_add(revisions.saturating_mul(nested))
+    }
+}
+
+fn sum<S>(items: &[Selected<S>], rows: impl Fn(&S) -> u64) -> u64 {
+    let each = items.iter().map(|item| rows(&item.source));
+    each.fold(0, u64::saturating_add)
+}
+
+/// What would make a find look at fewer documents.
+pub(crate) fn advice(collection: Option<&Collection>, find: &Find) -> String {
+    let index = collection.and_then(|collection| {
+        let index = fitting_index(find)?;
+        Some((collection, index))
+    });
+    match index {
+        Some((collection, index)) if is_declared(collection, &index) => {
+            "narrow the filter, or wait until its index is built".to_owned()
+        }
+        Some((collection, index)) => format!(
+            "narrow the filter; on the type of {}, @index(fields: [{}]) would serve it",
+            collection.name,
+            quoted(&index)
+        ),
+        None => "narrow the filter, or ask for fewer rows at a time".to_owned(),
+    }
+}
+
+/// What somebody is told whose reading was ended, with what would help.
+pub(crate) fn refusal(error: &EngineError, limits: &Limits, advice: &str) -> Refusal {
+    let message = match error {
+        EngineError::RowsExceeded => format!(
+            "the operation looks at more than {} documents, which is the most that one may: {advice}",
+            limits.rows_max
+        ),
+        EngineError::Interrupted(Interruption::TimedOut { .. }) => format!("{error}: {advice}"),
+        _ => error.to_string(),
+    };
+    Refusal::new(error.code(), message)
+}
+
+/// Whether reading was ended because of what it cost, rather than because the store could not be read.
+pub(crate) fn is_of_cost(error: &EngineError) -> bool {
+    matches!(
+        error,
+        EngineError::RowsExceeded | EngineError::Interrupted(_)
+    )
+}
+
+/// What a refusal for a find's cost depends on: how many documents there are, and all that the find would look at.
+pub(crate) fn dependencies(find: &Find) -> DependencySet {
+    let every = Find {
+        filter: Arc::new(Predicate::True),
+        deleted: Deleted::Include,
+        order: Arc::from([]),
+        after: None,
+        before: None,
+        read: FieldMask::none(),
+        ..find.clone()
+    };
+    let mut dependencies = every.dependencies();
+    dependencies.merge(find.dependencies());
+    dependencies
+}
