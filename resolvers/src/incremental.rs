@@ -22,7 +22,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use thalweg_engine::{EngineError, Snapshot};
+use thalweg_engine::{EngineError, Interrupt, Snapshot};
 use thalweg_model::{CommitTs, ErrorCode, Kind, Value, ValueRef};
 
 use crate::bind::{self, Binding, input_failure};
@@ -54,6 +54,8 @@ pub struct IncrementalRun {
     /// What is still to be run, in order.
     waiting: VecDeque<Delivery>,
     messages: Messages,
+    /// Who is asked whether the making of a message is to go on.
+    interrupt: Option<Arc<dyn Interrupt>>,
 }
 
 /// A part that is to be run, and where its objects go.
@@ -83,7 +85,7 @@ impl Resolvers {
         let notes = Notes {
             live: operation.is_live().then_some(false),
             explain: extensions.explain.then(Vec::new),
-            warnings: Vec::new(),
+            ..Notes::default()
         };
         let first = Delivery {
             part: 0,
@@ -97,6 +99,7 @@ impl Resolvers {
             snapshot: Some((snapshot, Instant::now())),
             waiting: VecDeque::from([first]),
             messages: Messages::new(format),
+            interrupt: None,
         })
     }
 
@@ -135,7 +138,8 @@ impl Resolvers {
                 boundary: part.chain.clone(),
             };
             let inner = Arc::new(inner);
-            operations.push((part.clone(), Operation { inner }));
+            let interrupt = None;
+            operations.push((part.clone(), Operation { inner, interrupt }));
         }
         Ok(operations)
     }
@@ -151,6 +155,12 @@ impl IncrementalRun {
             let delivery = self.waiting.pop_front()?;
             self.deliver(delivery);
         }
+    }
+
+    /// Who is asked from now on whether the making of a message is to go on: how long a client takes to take one does not
+    /// count.
+    pub fn set_interrupt(&mut self, interrupt: Arc<dyn Interrupt>) {
+        self.interrupt = Some(interrupt);
     }
 
     /// Gives back what is held of the store, because nobody knows when the next message will be wanted.
@@ -182,8 +192,11 @@ impl IncrementalRun {
                 return self.fail(part, &records, &failure);
             }
         };
-        let (_, operation) = &self.parts[part];
-        let (evaluation, _) = self.resolvers.evaluate(operation, &view, notes);
+        let operation = Operation {
+            interrupt: self.interrupt.clone(),
+            ..self.parts[part].1.clone()
+        };
+        let (evaluation, _) = self.resolvers.evaluate(&operation, &view, notes);
         if let Some(since) = since {
             self.snapshot = Some((view, since));
         }

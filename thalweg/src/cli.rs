@@ -6,18 +6,19 @@
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
-use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::error::ErrorKind;
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use thalweg_engine::Evolution;
-use thalweg_examples::Example;
-use thalweg_gateway::OriginPolicy;
 use thalweg_storage::PostgresUrl;
 use thalweg_storage::postgres::PostgresUrlError;
 
 use crate::client::ServerUrl;
+use crate::config::{self, Settings};
+
+mod server;
+
+pub(crate) use server::{DevArguments, ServeArguments};
 
 /// Thalweg: JSON documents in, a typed GraphQL API out, every query live.
 #[derive(Debug, Parser)]
@@ -30,11 +31,14 @@ pub(crate) struct Arguments {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Start a server for development: loopback only, no login, the console at /.
-    #[command(after_help = DEV_EXAMPLES)]
+    #[command(after_help = DEV_EXAMPLES, after_long_help = config::help(DEV_EXAMPLES, &Settings::dev()))]
     Dev(DevArguments),
     /// Start a server.
-    #[command(after_help = SERVE_EXAMPLES)]
+    #[command(after_help = SERVE_EXAMPLES, after_long_help = config::help(SERVE_EXAMPLES, &Settings::serve()))]
     Serve(ServeArguments),
+    /// Print the configuration that `serve` would have with the same options, as a file for --config.
+    #[command(after_help = CONFIG_EXAMPLES, after_long_help = config::help(CONFIG_EXAMPLES, &Settings::serve()))]
+    Config(ServeArguments),
     /// Put files of documents into a collection of a running server.
     #[command(after_help = IMPORT_EXAMPLES)]
     Import(ImportArguments),
@@ -52,62 +56,6 @@ pub(crate) enum Command {
     Verify(VerifyArguments),
     /// Look at the API schema of a running server, or declare collections to it.
     Schema(SchemaArguments),
-}
-
-/// What `thalweg dev` was asked to do.
-#[derive(Debug, Args)]
-pub(crate) struct DevArguments {
-    /// Where to keep the data; created when it is not there.
-    #[arg(long, value_name = "DIR", default_value = "./thalweg-data")]
-    pub(crate) data: PathBuf,
-    /// The loopback address to listen on; port 0 takes a free one.
-    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:4000", value_parser = loopback_address)]
-    pub(crate) listen: SocketAddr,
-    /// How types follow the data; by default at once.
-    #[arg(long, value_enum, value_name = "HOW", default_value = "follow")]
-    pub(crate) evolve: Evolve,
-    #[command(flatten)]
-    pub(crate) deprecation: DeprecationArguments,
-    /// Load example data first, unless its collections are already there.
-    #[arg(long, value_name = "NAME", value_parser = example_parser())]
-    pub(crate) example: Option<&'static Example>,
-}
-
-/// What `thalweg serve` was asked to do.
-#[derive(Debug, Args)]
-pub(crate) struct ServeArguments {
-    /// Where to keep the data; short for `--store file:DIR` [default: ./thalweg-data].
-    #[arg(long, value_name = "DIR", conflicts_with = "store")]
-    data: Option<PathBuf>,
-    /// The address to listen on; port 0 takes a free one.
-    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:4000", value_parser = address)]
-    pub(crate) listen: SocketAddr,
-    /// The store: `memory:` (gone at exit), `file:PATH` or `postgres://USER@HOST/DATABASE`.
-    #[arg(long, value_name = "URL", value_parser = store_url)]
-    store: Option<StoreUrl>,
-    /// How types follow the data; by default fields are added, and what is published stays as it is.
-    #[arg(long, value_enum, value_name = "HOW", default_value = "additive")]
-    pub(crate) evolve: Evolve,
-    #[command(flatten)]
-    pub(crate) deprecation: DeprecationArguments,
-    /// Create a collection when something is first inserted into it.
-    #[arg(long)]
-    pub(crate) auto_create: bool,
-    /// Let everybody who can reach the address read and write; there is no login yet, so an address
-    /// that is not a loopback one is refused without this.
-    #[arg(long)]
-    pub(crate) allow_anonymous: bool,
-    /// Run only the documents that this file, or the files of this directory, list: manifests of Apollo,
-    /// Relay or graphql-codegen (.json), or one document a file (.graphql). SIGHUP reads them again.
-    #[arg(long, value_name = "FILE|DIR")]
-    pub(crate) trusted_documents: Option<PathBuf>,
-    /// A host name under which the server is reached, with a port where only that port is meant; may be
-    /// repeated. Without it: localhost on a loopback address, any on others.
-    #[arg(long = "allow-host", value_name = "HOST", value_parser = not_empty)]
-    allow_hosts: Vec<String>,
-    /// An origin whose pages may ask from a browser, such as `https://app.example.com`; may be repeated.
-    #[arg(long = "allow-origin", value_name = "ORIGIN", value_parser = not_empty)]
-    allow_origins: Vec<String>,
 }
 
 /// How the published types of collections follow their documents.
@@ -128,41 +76,6 @@ impl From<Evolve> for Evolution {
             Evolve::Additive => Evolution::Additive,
             Evolve::Manual => Evolution::Manual,
         }
-    }
-}
-
-/// What becomes of fields that no document has any more.
-#[derive(Debug, Args)]
-pub(crate) struct DeprecationArguments {
-    /// How long a field that no document has stays, deprecated, where data only adds; every operation that uses it
-    /// starts the time anew. Such as `30d` or `12h`.
-    #[arg(long, value_name = "DURATION", default_value = "30d", value_parser = duration)]
-    pub(crate) keep_deprecated: Duration,
-}
-
-fn duration(text: &str) -> Result<Duration, String> {
-    thalweg_engine::parse_duration(text).map_err(|error| error.to_string())
-}
-
-impl ServeArguments {
-    /// Which hosts and origins are served. Whoever listens on a loopback address means this machine, unless told
-    /// otherwise; that also lets the console's own page ask its server.
-    pub(crate) fn origins(&self) -> OriginPolicy {
-        let mut hosts = self.allow_hosts.clone();
-        if hosts.is_empty() && self.listen.ip().is_loopback() {
-            hosts = ["localhost", "127.0.0.1", "[::1]"]
-                .map(str::to_owned)
-                .to_vec();
-        }
-        OriginPolicy::AllowList {
-            hosts,
-            origins: self.allow_origins.clone(),
-        }
-    }
-
-    /// The store to open, from whichever of the two options names it.
-    pub(crate) fn store(&self) -> StoreUrl {
-        StoreUrl::of(self.store.as_ref(), self.data.as_deref())
     }
 }
 
@@ -342,14 +255,6 @@ impl Arguments {
                     "more than one collection needs --out DIR; standard output takes exactly one --collection",
                 ))
             }
-            Command::Serve(serve) if !serve.listen.ip().is_loopback() && !serve.allow_anonymous => {
-                Err(wrong_usage(
-                    "serve",
-                    "there is no login yet, so an address that others can reach would let everybody \
-                     read and write; listen on a loopback address behind a proxy that authenticates, \
-                     or add --allow-anonymous",
-                ))
-            }
             Command::Import(import)
                 if import
                     .files
@@ -386,7 +291,7 @@ fn not_empty(text: &str) -> Result<String, String> {
 }
 
 /// `IP:PORT` or `localhost:PORT`; other names would need a lookup, and may mean several addresses.
-fn address(text: &str) -> Result<SocketAddr, String> {
+pub(crate) fn address(text: &str) -> Result<SocketAddr, String> {
     if let Some(port) = text.strip_prefix("localhost:") {
         let port = port
             .parse()
@@ -397,18 +302,7 @@ fn address(text: &str) -> Result<SocketAddr, String> {
         .map_err(|_| "expected IP:PORT, such as 127.0.0.1:4000 or [::1]:4000".to_owned())
 }
 
-fn loopback_address(text: &str) -> Result<SocketAddr, String> {
-    let address = address(text)?;
-    if !address.ip().is_loopback() {
-        return Err(format!(
-            "`dev` has no login, so it listens on loopback only and {} is not; use `thalweg serve`",
-            address.ip(),
-        ));
-    }
-    Ok(address)
-}
-
-fn store_url(text: &str) -> Result<StoreUrl, String> {
+pub(crate) fn store_url(text: &str) -> Result<StoreUrl, String> {
     match text.split_once(':') {
         Some(("memory", "")) => Ok(StoreUrl::Memory),
         Some(("memory", _)) => Err("`memory:` takes nothing after the colon".to_owned()),
@@ -434,15 +328,6 @@ fn kept_store_url(text: &str) -> Result<StoreUrl, String> {
 /// What a message about the wrong store ends with.
 const STORES: &str = "there are memory:, file:PATH and postgres://USER@HOST/DATABASE";
 
-/// Accepts the names that exist, so that help and error messages list them.
-fn example_parser() -> impl TypedValueParser<Value = &'static Example> {
-    let names = thalweg_examples::all()
-        .iter()
-        .map(|example| PossibleValue::new(example.name).help(example.about));
-    PossibleValuesParser::new(names)
-        .try_map(|name| thalweg_examples::find(&name).ok_or("there is no such example"))
-}
-
 const FIRST_STEPS: &str = "\
 First steps:
   thalweg dev --example movies             load example data, serve it, print the URL
@@ -462,11 +347,18 @@ const SERVE_EXAMPLES: &str = "\
 Examples:
   thalweg serve --data /var/lib/thalweg
   thalweg serve --store memory: --listen 127.0.0.1:8080
+  thalweg serve --config /etc/thalweg.toml --limit time_max=5s
   thalweg serve --store 'postgres://river@127.0.0.1/water?schema=rhine'
   thalweg serve --trusted-documents persisted-documents.json
 
 A store in PostgreSQL has a schema of its own (`thalweg` unless named), and opens as many connections as
 `connections=N` allows (32), and three more.";
+
+const CONFIG_EXAMPLES: &str = "\
+Examples:
+  thalweg config > thalweg.toml            every setting with its default, to be changed
+  thalweg config --config thalweg.toml --limit rows_max=5000000
+                                           what that server would do, and where each value is from";
 
 const IMPORT_EXAMPLES: &str = "\
 Examples:

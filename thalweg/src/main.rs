@@ -1,6 +1,6 @@
 //! The `thalweg` binary: one command line for the server and for the tools that talk to one.
 //!
-//! `dev` and `serve` run a server in this process (`server`). `backup`, `restore` and `verify` work on a store itself
+//! `dev` and `serve` run a server in this process (`server`) as it is configured (`config`). `backup`, `restore` and `verify` work on a store itself
 //! (`store`), through its server where one has it open (`control`). Every other subcommand is a client of a running server
 //! and reaches it over HTTP only (`client`). Nothing here knows how documents are stored or typed.
 //!
@@ -13,10 +13,12 @@ use clap::Parser;
 use clap::error::ErrorKind;
 
 use crate::cli::{Arguments, Command, SchemaCommand};
+use crate::config::{Configuration, ConfigurationError, Surroundings};
 
 mod backup;
 mod cli;
 mod client;
+mod config;
 mod control;
 mod export;
 mod import;
@@ -45,6 +47,7 @@ pub(crate) enum Outcome {
 }
 
 const FAILED: u8 = 1;
+const WRONG_USAGE: u8 = 2;
 
 fn main() -> ExitCode {
     let arguments = match Arguments::try_parse().and_then(Arguments::checked) {
@@ -54,6 +57,10 @@ fn main() -> ExitCode {
     match run(arguments.command) {
         Ok(Outcome::Done) => ExitCode::SUCCESS,
         Ok(Outcome::Failed) => ExitCode::from(FAILED),
+        Err(error) if error.is::<ConfigurationError>() => {
+            eprintln!("error: the server cannot be started like this:\n{error}");
+            ExitCode::from(WRONG_USAGE)
+        }
         Err(error) => {
             eprintln!("thalweg: {error:#}");
             ExitCode::from(FAILED)
@@ -63,8 +70,19 @@ fn main() -> ExitCode {
 
 fn run(command: Command) -> anyhow::Result<Outcome> {
     match command {
-        Command::Dev(arguments) => server::dev(&arguments).map(|()| Outcome::Done),
-        Command::Serve(arguments) => server::serve(&arguments).map(|()| Outcome::Done),
+        Command::Dev(arguments) => {
+            let configuration = Configuration::of_dev(&arguments, &Surroundings::of_process())?;
+            server::dev(&configuration.settings, arguments.example).map(|()| Outcome::Done)
+        }
+        Command::Serve(arguments) => {
+            let configuration = Configuration::of_serve(&arguments, &Surroundings::of_process())?;
+            server::serve(&configuration.settings).map(|()| Outcome::Done)
+        }
+        Command::Config(arguments) => {
+            let configuration = Configuration::of_serve(&arguments, &Surroundings::of_process())?;
+            print!("{}", config::toml(&configuration));
+            Ok(Outcome::Done)
+        }
         Command::Import(arguments) => import::run(&arguments),
         Command::Export(arguments) => export::run(&arguments).map(|()| Outcome::Done),
         Command::Backup(arguments) => backup::backup(&arguments).map(|()| Outcome::Done),
@@ -83,6 +101,6 @@ fn report_usage(error: &clap::Error) -> ExitCode {
     let _ = error.print();
     match error.kind() {
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => ExitCode::SUCCESS,
-        _ => ExitCode::from(2),
+        _ => ExitCode::from(WRONG_USAGE),
     }
 }

@@ -1,84 +1,37 @@
 //! `thalweg dev` and `thalweg serve`: a server in this process.
 
 use std::future::Future;
-use std::net::SocketAddr;
-use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Context, anyhow, bail};
-use thalweg_engine::{CollectionRef, Engine, EngineOptions, ExpiryChange, Intent};
+use thalweg_engine::{CollectionRef, Engine, ExpiryChange, Intent};
 use thalweg_examples::{Example, ExampleCollection, NpmFile, cache_directory};
-use thalweg_gateway::{Drained, Gateway, GatewayOptions};
+use thalweg_gateway::{Drained, Gateway};
 use thalweg_model::{Document, Value};
-use thalweg_resolvers::Limits;
-use thalweg_subscriptions::LiveLimits;
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 
-use crate::cli::{DeprecationArguments, DevArguments, Evolve, ServeArguments, StoreUrl};
+use crate::cli::StoreUrl;
+use crate::config::Settings;
 use crate::control::ControlSocket;
 use crate::service::Service;
 use crate::store;
 use crate::trusted;
 
 /// Runs a development server until it is told to stop.
-pub(crate) fn dev(arguments: &DevArguments) -> anyhow::Result<()> {
-    let url = StoreUrl::File(arguments.data.clone());
-    let engine = store::open(
-        &url,
-        engine_options(arguments.evolve, &arguments.deprecation),
-    )?;
+pub(crate) fn dev(settings: &Settings, example: Option<&'static Example>) -> anyhow::Result<()> {
+    let engine = store::open(settings)?;
     let runtime = runtime()?;
-    if let Some(example) = arguments.example {
+    if let Some(example) = example {
         runtime.block_on(load(&engine, example))?;
     }
-    let _control = control(&url, &engine);
-    let limits = Limits {
-        auto_create: true,
-        ..Limits::default()
-    };
-    run(
-        &runtime,
-        &engine,
-        arguments.listen,
-        limits,
-        GatewayOptions::default(),
-        None,
-    )
+    run(&runtime, &engine, settings)
 }
 
 /// Runs a server until it is told to stop.
-pub(crate) fn serve(arguments: &ServeArguments) -> anyhow::Result<()> {
-    let url = arguments.store();
-    let engine = store::open(
-        &url,
-        engine_options(arguments.evolve, &arguments.deprecation),
-    )?;
-    let _control = control(&url, &engine);
-    let limits = Limits {
-        auto_create: arguments.auto_create,
-        ..Limits::default()
-    };
-    let options = GatewayOptions {
-        origins: arguments.origins(),
-        ..GatewayOptions::default()
-    };
-    run(
-        &runtime()?,
-        &engine,
-        arguments.listen,
-        limits,
-        options,
-        arguments.trusted_documents.as_deref(),
-    )
-}
-
-fn engine_options(evolve: Evolve, deprecation: &DeprecationArguments) -> EngineOptions {
-    EngineOptions {
-        evolution: evolve.into(),
-        deprecated_kept: deprecation.keep_deprecated,
-        ..EngineOptions::default()
-    }
+pub(crate) fn serve(settings: &Settings) -> anyhow::Result<()> {
+    let engine = store::open(settings)?;
+    run(&runtime()?, &engine, settings)
 }
 
 fn runtime() -> anyhow::Result<Runtime> {
@@ -103,18 +56,14 @@ fn control(url: &StoreUrl, engine: &Engine) -> Option<ControlSocket> {
         .ok()
 }
 
-fn run(
-    runtime: &Runtime,
-    engine: &Engine,
-    listen: SocketAddr,
-    limits: Limits,
-    options: GatewayOptions,
-    trusted_documents: Option<&Path>,
-) -> anyhow::Result<()> {
-    let service = Service::start(engine.clone(), limits, LiveLimits::default())?;
+fn run(runtime: &Runtime, engine: &Engine, settings: &Settings) -> anyhow::Result<()> {
+    let _control = control(&settings.store, engine);
+    let service = Service::start(engine.clone(), settings)?;
+    let trusted_documents = settings.trusted_documents.as_deref();
     if let Some(path) = trusted_documents {
         trusted::apply(path, service.resolvers())?;
     }
+    let (listen, options) = (settings.listen, settings.gateway.clone());
     let drained = runtime.block_on(async {
         if let Some(path) = trusted_documents {
             trusted::reload_on_hangup(path.to_owned(), service.resolvers().clone())?;

@@ -4,25 +4,28 @@ mod changes;
 mod export;
 mod import;
 mod parts;
+mod patience;
 
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::{Stream, stream};
 use serde_json::value::RawValue;
-use thalweg_engine::{Catalog, Engine, EngineError, IdempotencyKey, Snapshot};
+use thalweg_engine::{Catalog, Engine, EngineError, IdempotencyKey, Interrupt, Snapshot};
 use thalweg_gateway::{
     Api, ApiError, ChangeItem, ChangesOptions, GraphqlRequest, GraphqlResponse, ImportOptions,
     LiveEvent, LiveItem, OperationKind, PartsFormat,
 };
 use thalweg_model::{CommitTs, ErrorCode, Value};
 use thalweg_resolvers::{
-    Extensions, Failure, IncrementalFormat, Limits, Operation, OperationKey, Request, Resolvers,
+    Extensions, Failure, IncrementalFormat, Operation, OperationKey, Request, Resolvers,
 };
-use thalweg_subscriptions::{
-    Evaluation, Item, LiveLimits, LiveQueries, Runner, SubscribeError, Subscription,
-};
+use thalweg_subscriptions::{Evaluation, Item, LiveQueries, Runner, SubscribeError, Subscription};
+
+use self::patience::{Patience, Waiting};
+use crate::config::Settings;
 
 pub(crate) use import::Import;
 
@@ -36,26 +39,26 @@ pub(crate) struct Service {
     resolvers: Resolvers,
     live: LiveQueries<ResolverRunner>,
     auto_create: bool,
+    /// How long an operation may take.
+    time_max: Duration,
 }
 
 impl Service {
     /// Starts to serve an engine.
-    pub(crate) fn start(
-        engine: Engine,
-        limits: Limits,
-        live_limits: LiveLimits,
-    ) -> Result<Self, EngineError> {
-        let auto_create = limits.auto_create;
-        let resolvers = Resolvers::new(engine.clone(), limits);
+    pub(crate) fn start(engine: Engine, settings: &Settings) -> Result<Self, EngineError> {
+        let auto_create = settings.limits.auto_create;
+        let resolvers = Resolvers::new(engine.clone(), settings.limits.clone());
         let runner = ResolverRunner {
             resolvers: resolvers.clone(),
+            time_max: settings.live_time_max,
         };
-        let live = LiveQueries::start(engine.clone(), runner, live_limits)?;
+        let live = LiveQueries::start(engine.clone(), runner, settings.live.clone())?;
         Ok(Service {
             engine,
             resolvers,
             live,
             auto_create,
+            time_max: settings.time_max,
         })
     }
 
@@ -64,10 +67,12 @@ impl Service {
         &self.resolvers
     }
 
-    async fn mutate(&self, operation: &Operation, key: Option<IdempotencyKey>) -> GraphqlResponse {
+    async fn mutate(&self, operation: Operation, key: Option<IdempotencyKey>) -> GraphqlResponse {
+        // It is run to its end also when its client has gone, but not for ever.
+        let operation = operation.interrupted_by(Patience::of(self.time_max));
         match key {
-            None => response(&self.resolvers.mutate(operation).await),
-            Some(key) => match self.resolvers.mutate_once(operation, key).await {
+            None => response(&self.resolvers.mutate(&operation).await),
+            Some(key) => match self.resolvers.mutate_once(&operation, key).await {
                 Ok(body) => with_data(body),
                 Err(failure) => refused(&failure),
             },
@@ -75,6 +80,10 @@ impl Service {
     }
 
     async fn query(&self, operation: Operation, extensions: Extensions) -> GraphqlResponse {
+        let patience = Patience::of(self.time_max);
+        let operation = operation.interrupted_by(Arc::<Patience>::clone(&patience));
+        // Dropped with this future, which is when the client goes.
+        let _waiting = Waiting(Arc::clone(&patience));
         let snapshot = match self.engine.snapshot() {
             Ok(snapshot) => snapshot,
             Err(error) => return unavailable(&error),
@@ -86,6 +95,10 @@ impl Service {
         drop(snapshot);
         let (engine, resolvers) = (self.engine.clone(), self.resolvers.clone());
         let run = move || {
+            // Its turn may come late.
+            if let Some(interruption) = patience.interrupted() {
+                return Err(EngineError::Interrupted(interruption));
+            }
             let snapshot = engine.snapshot()?;
             Ok(resolvers.run_once(&operation, &snapshot, &extensions))
         };
@@ -255,7 +268,7 @@ impl Api for Service {
             .resolvers
             .run_incrementally(&operation, snapshot, &extensions, format)
             .map_err(|failure| refused(&failure))?;
-        Ok(Box::pin(parts::messages(run)))
+        Ok(Box::pin(parts::messages(run, self.time_max)))
     }
 
     async fn execute(&self, operation: ServiceOperation) -> GraphqlResponse {
@@ -268,7 +281,7 @@ impl Api for Service {
                 ..
             } => {
                 if operation.kind() == thalweg_resolvers::OperationKind::Mutation {
-                    self.mutate(&operation, key).await
+                    self.mutate(operation, key).await
                 } else {
                     self.query(operation, extensions).await
                 }
@@ -406,6 +419,8 @@ fn events(subscription: Subscription<ResolverRunner>) -> impl Stream<Item = Live
 /// Runs live queries with the resolvers.
 pub(crate) struct ResolverRunner {
     resolvers: Resolvers,
+    /// How long one evaluation may take.
+    time_max: Duration,
 }
 
 impl Runner for ResolverRunner {
@@ -417,7 +432,8 @@ impl Runner for ResolverRunner {
     }
 
     fn run(&self, query: &Operation, snapshot: &Snapshot) -> Result<Evaluation, EngineError> {
-        let evaluation = self.resolvers.run_live(query, snapshot)?;
+        let query = query.clone().interrupted_by(Patience::of(self.time_max));
+        let evaluation = self.resolvers.run_live(&query, snapshot)?;
         let result_bytes = evaluation.result().len();
         let (body, dependencies) = evaluation.into_parts();
         Ok(Evaluation {

@@ -5,25 +5,26 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use thalweg_engine::{Engine, EngineOptions};
+use thalweg_engine::Engine;
 use thalweg_storage::{
     Backend, EmbeddedBackend, EmbeddedOptions, MemoryBackend, PostgresBackend, PostgresOptions,
     PostgresUrl, StorageError,
 };
 
 use crate::cli::StoreUrl;
+use crate::config::Settings;
 
 /// How long the one reader may live that a whole store is read through.
 const READER_LIFETIME: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
 /// Opens a store to serve it.
-pub(crate) fn open(store: &StoreUrl, options: EngineOptions) -> anyhow::Result<Engine> {
-    let backend: Arc<dyn Backend> = match store {
+pub(crate) fn open(settings: &Settings) -> anyhow::Result<Engine> {
+    let backend: Arc<dyn Backend> = match &settings.store {
         StoreUrl::Memory => Arc::new(MemoryBackend::new()),
-        StoreUrl::File(path) => Arc::new(open_embedded(path, EmbeddedOptions::default())?),
-        StoreUrl::Postgres(url) => Arc::new(open_postgres(url, PostgresOptions::default())?),
+        StoreUrl::File(path) => Arc::new(open_embedded(path, settings.embedded)?),
+        StoreUrl::Postgres(url) => Arc::new(open_postgres(url, settings.postgres)?),
     };
-    Ok(Engine::open(backend, options)?)
+    Ok(Engine::open(backend, settings.engine.clone())?)
 }
 
 /// Opens a store to read all of it, or to fill it. Takes nothing over from a server that uses it.

@@ -3,11 +3,12 @@
 use std::path::Path;
 
 use clap::Parser;
-use thalweg_engine::{CollectionRef, Engine, EngineOptions, ExpiryChange, Intent, verify};
+use thalweg_engine::{CollectionRef, Engine, ExpiryChange, Intent, verify};
 use thalweg_model::Document;
 
 use super::*;
 use crate::cli::{Arguments, Command};
+use crate::config::Settings;
 use crate::control::ControlSocket;
 
 fn run(line: &[&str]) -> anyhow::Result<()> {
@@ -24,8 +25,11 @@ fn text(path: &Path) -> &str {
 }
 
 fn engine_with_documents(data: &Path, count: u32) -> Engine {
-    let engine =
-        store::open(&StoreUrl::File(data.to_owned()), EngineOptions::default()).expect("it opens");
+    let settings = Settings {
+        store: StoreUrl::File(data.to_owned()),
+        ..Settings::serve()
+    };
+    let engine = store::open(&settings).expect("it opens");
     let runtime = tokio::runtime::Builder::new_current_thread()
         .build()
         .expect("a runtime");

@@ -1,6 +1,7 @@
 //! What the command line accepts, and how it refuses the rest.
 
 use super::*;
+use crate::config::{Configuration, Surroundings};
 
 fn parse(line: &str) -> Result<Command, String> {
     Arguments::try_parse_from(line.split(' '))
@@ -20,6 +21,28 @@ fn definitions_are_consistent() {
     Arguments::command().debug_assert();
 }
 
+/// How a server would be configured by the command line alone.
+fn settings(line: &str) -> Result<Settings, String> {
+    let surroundings = Surroundings {
+        variables: Vec::new(),
+        read_file: &|_| Err(std::io::ErrorKind::NotFound.into()),
+    };
+    let configuration = match parse(line)? {
+        Command::Dev(arguments) => Configuration::of_dev(&arguments, &surroundings),
+        Command::Serve(arguments) => Configuration::of_serve(&arguments, &surroundings),
+        other => panic!("{other:?}"),
+    };
+    configuration
+        .map(|configuration| configuration.settings)
+        .map_err(|error| error.to_string())
+}
+
+#[track_caller]
+fn not_started(line: &str, because: &str) {
+    let message = settings(line).expect_err("should be refused");
+    assert!(message.contains(because), "{line}: {message}");
+}
+
 #[test]
 fn dev_listens_on_loopback_only() {
     for (text, expected) in [
@@ -28,17 +51,25 @@ fn dev_listens_on_loopback_only() {
         ("[::1]:4000", "[::1]:4000"),
         ("localhost:4001", "127.0.0.1:4001"),
     ] {
-        match parse(&format!("thalweg dev --listen {text}")) {
-            Ok(Command::Dev(dev)) => assert_eq!(dev.listen.to_string(), expected),
-            other => panic!("{text}: {other:?}"),
-        }
+        let found = settings(&format!("thalweg dev --listen {text}")).expect("good usage");
+        assert_eq!(found.listen.to_string(), expected);
     }
-    refused("thalweg dev --listen 0.0.0.0:4000", "loopback only");
-    refused("thalweg dev --listen [::]:4000", "loopback only");
+    not_started("thalweg dev --listen 0.0.0.0:4000", "loopback only");
+    not_started("thalweg dev --listen [::]:4000", "loopback only");
     refused("thalweg dev --listen example.org:80", "expected IP:PORT");
     refused("thalweg dev --listen localhost:x", "`x` is not a port");
-    refused("thalweg serve --listen 0.0.0.0:4000", "--allow-anonymous");
-    assert!(parse("thalweg serve --listen 0.0.0.0:4000 --allow-anonymous").is_ok());
+    not_started("thalweg serve --listen 0.0.0.0:4000", "--allow-anonymous");
+    let open = "thalweg serve --listen 0.0.0.0:4000 --allow-anonymous";
+    assert!(settings(open).is_ok());
+    not_started(&format!("{open}=false"), "--allow-anonymous");
+    assert!(settings("thalweg dev").expect("fine").limits.auto_create);
+    assert!(!settings("thalweg serve").expect("fine").limits.auto_create);
+    assert!(
+        settings("thalweg serve --auto-create")
+            .expect("fine")
+            .limits
+            .auto_create
+    );
 }
 
 #[test]
@@ -61,15 +92,13 @@ fn a_store_is_named_by_url_or_directory() {
         (" --store file:a:b", StoreUrl::File("a:b".into())),
         (" --store memory:", StoreUrl::Memory),
     ] {
-        match parse(&format!("thalweg serve{options}")) {
-            Ok(Command::Serve(serve)) => assert_eq!(serve.store(), expected, "{options}"),
-            other => panic!("{options}: {other:?}"),
-        }
+        let found = settings(&format!("thalweg serve{options}")).expect("good usage");
+        assert_eq!(found.store, expected, "{options}");
     }
     for scheme in ["postgres", "postgresql"] {
         match parse(&format!("thalweg serve --store {scheme}://db/x?schema=s")) {
             Ok(Command::Serve(serve)) => match serve.store() {
-                StoreUrl::Postgres(url) => assert_eq!(url.schema(), "s"),
+                Some(StoreUrl::Postgres(url)) => assert_eq!(url.schema(), "s"),
                 other => panic!("{scheme}: {other:?}"),
             },
             other => panic!("{scheme}: {other:?}"),

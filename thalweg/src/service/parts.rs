@@ -2,6 +2,9 @@
 //!
 //! A client that takes nothing holds nothing of the store: what is held is given back before a message waits for it.
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use bytes::Bytes;
 use futures_util::{Stream, stream};
 use thalweg_gateway::ApiError;
@@ -9,28 +12,43 @@ use thalweg_model::ErrorCode;
 use thalweg_resolvers::IncrementalRun;
 use tokio::sync::mpsc;
 
+use super::patience::{Patience, Waiting};
+
 /// Messages that are made before the first of them is taken.
 const AHEAD_MAX: usize = 2;
 
-/// The messages of a run. Dropping the stream ends the run when it has made the message that it is at.
+/// The messages of a run, each of which may take `time_max` to be made. Dropping the stream ends the run.
 pub(super) fn messages(
     run: IncrementalRun,
+    time_max: Duration,
 ) -> impl Stream<Item = Result<Bytes, ApiError>> + Send + use<> {
     let (sender, receiver) = mpsc::channel(AHEAD_MAX);
-    tokio::spawn(drive(run, sender));
+    tokio::spawn(drive(run, time_max, sender));
     stream::unfold(receiver, |mut receiver| async move {
         let message = receiver.recv().await?;
         Some((message, receiver))
     })
 }
 
-async fn drive(mut run: IncrementalRun, sender: mpsc::Sender<Result<Bytes, ApiError>>) {
+async fn drive(
+    mut run: IncrementalRun,
+    time_max: Duration,
+    sender: mpsc::Sender<Result<Bytes, ApiError>>,
+) {
     loop {
+        let patience = Patience::of(time_max);
+        let waiting = Waiting(Arc::clone(&patience));
+        run.set_interrupt(patience);
         let made = tokio::task::spawn_blocking(move || {
             let message = run.next_message();
             (run, message)
         });
-        let message = match made.await {
+        let made = tokio::select! {
+            made = made => made,
+            () = sender.closed() => return,
+        };
+        drop(waiting);
+        let message = match made {
             Ok((_, None)) => return,
             Ok((made, Some(message))) => {
                 run = made;

@@ -9,7 +9,7 @@ use super::*;
 async fn service(documents: u64) -> Service {
     let backend = Arc::new(MemoryBackend::new());
     let engine = Engine::open(backend, EngineOptions::default()).expect("an empty store");
-    let service = Service::start(engine, Limits::default(), LiveLimits::default());
+    let service = Service::start(engine, &Settings::dev());
     let service = service.expect("a service");
     let mut import = service
         .import("movies", ImportOptions::default())
@@ -117,7 +117,7 @@ async fn a_repeated_mutation_gets_the_first_answer_after_a_restart_too() {
     let backend: Arc<dyn thalweg_storage::Backend> = Arc::new(MemoryBackend::new());
     let open = || {
         let engine = Engine::open(Arc::clone(&backend), EngineOptions::default()).expect("opens");
-        Service::start(engine, Limits::default(), LiveLimits::default()).expect("a service")
+        Service::start(engine, &Settings::dev()).expect("a service")
     };
     let add = "mutation { insertDocuments(collection: \"a\", documents: [{n: 1}]) }";
     let count = "{ collections { count } }";
@@ -182,4 +182,80 @@ async fn keys_that_cannot_be_meant_are_refused() {
         text(&send(&service, twice, Some("x"), None).await)
             .contains(r#"{"createMovie":{"id":"x"}}"#)
     );
+}
+
+/// A service with as many documents, and settings.
+async fn configured(documents: u64, settings: &Settings) -> Service {
+    let backend = Arc::new(MemoryBackend::new());
+    let engine = Engine::open(backend, EngineOptions::default()).expect("an empty store");
+    let service = Service::start(engine, settings).expect("a service");
+    let mut import = service
+        .import("movies", ImportOptions::default())
+        .expect("allowed");
+    let records = (1..=documents).map(|line| ImportRecord {
+        line,
+        document: Document::parse(format!("{{\"n\":{line}}}").as_bytes()).expect("an object"),
+    });
+    import.push(records.collect()).await.expect("committed");
+    service
+}
+
+#[tokio::test]
+async fn an_operation_has_so_much_time_and_no_more() {
+    let settings = Settings {
+        time_max: Duration::from_millis(1),
+        live_time_max: Duration::from_millis(1),
+        ..Settings::dev()
+    };
+    // More than can be looked at in a millisecond, in this place or in another.
+    let service = configured(20_000, &settings).await;
+    let slow = "movies(filter: {n: {eq: 7}}) { nodes { n } }";
+    let query = service
+        .execute(prepare(&service, &format!("{{ {slow} }}")))
+        .await;
+    let said = text(&query);
+    assert!(
+        said.contains("\"code\":\"TIMEOUT\"") && said.contains("more than 1ms"),
+        "{said}"
+    );
+    let bulk = "mutation { updateMovies(filter: {n: {gte: 0}}, patch: {n: 0}) { count } }";
+    let said = text(&service.execute(prepare(&service, bulk)).await);
+    assert!(
+        said.contains("\"code\":\"TIMEOUT\"") && said.contains("nothing was written"),
+        "{said}"
+    );
+    // Somebody who follows it is told, too, rather than left waiting.
+    let live = prepare(&service, &format!("subscription {{ {slow} }}"));
+    let mut events = service.subscribe(live, None).await.expect("subscribed");
+    match futures_util::StreamExt::next(&mut events).await {
+        Some(LiveItem::Event(event)) => {
+            let body = String::from_utf8_lossy(&event.body);
+            assert!(body.contains("\"code\":\"TIMEOUT\""), "{body}");
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn a_run_ends_when_nobody_waits_for_it() {
+    let patience = Patience::of(Duration::from_secs(3600));
+    let waiting = Waiting(Arc::clone(&patience));
+    assert_eq!(patience.interrupted(), None);
+    let (engine, operation) = {
+        let service = configured(20_000, &Settings::dev()).await;
+        let text = "{ movies(filter: {n: {eq: 7}}) { nodes { n } } }";
+        let ServiceOperation::Prepared { operation, .. } = prepare(&service, text) else {
+            panic!("it has no idempotency key");
+        };
+        (service, operation)
+    };
+    drop(waiting);
+    let snapshot = engine.engine.snapshot().expect("open");
+    let operation = operation.interrupted_by(patience);
+    let before = snapshot.documents_read();
+    let evaluation = engine.resolvers.run(&operation, &snapshot);
+    let said = String::from_utf8_lossy(evaluation.body()).into_owned();
+    assert!(said.contains("nobody waits"), "{said}");
+    // It did not look at what was left.
+    assert!(snapshot.documents_read() - before < 1_000);
 }

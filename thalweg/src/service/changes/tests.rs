@@ -4,11 +4,10 @@ use futures_util::StreamExt;
 use serde_json::Value;
 use thalweg_engine::EngineOptions;
 use thalweg_gateway::{Api, GraphqlRequest};
-use thalweg_resolvers::Limits;
 use thalweg_storage::MemoryBackend;
-use thalweg_subscriptions::LiveLimits;
 
 use super::*;
+use crate::config::Settings;
 use crate::service::{Service, ServiceOperation};
 
 /// A service that keeps that much of the newest commits in memory; what is older it reads from the log.
@@ -18,11 +17,7 @@ fn service_with(recent_commits_bytes_max: usize) -> Service {
         ..EngineOptions::default()
     };
     let engine = Engine::open(Arc::new(MemoryBackend::new()), options).expect("an empty store");
-    let limits = Limits {
-        auto_create: true,
-        ..Limits::default()
-    };
-    Service::start(engine, limits, LiveLimits::default()).expect("a service")
+    Service::start(engine, &Settings::dev()).expect("a service")
 }
 
 fn prepare(service: &Service, query: &str) -> Result<ServiceOperation, Value> {
