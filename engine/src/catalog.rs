@@ -10,10 +10,11 @@ use rustc_hash::FxHashMap;
 use thalweg_model::{
     CollectionId, CommitTs, Document, DocumentId, FieldPath, ValueRef, write_json_string,
 };
-use thalweg_schema_infer::{CollectionSchema, NameRegistry, Shape};
+use thalweg_schema_infer::{CollectionSchema, NameRegistry, Relation, Shape};
 
 use crate::error::{EngineError, IntentError};
 use crate::index::{Index, IndexDefinition, IndexStatus};
+use crate::relations::StoredRelations;
 use crate::settings::Settings;
 
 /// The system collection whose documents are the collections.
@@ -47,6 +48,10 @@ pub struct Collection {
     pub settings: Settings,
     /// The commit that last changed the settings; zero where none did.
     pub(crate) configured_ts: CommitTs,
+    /// How its documents name others, as the API has it.
+    pub relations: Arc<[Arc<Relation>]>,
+    /// The same as it is stored, with what speaks for it.
+    pub stored_relations: Arc<StoredRelations>,
 }
 
 impl Collection {
@@ -143,6 +148,7 @@ pub(crate) struct StoredCollection {
     pub(crate) indexes: Arc<[Arc<Index>]>,
     pub(crate) settings: Settings,
     pub(crate) configured_ts: CommitTs,
+    pub(crate) relations: Arc<StoredRelations>,
 }
 
 impl StoredCollection {
@@ -155,6 +161,7 @@ impl StoredCollection {
             indexes: Arc::clone(&collection.indexes),
             settings: collection.settings.clone(),
             configured_ts: collection.configured_ts,
+            relations: Arc::clone(&collection.stored_relations),
         }
     }
 
@@ -181,6 +188,7 @@ impl StoredCollection {
             json.extend_from_slice(configured.as_bytes());
         }
         self.settings.write_json(&mut json);
+        self.relations.write_json(&mut json);
         json.push(b'}');
         Document::parse(&json).expect("this is a JSON object")
     }
@@ -203,6 +211,7 @@ impl StoredCollection {
                 )?,
                 settings: Settings::from_document(document)?,
                 configured_ts: configured.map_or(CommitTs::ZERO, CommitTs::from_micros),
+                relations: Arc::new(StoredRelations::from_document(document)?),
             })
         };
         read().ok_or(EngineError::Corrupt { what: "collection" })

@@ -2,6 +2,7 @@
 //! reads of its own writes, to the images that it reads.
 
 mod indexes;
+mod relations;
 mod timed;
 
 use std::sync::Arc;
@@ -252,6 +253,7 @@ impl<'g> Draft<'g> {
                 self.write(key, None);
                 self.catalog_mut().remove(collection);
                 self.forget_marks(collection);
+                self.forget_relations_to(collection)?;
                 Ok(Step {
                     collection: Some(collection),
                     changed: true,
@@ -280,6 +282,11 @@ impl<'g> Draft<'g> {
                 })
             }
             Intent::Configure { collection, change } => self.configure(collection, &change),
+            Intent::Relate {
+                collection,
+                relations,
+                refused,
+            } => self.relate(collection, &relations, &refused),
             Intent::Upkeep(upkeep) => self.upkeep(upkeep.0),
         }
     }
@@ -350,6 +357,7 @@ impl<'g> Draft<'g> {
             indexes: Arc::from([]),
             settings: Settings::default(),
             configured_ts: CommitTs::ZERO,
+            relations: Arc::default(),
         };
         self.put(
             (COLLECTIONS, StoredCollection::document_id(id)),
@@ -365,6 +373,8 @@ impl<'g> Draft<'g> {
             indexes: stored.indexes,
             settings: stored.settings,
             configured_ts: stored.configured_ts,
+            relations: Arc::from([]),
+            stored_relations: stored.relations,
         });
         Ok(id)
     }

@@ -64,6 +64,8 @@ pub struct EngineOptions {
     pub answers_kept: Duration,
     /// Who does the background work.
     pub maintenance: MaintenanceMode,
+    /// Whether a thread looks for relations in the documents; else whoever calls [`Engine::detect_relations`].
+    pub detect_relations: bool,
     /// How many documents one transaction of background work on an index looks at, and how many rows it erases.
     pub index_page_max: usize,
     /// How the published types of collections follow their documents.
@@ -89,6 +91,7 @@ impl Default for EngineOptions {
             upkeep: UpkeepMode::Background,
             answers_kept: Duration::from_secs(24 * 60 * 60),
             maintenance: MaintenanceMode::Background,
+            detect_relations: false,
             index_page_max: 256,
             evolution: Evolution::Follow,
             deprecated_kept: Duration::from_secs(30 * 24 * 60 * 60),
@@ -115,6 +118,7 @@ pub(crate) struct Shared {
     /// Only where the store is shared with other servers.
     keeper: Mutex<Option<KeeperThread>>,
     maintenance_thread: Mutex<Option<JoinHandle<()>>>,
+    pub(crate) detection_thread: Mutex<Option<JoinHandle<()>>>,
     /// Makes the seeds of this leadership's transactions differ from those of another.
     epoch: AtomicU64,
     transactions: AtomicU64,
@@ -127,6 +131,7 @@ impl Drop for Shared {
     fn drop(&mut self) {
         self.published.upkeep.stop();
         self.published.maintenance.close();
+        self.published.detection.close();
     }
 }
 
@@ -172,6 +177,9 @@ impl Engine {
         if engine.shared.options.maintenance == MaintenanceMode::Background {
             engine.start_maintenance()?;
         }
+        if engine.shared.options.detect_relations {
+            engine.start_detection()?;
+        }
         if engine.shared.options.upkeep == UpkeepMode::Background {
             engine.start_upkeep()?;
         }
@@ -213,6 +221,7 @@ impl Engine {
             pipeline: Mutex::default(),
             keeper: Mutex::default(),
             maintenance_thread: Mutex::default(),
+            detection_thread: Mutex::default(),
             epoch: AtomicU64::new(0),
             transactions: AtomicU64::new(0),
             upkeep: UpkeepState::default(),
@@ -518,6 +527,11 @@ impl Engine {
     /// Stops taking transactions and waits until those that were taken are committed. Blocks.
     pub fn close(&self) {
         self.shared.published.maintenance.close();
+        self.shared.published.detection.close();
+        if let Some(thread) = self.shared.detection_thread.lock().take() {
+            // One that panicked is over.
+            let _ = thread.join();
+        }
         if let Some(thread) = self.shared.maintenance_thread.lock().take() {
             // One that panicked has nothing left to wait for.
             let _ = thread.join();

@@ -58,6 +58,14 @@ pub enum EngineError {
     /// An execution was ended before it was done.
     #[error("{}", interruption(*.0))]
     Interrupted(Interruption),
+    /// A filter over related documents selects more of them than may be.
+    #[error(
+        "a filter over related documents selects more than {keys_max} of them, the most that are allowed; narrow it"
+    )]
+    TooManyKeys {
+        /// The limit.
+        keys_max: usize,
+    },
     /// Another server writes to this store.
     #[error(
         "this server follows another one that writes to the same store; send what writes to that one"
@@ -154,7 +162,9 @@ impl EngineError {
                 ErrorCode::HistoryGone
             }
             EngineError::NotYet { .. } => ErrorCode::BadRequest,
-            EngineError::TooManyReads | EngineError::RowsExceeded => ErrorCode::LimitExceeded,
+            EngineError::TooManyReads
+            | EngineError::TooManyKeys { .. }
+            | EngineError::RowsExceeded => ErrorCode::LimitExceeded,
             EngineError::Interrupted(Interruption::TimedOut { .. }) => ErrorCode::Timeout,
             EngineError::Interrupted(Interruption::Abandoned) => ErrorCode::Unavailable,
             EngineError::Deposed
@@ -177,6 +187,7 @@ impl EngineError {
             | EngineError::HistoryGone { .. }
             | EngineError::TooManyReads
             | EngineError::RowsExceeded
+            | EngineError::TooManyKeys { .. }
             | EngineError::NotYet { .. } => ErrorClass::Caller,
             EngineError::Deposed
             | EngineError::Following
@@ -209,6 +220,26 @@ pub enum IntentError {
         expected: u64,
         /// The current version; `None` where there is no such document, or it is softly deleted.
         found: Option<u64>,
+    },
+    /// The relation cannot be.
+    #[error("{field} of collection {collection:?} cannot be a relation: {reason}")]
+    Relation {
+        /// The collection's name.
+        collection: String,
+        /// The field that is to name documents.
+        field: String,
+        /// Why not.
+        reason: String,
+    },
+    /// The documents of a collection would have too many relations.
+    #[error(
+        "collection {collection:?} would have more than {relations_max} relations, the most that are allowed"
+    )]
+    TooManyRelations {
+        /// The collection's name.
+        collection: String,
+        /// The limit.
+        relations_max: usize,
     },
     /// There is no such collection.
     #[error("there is no collection {name:?}")]
@@ -351,10 +382,12 @@ impl IntentError {
             | IntentError::Patch(_)
             | IntentError::PurgeOfPermanent
             | IntentError::NotYet { .. }
+            | IntentError::Relation { .. }
             | IntentError::PatchConflict { .. } => ErrorCode::BadRequest,
             IntentError::TransactionTooLarge { .. }
             | IntentError::DocumentTooLarge { .. }
             | IntentError::TooManyIndexRows { .. }
+            | IntentError::TooManyRelations { .. }
             | IntentError::TooManyIndexes { .. } => ErrorCode::LimitExceeded,
         }
     }

@@ -23,6 +23,7 @@ use crate::error::EngineError;
 use crate::field::FieldMask;
 use crate::index::cursor::RowRange;
 use crate::index::{self, Index, IndexId};
+use crate::join;
 use crate::order::{OrderKey, Position};
 use crate::predicate::Predicate;
 use crate::record::Record;
@@ -96,6 +97,13 @@ impl Find {
         dependencies(self, None)
     }
 
+    /// The collections of related documents that its filter asks about.
+    pub fn related_collections(&self) -> Vec<CollectionId> {
+        let mut found = Vec::new();
+        join::collections(&self.filter, &mut |collection| found.push(collection));
+        found
+    }
+
     /// Whether a document that stands there may be in the page.
     fn is_between(&self, position: &Position) -> bool {
         self.after.as_ref().is_none_or(|after| position > after)
@@ -141,6 +149,12 @@ pub(crate) fn find<'s>(
     find: &Find,
     choice: Choice,
 ) -> Result<Found<'s>, EngineError> {
+    if let Some((resolved, done)) = join::resolved(view, find)? {
+        let mut found = self::find(view, &resolved, choice)?;
+        found.rows_read += done.rows_read;
+        found.dependencies.merge(done.dependencies);
+        return Ok(found);
+    }
     let plan = plan(view, find, choice)?;
     let counted = count_without_documents(view, find, &plan)?;
     let extent = match counted {
@@ -185,6 +199,9 @@ pub(crate) fn find<'s>(
 
 /// Counts the documents that satisfy a filter, from the rows of an index alone where those tell.
 pub(crate) fn count(view: View<'_>, counting: &Find) -> Result<u64, EngineError> {
+    if let Some((resolved, _)) = join::resolved(view, counting)? {
+        return count(view, &resolved);
+    }
     if let Some(plan) = plan::counting(counting, &serving(view, counting.collection))
         && let Some(counted) = count_from_rows(view, counting, &plan)?
     {
@@ -215,6 +232,13 @@ fn plan(view: View<'_>, find: &Find, choice: Choice) -> Result<Arc<Plan>, Engine
 
 /// About how many documents a find looks at.
 pub(crate) fn estimate(view: View<'_>, find: &Find) -> Result<u64, EngineError> {
+    if join::has_relations(&find.filter) {
+        let unrelated = Find {
+            filter: Arc::new(join::unrelated(&find.filter)),
+            ..find.clone()
+        };
+        return estimate(view, &unrelated);
+    }
     let plan = plan(view, find, Choice::Any)?;
     // An earlier state is read from its first document on.
     let is_cut_short = view.at.is_none() || !find.from_end;

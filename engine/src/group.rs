@@ -25,6 +25,7 @@ use crate::intent::{Intents, Step};
 use crate::overlay::Delta;
 use crate::published_types::{self, Imports, TypesChange};
 use crate::record::Record;
+use crate::relations::name_relations;
 use crate::snapshot::Snapshot;
 use crate::statistics::Statistics;
 
@@ -364,6 +365,10 @@ impl Group {
                 Arc::make_mut(&mut self.base.catalog).insert(changed);
                 catalog_changed = true;
             }
+        }
+        // Which fields there are for relations depends on the collections, their names and their types.
+        if catalog_changed {
+            name_relations(Arc::make_mut(&mut self.base.catalog), &mut state.names);
         }
         if catalog_changed && let Some(last) = self.commits.last_mut() {
             Arc::make_mut(&mut self.base.catalog).version = last.ts;

@@ -6,11 +6,12 @@
 
 use std::sync::Arc;
 
-use thalweg_model::{CollectionId, CommitTs, Document, DocumentId, Patch};
+use thalweg_model::{CollectionId, CommitTs, Document, DocumentId, FieldPath, Patch};
 
 use crate::index::{IndexDefinition, IndexId};
 use crate::made_id::has_own_id;
 use crate::record::Record;
+use crate::relations::DeclaredRelation;
 use crate::settings::{OnExpire, SettingsChange, Update};
 use crate::upkeep::UpkeepWork;
 
@@ -166,6 +167,16 @@ pub enum Intent {
         collection: CollectionRef,
         /// What to change.
         change: SettingsChange,
+    },
+    /// Replaces what is declared of how the documents of a collection name others. Relations that were found in the
+    /// documents stay, but for the fields that are named here.
+    Relate {
+        /// Of which collection.
+        collection: CollectionRef,
+        /// The relations.
+        relations: Vec<DeclaredRelation>,
+        /// Fields that are none.
+        refused: Vec<FieldPath>,
     },
     /// What the engine does by itself when its time has come.
     Upkeep(Upkeep),

@@ -39,6 +39,7 @@ mod history;
 mod idempotency;
 pub mod index;
 mod intent;
+mod join;
 mod keyspace;
 mod leadership;
 mod load;
@@ -53,6 +54,7 @@ mod predicate;
 mod published;
 mod published_types;
 mod record;
+mod relations;
 mod retention;
 mod revisions;
 mod settings;
@@ -88,14 +90,18 @@ pub use index::{
     IndexStatus, ListItems,
 };
 pub use intent::{CollectionRef, ExpiryChange, Intent, Origin, Step, Upkeep};
+pub use join::{JOIN_KEYS_MAX, Join, ValueSet, integer_of};
 pub use leadership::Role;
 pub use log::LoggedCommit;
 pub use maintenance::{Maintenance, MaintenanceMode};
-pub use order::{OrderKey, Position, fingerprint};
+pub use order::{OrderKey, Position, fingerprint, write_order_key};
 pub use pipeline::{EngineStepper, Stage};
 pub use predicate::{Comparison, EntryTest, LikePattern, Predicate, Test};
 pub use published_types::ImportGuard;
 pub use record::{Record, RevisionKind};
+pub use relations::{
+    DeclaredRelation, LookedAt, RELATIONS_MAX, RelationEvidence, StoredRelation, StoredRelations,
+};
 pub use revisions::{Revision, RevisionOrder, RevisionRange, Revisions};
 pub use settings::{OnExpire, Retain, Settings, SettingsChange, Update};
 pub use snapshot::Snapshot;

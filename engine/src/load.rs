@@ -17,6 +17,7 @@ use crate::keyspace;
 use crate::leadership::decode_version;
 use crate::published_types;
 use crate::record::Record;
+use crate::relations::name_relations;
 use crate::snapshot::read_statistics;
 use crate::statistics;
 
@@ -57,9 +58,12 @@ pub(crate) fn load(reader: &dyn Reader) -> Result<State, EngineError> {
             indexes: stored.indexes,
             settings: stored.settings,
             configured_ts: stored.configured_ts,
+            relations: Arc::from([]),
+            stored_relations: stored.relations,
         });
         statistics.insert(stored.id, counted);
     }
+    name_relations(&mut catalog, &mut names);
     Ok(State {
         catalog: Arc::new(catalog),
         names,

@@ -107,12 +107,12 @@ impl Wake {
         self.changed.notify_all();
     }
 
-    fn is_closed(&self) -> bool {
+    pub(crate) fn is_closed(&self) -> bool {
         *self.signal.lock() == Signal::Closed
     }
 
-    /// Waits until there may be something to do, or for `time_max`.
-    fn wait(&self, time_max: Option<Duration>) {
+    /// Waits until there may be something to do, or for `time_max`. Whether there may be.
+    pub(crate) fn wait(&self, time_max: Option<Duration>) -> bool {
         let mut signal = self.signal.lock();
         if *signal == Signal::Idle {
             match time_max {
@@ -122,9 +122,11 @@ impl Wake {
                 None => self.changed.wait(&mut signal),
             }
         }
-        if *signal == Signal::Work {
+        let has_work = *signal == Signal::Work;
+        if has_work {
             *signal = Signal::Idle;
         }
+        has_work
     }
 }
 
@@ -147,9 +149,13 @@ pub(crate) fn run(shared: &Weak<Shared>, wake: &Wake) {
         drop(maintenance);
         match done {
             Ok(true) => {}
-            Ok(false) => wake.wait(None),
+            Ok(false) => {
+                wake.wait(None);
+            }
             // It is told to whoever asks the engine whether it is ready.
-            Err(_) => wake.wait(Some(RETRY_AFTER)),
+            Err(_) => {
+                wake.wait(Some(RETRY_AFTER));
+            }
         }
     }
 }

@@ -58,6 +58,14 @@ fn write_key(image: Image<'_>, key: &OrderKey, out: &mut Vec<u8>) {
     encode_field(image.field(&key.field), key.instant, key.descending, out);
 }
 
+/// Appends the key of one part of an order: where a document stands that is perhaps not there, which is least.
+pub fn write_order_key(record: Option<&Record<'_>>, key: &OrderKey, out: &mut Vec<u8>) {
+    match record {
+        Some(record) => write_key(Image::of(record), key, out),
+        None => encode_field(FieldValue::Absent, false, key.descending, out),
+    }
+}
+
 /// Appends the key of a field's value; of RFC 3339 strings, with `as_instant`, that of the instant they name.
 pub(crate) fn encode_field(
     field: FieldValue<'_>,

@@ -9,10 +9,12 @@ mod like;
 mod tests;
 
 use std::cmp::Ordering;
+use std::sync::Arc;
 
 use thalweg_model::{Kind, Value, ValueRef, parse_rfc3339};
 
 use crate::field::{FieldRef, FieldValue, Image};
+use crate::join::{Join, ValueSet};
 use crate::record::Record;
 
 pub use like::LikePattern;
@@ -31,6 +33,9 @@ pub enum Predicate {
     Not(Box<Predicate>),
     /// A test of one field.
     Field(FieldRef, Test),
+    /// Some document that it is related to satisfies a filter. A find looks for those first; until then nobody knows
+    /// of which documents it holds.
+    Related(Arc<Join>),
 }
 
 /// A condition on the value of one field.
@@ -42,6 +47,8 @@ pub enum Test {
     Ne(Value),
     /// Equal to one of them.
     In(Vec<Value>),
+    /// Equal to one of them, of which there may be very many.
+    Among(Arc<ValueSet>),
     /// Equal to none of them.
     NotIn(Vec<Value>),
     /// Of the operand's kind and in that relation to it.
@@ -142,6 +149,8 @@ impl Predicate {
             Predicate::Or(any) => any.iter().any(|predicate| predicate.holds(image)),
             Predicate::Not(predicate) => !predicate.holds(image),
             Predicate::Field(field, test) => test.passes(image.field(field)),
+            // Of any document it may, so nothing that depends on it is missed.
+            Predicate::Related(_) => true,
         }
     }
 
@@ -163,6 +172,7 @@ impl Test {
             Test::Eq(operand) => equals(value, operand),
             Test::Ne(operand) => !equals(value, operand),
             Test::In(operands) => operands.iter().any(|operand| equals(value, operand)),
+            Test::Among(values) => values.contains(value),
             Test::NotIn(operands) => !operands.iter().any(|operand| equals(value, operand)),
             Test::Compare(comparison, operand) => {
                 compare(value, operand).is_some_and(|ordering| comparison.holds(ordering))

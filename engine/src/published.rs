@@ -38,6 +38,8 @@ pub(crate) struct Published {
     pub(crate) maintenance: Wake,
     /// Whose fields are still settling.
     pub(crate) imports: Imports,
+    /// Woken by commits.
+    pub(crate) detection: Wake,
     /// Who holds back what the committer would erase.
     pub(crate) pins: Arc<Pins>,
 }
@@ -59,6 +61,7 @@ impl Published {
             failure: RwLock::new(None),
             maintenance: Wake::default(),
             imports: Imports::default(),
+            detection: Wake::default(),
             pins: Arc::default(),
         }
     }
@@ -120,6 +123,7 @@ impl Published {
         }
         drop(recent);
         self.head.send_replace(head);
+        self.detection.wake();
         if changes_catalog {
             self.maintenance.wake();
         }

@@ -22,6 +22,7 @@ use crate::ground::Ground;
 use crate::group::DocumentKey;
 use crate::idempotency::IdempotencyKey;
 use crate::intent::{Intent, Intents, Origin, Step};
+use crate::join;
 use crate::made_id::made_id;
 use crate::record::Record;
 
@@ -194,6 +195,9 @@ impl<'s> Transaction<'s> {
             return Ok(found.rows);
         };
         own.depend_on_targets(find.collection, None, &mut self.dependencies);
+        join::collections(&find.filter, &mut |collection| {
+            own.depend_on_targets(collection, None, &mut self.dependencies);
+        });
         let found = snapshot.find_under(Some(own.draft.own()), find, choice)?;
         self.dependencies.merge(found.dependencies);
         Ok(found.rows.into_iter().map(Record::into_owned).collect())

@@ -31,6 +31,7 @@ use crate::intent::{Intent, Origin, Upkeep};
 use crate::keyspace;
 use crate::leadership::Role;
 use crate::published_types::TypesChange;
+use crate::relations::Looked;
 use crate::retention::{self, Sweep, Sweeping};
 use crate::snapshot::Snapshot;
 use crate::vanished::Uses;
@@ -87,6 +88,8 @@ pub(crate) enum UpkeepWork {
         collection: CollectionId,
         uses: Uses,
     },
+    /// Take in what was found of relations.
+    Relations(Looked),
 }
 
 /// Due entries for documents that were there when the settings changed.

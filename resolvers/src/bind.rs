@@ -10,7 +10,9 @@ mod write;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use thalweg_engine::{Deleted, FieldMask, Find, OrderKey, Predicate, fingerprint};
+use thalweg_engine::{
+    Deleted, DependencySet, FieldMask, Find, Found, OrderKey, Predicate, Snapshot, fingerprint,
+};
 use thalweg_model::{CollectionId, CommitTs, ErrorCode};
 use thalweg_schema_infer::{ApiCollection, CollectionSchema};
 
@@ -22,8 +24,10 @@ use crate::input::{Coercion, Fields, Input, InputError, Variables};
 use crate::instant;
 use crate::limits::Limits;
 use crate::node_id;
-use crate::order;
+use crate::order::{self, Order};
+use crate::ordered::{JoinedOrder, NoPage, Positions};
 use crate::page::Page;
+use crate::plan::related::InnerField;
 use crate::plan::selection::ConnectionSelection;
 use crate::plan::{Action, Plan, QueryAction};
 use crate::revision_page::RevisionPage;
@@ -51,7 +55,7 @@ pub(crate) enum Bound {
     List(Box<BoundList>),
     Write(Write),
     Changes(Box<ChangesRequest>),
-    /// The page of a history below a root field.
+    /// The page of a history below a root field. That of documents that name one is a list.
     Revisions(RevisionPage),
 }
 
@@ -59,10 +63,30 @@ pub(crate) enum Bound {
 #[derive(Debug)]
 pub(crate) struct BoundList {
     pub(crate) find: Find,
+    /// The order, where it is not one of the documents themselves.
+    pub(crate) joined: Option<JoinedOrder>,
     /// Of the order, for cursors.
     pub(crate) fingerprint: u32,
     /// The time to look back to.
     pub(crate) at: Option<CommitTs>,
+}
+
+impl BoundList {
+    /// The page that a find of this list selects, and where its documents stand where that is not in them.
+    pub(crate) fn found<'s>(
+        &self,
+        snapshot: &'s Snapshot,
+        find: &Find,
+        dependencies: &mut DependencySet,
+    ) -> Result<(Found<'s>, Option<Positions>), NoPage> {
+        match &self.joined {
+            None => Ok((snapshot.find(find)?, None)),
+            Some(joined) => {
+                let (found, positions) = joined.page(snapshot, find, dependencies)?;
+                Ok((found, Some(positions)))
+            }
+        }
+    }
 }
 
 impl Bound {
@@ -116,7 +140,7 @@ pub(crate) fn bind(plan: &Plan, binding: &Binding<'_>) -> Result<Arc<[Bound]>, F
     let inner: Vec<Fields> = plan
         .inner
         .iter()
-        .map(|field| coercion.arguments(field, variables))
+        .map(|(field, _)| coercion.arguments(field, variables))
         .collect();
     let errors = coercion.into_errors();
     if !errors.is_empty() {
@@ -138,14 +162,23 @@ pub(crate) fn bind(plan: &Plan, binding: &Binding<'_>) -> Result<Arc<[Bound]>, F
                 ))
             }
             Action::Changes(_) => changes::bind(arguments),
-            Action::Query(action) => query(action, arguments, limits),
-            Action::Mutation(action) => write::bind(action, arguments, limits),
+            Action::Query(action) => query(action, arguments, schema, limits),
+            Action::Mutation(action) => write::bind(action, arguments, schema, limits),
         };
         bound.push(done.unwrap_or_else(Bound::refused));
     }
-    bound.extend(inner.iter().map(|arguments| {
-        RevisionPage::from_arguments(arguments, limits)
-            .map_or_else(Bound::refused, Bound::Revisions)
+    bound.extend(plan.inner.iter().zip(&inner).map(|((_, kind), arguments)| {
+        let done = match kind {
+            InnerField::Revisions => {
+                RevisionPage::from_arguments(arguments, limits).map(Bound::Revisions)
+            }
+            InnerField::Back {
+                collection,
+                selection,
+            } => list(collection, selection, arguments, schema, limits)
+                .map(|list| Bound::List(Box::new(list))),
+        };
+        done.unwrap_or_else(Bound::refused)
     }));
     Ok(bound.into())
 }
@@ -160,7 +193,12 @@ pub(crate) fn input_failure(errors: Vec<InputError>, parsed: &ParsedText) -> Fai
     Failure::from_errors(errors, ErrorCode::BadRequest)
 }
 
-fn query(action: &QueryAction, arguments: &Fields, limits: &Limits) -> Result<Bound, Refusal> {
+fn query(
+    action: &QueryAction,
+    arguments: &Fields,
+    schema: &SchemaVersion,
+    limits: &Limits,
+) -> Result<Bound, Refusal> {
     Ok(match action {
         QueryAction::Collections(_) | QueryAction::Schema(_) => Bound::Nothing,
         QueryAction::Node(_) => {
@@ -174,7 +212,9 @@ fn query(action: &QueryAction, arguments: &Fields, limits: &Limits) -> Result<Bo
         QueryAction::List {
             collection,
             selection,
-        } => Bound::List(Box::new(list(collection, selection, arguments, limits)?)),
+        } => Bound::List(Box::new(list(
+            collection, selection, arguments, schema, limits,
+        )?)),
     })
 }
 
@@ -182,17 +222,26 @@ fn list(
     collection: &ApiCollection,
     selection: &ConnectionSelection,
     arguments: &Fields,
+    schema: &SchemaVersion,
     limits: &Limits,
 ) -> Result<BoundList, Refusal> {
-    let order = match arguments.present("orderBy") {
-        Some(elements) => order::keys(&collection.schema, elements.as_list())?,
-        None => Vec::new(),
+    let (order, joined) = match arguments.present("orderBy") {
+        Some(elements) => {
+            match order::order(&schema.api, &collection.schema, elements.as_list())? {
+                Order::Own(keys) => (keys, None),
+                Order::Joined(joined) => (Vec::new(), Some(joined)),
+            }
+        }
+        None => (Vec::new(), None),
     };
-    let fingerprint = fingerprint(&order);
+    let fingerprint = match &joined {
+        Some(joined) => joined.fingerprint(),
+        None => fingerprint(&order),
+    };
     let page = Page::from_arguments(arguments, fingerprint, limits)?;
     let find = Find {
         collection: collection.id,
-        filter: filter_argument(&collection.schema, arguments)?,
+        filter: filter_argument(schema, &collection.schema, arguments)?,
         deleted: deleted(arguments),
         order: Arc::<[OrderKey]>::from(order),
         after: page.after,
@@ -205,17 +254,19 @@ fn list(
     };
     Ok(BoundList {
         find,
+        joined,
         fingerprint,
         at: instant::at(arguments)?,
     })
 }
 
 fn filter_argument(
+    version: &SchemaVersion,
     schema: &CollectionSchema,
     arguments: &Fields,
 ) -> Result<Arc<Predicate>, Refusal> {
     match arguments.present("filter").and_then(Input::as_object) {
-        Some(filter) => filter::predicate(schema, filter).map(Arc::new),
+        Some(filter) => filter::predicate(&version.api, schema, filter).map(Arc::new),
         None => Ok(Arc::new(Predicate::True)),
     }
 }
@@ -224,11 +275,12 @@ fn filter_argument(
 fn find_all(
     collection: &ApiCollection,
     arguments: &Fields,
+    schema: &SchemaVersion,
     limits: &Limits,
 ) -> Result<Find, Refusal> {
     Ok(Find {
         collection: collection.id,
-        filter: filter_argument(&collection.schema, arguments)?,
+        filter: filter_argument(schema, &collection.schema, arguments)?,
         deleted: Deleted::Exclude,
         order: Arc::from([]),
         after: None,

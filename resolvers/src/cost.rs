@@ -16,9 +16,10 @@ use crate::failure::Refusal;
 use crate::index_advice::{fitting_index, is_declared, quoted};
 use crate::limits::Limits;
 use crate::operation::Prepared;
+use crate::plan::related::BackSelection;
 use crate::plan::selection::{
     ConnectionSelection, ConnectionSource, DocumentSelection, DocumentSource, EdgeSource,
-    HistorySelection, HistorySource, RevisionEdgeSource, RevisionSource, Selected,
+    HistorySelection,
 };
 use crate::plan::{Action, QueryAction, RootField};
 
@@ -133,12 +134,15 @@ impl Estimator<'_> {
         };
         Ok(match (action, bound) {
             (QueryAction::ById { selection, .. }, Bound::Document { .. }) => {
-                self.below(selection).saturating_add(1)
+                self.below(selection)?.saturating_add(1)
             }
             (QueryAction::Node(selections), Bound::Node(Some((collection, _)))) => {
                 let mut selections = selections.iter();
                 let found = selections.find(|(of, _)| of == collection);
-                found.map_or(0, |(_, selection)| self.below(selection).saturating_add(1))
+                match found {
+                    Some((_, selection)) => self.below(selection)?.saturating_add(1),
+                    None => 0,
+                }
             }
             (QueryAction::List { selection, .. }, Bound::List(list)) => {
                 self.list(selection, list)?
@@ -159,52 +163,72 @@ impl Estimator<'_> {
             Precision::Planned => self.snapshot.estimate(find)?,
         };
         let shown = read.min(find.limit as u64);
-        let nested = selection.items.iter().map(|item| match &item.source {
-            ConnectionSource::Nodes(selection) => self.below(selection),
-            ConnectionSource::Edges(items) => sum(items, |source| match source {
-                EdgeSource::Node(selection) => self.below(selection),
-                _ => 0,
-            }),
-            _ => 0,
-        });
-        let nested = nested.fold(0, u64::saturating_add);
+        let nested = self.below_rows(selection)?;
         Ok(read.saturating_add(shown.saturating_mul(nested)))
     }
 
-    /// What is read below one document.
-    fn below(&self, selection: &DocumentSelection) -> u64 {
-        sum(&selection.items, |source| match source {
-            DocumentSource::History(history) => self.history(history),
-            _ => 0,
-        })
+    /// What is read below one document of a page.
+    fn below_rows(&self, selection: &ConnectionSelection) -> Result<u64, EngineError> {
+        let mut rows = 0_u64;
+        for item in &selection.items {
+            match &item.source {
+                ConnectionSource::Nodes(selection) => {
+                    rows = rows.saturating_add(self.below(selection)?);
+                }
+                ConnectionSource::Edges(items) => {
+                    for item in items {
+                        if let EdgeSource::Node(selection) = &item.source {
+                            rows = rows.saturating_add(self.below(selection)?);
+                        }
+                    }
+                }
+                _ => {}
+            }
+        }
+        Ok(rows)
     }
 
-    fn history(&self, history: &HistorySelection) -> u64 {
+    /// What is read below one document.
+    fn below(&self, selection: &DocumentSelection) -> Result<u64, EngineError> {
+        let mut rows = 0_u64;
+        // How many a list names nobody knows before.
+        for named in &selection.named {
+            let below = self.below(&named.selection)?.saturating_add(1);
+            rows = rows.saturating_add(below);
+        }
+        for item in &selection.items {
+            let below = match &item.source {
+                DocumentSource::History(history) => self.history(history)?,
+                DocumentSource::Back(back) => self.back(back)?,
+                _ => 0,
+            };
+            rows = rows.saturating_add(below);
+        }
+        Ok(rows)
+    }
+
+    /// A page of the documents that name one: what the page has at most.
+    fn back(&self, back: &BackSelection) -> Result<u64, EngineError> {
+        let Some(Bound::List(list)) = self.inner.get(back.inner) else {
+            return Ok(0);
+        };
+        let find = &list.find;
+        let page = (find.limit as u64)
+            .saturating_add(find.offset as u64)
+            .saturating_add(1);
+        let page = page.min(self.snapshot.stored_count(find.collection)?);
+        let nested = self.below_rows(&back.selection)?;
+        Ok(page.saturating_add(page.saturating_mul(nested)))
+    }
+
+    fn history(&self, history: &HistorySelection) -> Result<u64, EngineError> {
         let Some(Bound::Revisions(page)) = self.inner.get(history.inner) else {
-            return 0;
+            return Ok(0);
         };
         let revisions = page.range.limit as u64;
-        let revision = |items: &[Selected<RevisionSource>]| {
-            sum(items, |source| match source {
-                RevisionSource::Document(selection) => self.below(selection),
-                _ => 0,
-            })
-        };
-        let nested = sum(&history.items, |source| match source {
-            HistorySource::Nodes(items) => revision(items),
-            HistorySource::Edges(items) => sum(items, |source| match source {
-                RevisionEdgeSource::Node(items) => revision(items),
-                _ => 0,
-            }),
-            _ => 0,
-        });
-        revisions.saturating_add(revisions.saturating_mul(nested))
+        // A revision's document leads to no others.
+        Ok(revisions)
     }
-}
-
-fn sum<S>(items: &[Selected<S>], rows: impl Fn(&S) -> u64) -> u64 {
-    let each = items.iter().map(|item| rows(&item.source));
-    each.fold(0, u64::saturating_add)
 }
 
 /// What would make a find look at fewer documents.
@@ -260,5 +284,14 @@ pub(crate) fn dependencies(find: &Find) -> DependencySet {
     };
     let mut dependencies = every.dependencies();
     dependencies.merge(find.dependencies());
+    // A filter over related documents looks at those first.
+    for collection in find.related_collections() {
+        let related = Find {
+            collection,
+            read: FieldMask::all(),
+            ..every.clone()
+        };
+        dependencies.merge(related.dependencies());
+    }
     dependencies
 }

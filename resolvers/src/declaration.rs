@@ -16,11 +16,13 @@
 //! |---|---|
 //! | `read` | from SDL to a [`Declaration`], with every mistake and its place |
 //! | `change` | from a declaration and a catalog to what has to be written: pure |
+//! | `relations` | all three for relations |
 //! | `print` | from a collection to the directives that declare it |
 
 mod change;
 mod print;
 mod read;
+mod relations;
 
 use std::sync::Arc;
 
@@ -29,6 +31,7 @@ use thalweg_engine::{IndexDefinition, IndexField, Settings};
 pub(crate) use change::{Change, changes};
 pub(crate) use print::directives;
 pub(crate) use read::read;
+pub(crate) use relations::DeclaredRelations;
 
 /// What a declared schema says.
 #[derive(Debug, Clone, PartialEq)]
@@ -45,6 +48,7 @@ pub(crate) struct DeclaredCollection {
     pub(crate) name: Option<Arc<str>>,
     pub(crate) settings: Settings,
     pub(crate) indexes: Vec<DeclaredIndex>,
+    pub(crate) relations: DeclaredRelations,
 }
 
 /// A declared index.

@@ -4,28 +4,39 @@
 //! kind. An empty filter is true. A null operand says "null or missing" for `eq`, `ne`, `in` and `notIn`; elsewhere it
 //! is refused, because it could mean either "nothing" or "not asked".
 
+mod related;
+
 use thalweg_engine::{Comparison, EntryTest, FieldRef, LikePattern, Predicate, Test};
 use thalweg_model::{FieldPath, Value, parse_rfc3339};
 use thalweg_schema_infer::{
-    CollectionSchema, FieldType, FilterKey, ListOperator, MapOperator, ObjectType, ScalarOperator,
-    SystemField,
+    ApiSchema, CollectionSchema, FieldType, FilterKey, ListOperator, MapOperator, ObjectType,
+    ScalarOperator, SystemField,
 };
 
 use crate::failure::Refusal;
 use crate::input::{Fields, Input};
 
 /// The predicate that a collection's filter stands for.
-pub(crate) fn predicate(schema: &CollectionSchema, filter: &Fields) -> Result<Predicate, Refusal> {
+pub(crate) fn predicate(
+    api: &ApiSchema,
+    schema: &CollectionSchema,
+    filter: &Fields,
+) -> Result<Predicate, Refusal> {
     let mut all = Vec::with_capacity(filter.len());
     for (name, value) in filter.iter() {
-        let key = schema.filter_key(name).ok_or_else(|| unknown(name))?;
+        let Some(key) = schema.filter_key(name) else {
+            all.push(related::related(api, &schema.names.type_name, name, value)?);
+            continue;
+        };
         all.push(match key {
             FilterKey::System(field) => {
                 let operators = operand_object(name, value)?;
                 let test = scalar_tests(Scalar::of_system(field), operators)?;
                 Predicate::Field(system_field(field), test)
             }
-            key => member(key, name, value, None, &|filter| predicate(schema, filter))?,
+            key => member(api, key, name, value, None, &|filter| {
+                predicate(api, schema, filter)
+            })?,
         });
     }
     Ok(conjunction(all))
@@ -46,15 +57,19 @@ pub(crate) fn system_field(field: SystemField) -> FieldRef {
 }
 
 fn object_predicate(
+    api: &ApiSchema,
     object: &ObjectType,
     filter: &Fields,
     prefix: Option<&FieldPath>,
 ) -> Result<Predicate, Refusal> {
     let mut all = Vec::with_capacity(filter.len());
     for (name, value) in filter.iter() {
-        let key = object.filter_key(name).ok_or_else(|| unknown(name))?;
-        all.push(member(key, name, value, prefix, &|filter| {
-            object_predicate(object, filter, prefix)
+        let Some(key) = object.filter_key(name) else {
+            all.push(related::related(api, &object.name, name, value)?);
+            continue;
+        };
+        all.push(member(api, key, name, value, prefix, &|filter| {
+            object_predicate(api, object, filter, prefix)
         })?);
     }
     Ok(conjunction(all))
@@ -62,6 +77,7 @@ fn object_predicate(
 
 /// One key of a filter; `same` is a filter of the same kind, for `and`, `or` and `not`.
 fn member(
+    api: &ApiSchema,
     key: FilterKey<'_>,
     name: &str,
     value: &Input,
@@ -80,8 +96,8 @@ fn member(
             };
             let operand = operand_object(name, value)?;
             match &field.ty {
-                FieldType::Object(object) => object_predicate(object, operand, Some(&path))?,
-                ty => Predicate::Field(FieldRef::Path(path), test(ty, operand)?),
+                FieldType::Object(object) => object_predicate(api, object, operand, Some(&path))?,
+                ty => Predicate::Field(FieldRef::Path(path), test(api, ty, operand)?),
             }
         }
     })
@@ -102,16 +118,16 @@ fn several(
 }
 
 /// The test of a value that is not an object.
-fn test(ty: &FieldType, operators: &Fields) -> Result<Test, Refusal> {
+fn test(api: &ApiSchema, ty: &FieldType, operators: &Fields) -> Result<Test, Refusal> {
     match ty {
-        FieldType::List(item) => list_tests(item, operators),
-        FieldType::Map { entry } => map_tests(&entry.value, operators),
+        FieldType::List(item) => list_tests(api, item, operators),
+        FieldType::Map { entry } => map_tests(api, &entry.value, operators),
         FieldType::DateTime => scalar_tests(Scalar::Instant, operators),
         _ => scalar_tests(Scalar::Plain, operators),
     }
 }
 
-fn list_tests(item: &FieldType, operators: &Fields) -> Result<Test, Refusal> {
+fn list_tests(api: &ApiSchema, item: &FieldType, operators: &Fields) -> Result<Test, Refusal> {
     let mut tests = Vec::with_capacity(operators.len());
     for (name, value) in operators.iter() {
         let operator = ListOperator::from_graphql_name(name).ok_or_else(|| unknown(name))?;
@@ -123,23 +139,28 @@ fn list_tests(item: &FieldType, operators: &Fields) -> Result<Test, Refusal> {
                 operand_object(name, value)?,
             )?)),
             ListOperator::Some | ListOperator::Every | ListOperator::None => {
-                item_test(operator, item, operand_object(name, value)?)?
+                item_test(api, operator, item, operand_object(name, value)?)?
             }
         });
     }
     Ok(all_of(tests))
 }
 
-fn item_test(operator: ListOperator, item: &FieldType, operand: &Fields) -> Result<Test, Refusal> {
+fn item_test(
+    api: &ApiSchema,
+    operator: ListOperator,
+    item: &FieldType,
+    operand: &Fields,
+) -> Result<Test, Refusal> {
     if let FieldType::Object(object) = item {
-        let predicate = Box::new(object_predicate(object, operand, None)?);
+        let predicate = Box::new(object_predicate(api, object, operand, None)?);
         return Ok(match operator {
             ListOperator::Every => Test::Every(predicate),
             ListOperator::None => Test::None(predicate),
             _ => Test::Some(predicate),
         });
     }
-    let test = Box::new(test(item, operand)?);
+    let test = Box::new(test(api, item, operand)?);
     Ok(match operator {
         ListOperator::Every => Test::ItemEvery(test),
         ListOperator::None => Test::ItemNone(test),
@@ -147,21 +168,21 @@ fn item_test(operator: ListOperator, item: &FieldType, operand: &Fields) -> Resu
     })
 }
 
-fn map_tests(value_type: &FieldType, operators: &Fields) -> Result<Test, Refusal> {
+fn map_tests(api: &ApiSchema, value_type: &FieldType, operators: &Fields) -> Result<Test, Refusal> {
     let mut tests = Vec::with_capacity(operators.len());
     for (name, value) in operators.iter() {
         let operator = MapOperator::from_graphql_name(name).ok_or_else(|| unknown(name))?;
         tests.push(match operator {
             MapOperator::IsNull => Test::IsNull(flag(name, value)?),
             MapOperator::Exists => Test::Exists(flag(name, value)?),
-            MapOperator::Entry => entry_test(value_type, operand_object(name, value)?)?,
+            MapOperator::Entry => entry_test(api, value_type, operand_object(name, value)?)?,
         });
     }
     Ok(all_of(tests))
 }
 
 /// `{key, value}`: the member of that key is there, and passes.
-fn entry_test(value_type: &FieldType, operand: &Fields) -> Result<Test, Refusal> {
+fn entry_test(api: &ApiSchema, value_type: &FieldType, operand: &Fields) -> Result<Test, Refusal> {
     let key = operand.text("key").ok_or_else(|| null_operand("key"))?;
     let mut entry = EntryTest {
         key: Some(Box::new(Test::Eq(Value::string(&key)))),
@@ -172,9 +193,9 @@ fn entry_test(value_type: &FieldType, operand: &Fields) -> Result<Test, Refusal>
         let filter = operand_object("value", value)?;
         match value_type {
             FieldType::Object(object) => {
-                entry.object = Some(Box::new(object_predicate(object, filter, None)?));
+                entry.object = Some(Box::new(object_predicate(api, object, filter, None)?));
             }
-            ty => entry.value = Some(Box::new(test(ty, filter)?)),
+            ty => entry.value = Some(Box::new(test(api, ty, filter)?)),
         }
     }
     Ok(Test::EntrySome(entry))

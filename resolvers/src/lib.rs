@@ -10,6 +10,7 @@
 //! | variables and arguments are coerced to their types | `input` |
 //! | and bound to what the engine takes | `bind`, `filter`, `order`, `page`, `new_document`, `patch`, `node_id`, `declaration` |
 //! | a query runs on a snapshot, a mutation as a transaction, within what it may cost | `run`, `mutate`, `cost` |
+//! | with the documents that are related to what it finds, and in their order | `related_keys`, `ordered` |
 //! | and writes its response straight from stored bytes | `render` |
 //! | a query with `@defer` or `@stream` does so in parts | `incremental` |
 //! | the change stream, which is neither, is told | `changes` |
@@ -48,10 +49,12 @@ mod node_id;
 mod notes;
 mod operation;
 mod order;
+mod ordered;
 mod page;
 mod patch;
 mod persisted;
 mod plan;
+mod related_keys;
 mod render;
 mod request;
 mod resolvers;

@@ -11,10 +11,10 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 use thalweg_engine::{
-    Collection, Committed, DependencySet, EngineError, Place, Record, Statistics, Step,
+    Collection, Committed, DependencySet, EngineError, Place, Record, Snapshot, Statistics, Step,
     Transaction, TransactionError,
 };
-use thalweg_model::{CollectionId, ErrorCode};
+use thalweg_model::{CollectionId, CommitTs, ErrorCode};
 
 use crate::bind::{Bound, Write};
 use crate::cost::Allowance;
@@ -185,10 +185,15 @@ impl Resolvers {
             .roots
             .iter()
             .any(|root| shows_collections(&root.action))
-            .then(|| self.engine().snapshot());
+            .then(|| self.engine().snapshot())
+            .or_else(|| {
+                let reads_related = prepared.plan.reads_related;
+                reads_related.then(|| self.committed_view(committed.commit_ts))
+            });
         let mut renderer = Renderer::committed(prepared.plan.slots, self.limits());
         if let Some(Ok(snapshot)) = &snapshot {
-            renderer.look_at(snapshot, &[]);
+            let inner = prepared.bound.get(prepared.plan.roots.len()..);
+            renderer.look_at(snapshot, inner.unwrap_or_default());
         }
         renderer.data(prepared.plan.roots.iter(), |renderer, index, root| {
             let path = Path::root(&root.target);
@@ -228,6 +233,15 @@ impl Resolvers {
         )
     }
 
+    /// The state that a commit left, for the documents that are related to what it wrote.
+    fn committed_view(&self, commit_ts: CommitTs) -> Result<Snapshot, EngineError> {
+        let newest = self.engine().snapshot()?;
+        if newest.ts() == commit_ts {
+            return Ok(newest);
+        }
+        self.engine().snapshot_at(commit_ts)
+    }
+
     fn render_root(
         &self,
         renderer: &mut Renderer<'_>,
@@ -260,6 +274,7 @@ impl Resolvers {
                 selection,
             } => {
                 let records = done.steps.iter().filter_map(shown);
+                renderer.load(selection, records.clone());
                 renderer.list(records, path, |renderer, record, path| {
                     renderer.document(selection, collection.id, record, path)
                 })

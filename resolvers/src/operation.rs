@@ -84,12 +84,19 @@ impl Operation {
     /// The collections of which it may look at every document, because a list of it is filtered, ordered, counted, or
     /// begins far from where it is read from.
     pub fn scanned_collections(&self) -> impl Iterator<Item = CollectionId> {
-        self.inner.bound.iter().filter_map(|bound| match bound {
-            Bound::List(list) if list.at.is_some() || list.find.may_scan() => {
-                Some(list.find.collection)
-            }
-            _ => None,
-        })
+        let roots = self.inner.plan.roots.len();
+        self.inner
+            .bound
+            .iter()
+            .take(roots)
+            .filter_map(|bound| match bound {
+                Bound::List(list)
+                    if list.at.is_some() || list.joined.is_some() || list.find.may_scan() =>
+                {
+                    Some(list.find.collection)
+                }
+                _ => None,
+            })
     }
 
     /// Whether it reads nothing but the schema, so that its result never changes while its schema version holds.

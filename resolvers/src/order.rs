@@ -2,50 +2,117 @@
 
 use thalweg_engine::{FieldRef, OrderKey};
 use thalweg_model::FieldPath;
-use thalweg_schema_infer::{CollectionSchema, Field, FieldType, OrderTarget};
+use thalweg_schema_infer::{
+    ApiCollection, ApiSchema, CollectionSchema, Field, FieldType, ObjectType, OrderTarget, Way,
+};
 
 use crate::failure::Refusal;
 use crate::filter::system_field;
 use crate::input::Input;
+use crate::ordered::{Hop, JoinedKey, JoinedOrder};
 
-/// The order keys of a list of one-key objects. A key that occurs again changes nothing and is left out.
-pub(crate) fn keys(
+/// An order as it is asked for.
+#[derive(Debug)]
+pub(crate) enum Order {
+    /// By what the documents themselves hold.
+    Own(Vec<OrderKey>),
+    /// By what they are related to as well.
+    Joined(JoinedOrder),
+}
+
+/// The order that a list of one-key objects asks for. A key that occurs again changes nothing and is left out.
+pub(crate) fn order(
+    api: &ApiSchema,
     schema: &CollectionSchema,
     elements: &[Input],
-) -> Result<Vec<OrderKey>, Refusal> {
-    let mut keys: Vec<OrderKey> = Vec::with_capacity(elements.len());
+) -> Result<Order, Refusal> {
+    let mut keys: Vec<JoinedKey> = Vec::with_capacity(elements.len());
     for element in elements {
-        let (name, value) = only_key(element)?;
-        let key = match schema.order_target(name) {
-            Some(OrderTarget::System(field)) => OrderKey {
+        let key = document(api, schema, element, Vec::new())?;
+        let is_there = |earlier: &JoinedKey| {
+            (&earlier.hops, &earlier.key.field) == (&key.hops, &key.key.field)
+        };
+        if !keys.iter().any(is_there) {
+            keys.push(key);
+        }
+    }
+    if keys.iter().any(|key| !key.hops.is_empty()) {
+        return Ok(Order::Joined(JoinedOrder { keys }));
+    }
+    Ok(Order::Own(keys.into_iter().map(|key| key.key).collect()))
+}
+
+/// A key of a document that is reached over the hops.
+fn document(
+    api: &ApiSchema,
+    schema: &CollectionSchema,
+    element: &Input,
+    hops: Vec<Hop>,
+) -> Result<JoinedKey, Refusal> {
+    let (name, value) = only_key(element)?;
+    match schema.order_target(name) {
+        Some(OrderTarget::System(field)) => Ok(JoinedKey {
+            hops,
+            key: OrderKey {
                 field: system_field(field),
                 descending: descending(name, value)?,
                 instant: false,
             },
-            Some(OrderTarget::Member(field)) => {
-                member(field, FieldPath::top(&field.json_name), name, value)?
-            }
-            None => return Err(unknown(name)),
-        };
-        if !keys.iter().any(|earlier| earlier.field == key.field) {
-            keys.push(key);
+        }),
+        Some(OrderTarget::Member(field)) => {
+            let path = FieldPath::top(&field.json_name);
+            member(api, field, path, name, value, hops)
         }
+        None => related(api, &schema.object, name, value, hops),
     }
-    Ok(keys)
 }
 
-fn member(field: &Field, path: FieldPath, name: &str, value: &Input) -> Result<OrderKey, Refusal> {
+fn member(
+    api: &ApiSchema,
+    field: &Field,
+    path: FieldPath,
+    name: &str,
+    value: &Input,
+    hops: Vec<Hop>,
+) -> Result<JoinedKey, Refusal> {
     if let FieldType::Object(object) = &field.ty {
-        let (name, value) = only_key(value)?;
-        let inner = object.order_field(name).ok_or_else(|| unknown(name))?;
+        let (name, inner_value) = only_key(value)?;
+        let Some(inner) = object.order_field(name) else {
+            return related(api, object, name, inner_value, hops);
+        };
         let path = path.child(&inner.json_name);
-        return member(inner, path, name, value);
+        return member(api, inner, path, name, inner_value, hops);
     }
-    Ok(OrderKey {
-        field: FieldRef::Path(path),
-        descending: descending(name, value)?,
-        instant: field.ty == FieldType::DateTime,
+    Ok(JoinedKey {
+        hops,
+        key: OrderKey {
+            field: FieldRef::Path(path),
+            descending: descending(name, value)?,
+            instant: field.ty == FieldType::DateTime,
+        },
     })
+}
+
+/// A key of the document that a relation of an object leads to.
+fn related(
+    api: &ApiSchema,
+    object: &ObjectType,
+    name: &str,
+    value: &Input,
+    mut hops: Vec<Hop>,
+) -> Result<JoinedKey, Refusal> {
+    let link = api.link(&object.name, name);
+    let link = link.filter(|link| link.way == Way::One);
+    let target: Option<&ApiCollection> = link.and_then(|link| api.collections().get(link.target));
+    let (Some(link), Some(target)) = (link, target) else {
+        return Err(unknown(name));
+    };
+    hops.push(Hop {
+        field: link.relation.field.clone(),
+        key: link.relation.key.clone(),
+        target: target.id,
+    });
+    document(api, &target.schema, value, hops)
 }
 
 fn only_key(element: &Input) -> Result<(&str, &Input), Refusal> {

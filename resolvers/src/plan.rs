@@ -5,6 +5,7 @@
 
 mod collect;
 mod compile;
+pub(crate) mod related;
 pub(crate) mod selection;
 
 use std::sync::{Arc, OnceLock};
@@ -18,6 +19,7 @@ use crate::bind::Bound;
 
 pub(crate) use collect::{Collector, condition_variables};
 pub(crate) use compile::compile;
+use related::InnerField;
 use selection::{
     BulkSource, ChangeSource, ConnectionSelection, DocumentSelection, InfoSource,
     SchemaChangeSource, SchemaSource, Selected, Target,
@@ -61,7 +63,9 @@ pub(crate) struct Plan {
     pub(crate) kind: OperationKind,
     pub(crate) roots: Vec<RootField>,
     /// The fields below them that take arguments: what those are bound to comes behind the root fields'.
-    pub(crate) inner: Vec<Node<Field>>,
+    pub(crate) inner: Vec<(Node<Field>, InnerField)>,
+    /// Whether it selects related documents, so that more is read than the documents themselves.
+    pub(crate) reads_related: bool,
     /// How many inline caches a run needs.
     pub(crate) slots: usize,
     /// Whether arguments have to be bound anew for each request.

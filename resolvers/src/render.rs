@@ -10,11 +10,13 @@ mod document;
 mod history;
 mod id;
 mod list;
+mod related;
+mod relation_info;
 mod response;
 mod value;
 
 use apollo_compiler::Name;
-use thalweg_engine::{EngineError, Snapshot};
+use thalweg_engine::{DependencySet, EngineError, Snapshot};
 use thalweg_model::ErrorCode;
 
 use crate::bind::Bound;
@@ -112,6 +114,12 @@ pub(crate) struct Renderer<'a> {
     source: Option<Source<'a>>,
     /// The last time that the store could not be read.
     store_error: Option<EngineError>,
+    /// The related documents that were loaded, by the selection on them.
+    stores: Vec<related::Store<'a>>,
+    /// What those depend on.
+    dependencies: DependencySet,
+    /// How often written bytes were taken back.
+    cuts: u64,
 }
 
 /// What a renderer reads while it writes.
@@ -143,6 +151,9 @@ impl<'a> Renderer<'a> {
             boundary: &[],
             source: None,
             store_error: None,
+            stores: Vec::new(),
+            dependencies: DependencySet::none(),
+            cuts: 0,
         }
     }
 
@@ -160,12 +171,18 @@ impl<'a> Renderer<'a> {
 
     /// From now on reads from that view.
     pub(crate) fn look_at(&mut self, snapshot: &'a Snapshot, inner: &'a [Bound]) {
+        self.stores.clear();
         self.source = Some(Source { snapshot, inner });
     }
 
     /// The last time that the store could not be read while the response was written.
     pub(crate) fn take_store_error(&mut self) -> Option<EngineError> {
         self.store_error.take()
+    }
+
+    /// What was read while the response was written.
+    pub(crate) fn take_dependencies(&mut self) -> DependencySet {
+        std::mem::take(&mut self.dependencies)
     }
 
     /// Records an error at a place of the response.
@@ -299,12 +316,18 @@ impl<'a> Renderer<'a> {
         match written {
             Err(Nulled) if is_non_null || self.is_full => Err(Nulled),
             Err(Nulled) => {
-                self.out.truncate(start);
+                self.cut(start);
                 self.null();
                 Ok(())
             }
             Ok(()) => Ok(()),
         }
+    }
+
+    /// Takes back what has been written from there on.
+    fn cut(&mut self, start: usize) {
+        self.out.truncate(start);
+        self.cuts += 1;
     }
 
     /// Writes a list of objects, which may not be null, and keeps the response within its bound.

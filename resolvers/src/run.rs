@@ -13,6 +13,7 @@ use crate::failure::Refusal;
 use crate::limits::Limits;
 use crate::notes::{Cost, Notes};
 use crate::operation::{Operation, Prepared};
+use crate::ordered::NoPage;
 use crate::plan::selection::{DocumentSelection, InfoSource, Selected, Target};
 use crate::plan::{Action, OperationKind, QueryAction, RootField};
 use crate::render::{Evaluation, Nulled, PageFound, Path, Renderer};
@@ -119,7 +120,8 @@ impl Resolvers {
             cost.rows = run.rows;
         }
         let store_error = run.store_error.or_else(|| renderer.take_store_error());
-        let (dependencies, notes) = (run.dependencies, run.notes);
+        let (mut dependencies, notes) = (run.dependencies, run.notes);
+        dependencies.merge(renderer.take_dependencies());
         (
             renderer.finish(Some(snapshot.ts()), &notes, dependencies),
             store_error,
@@ -283,8 +285,13 @@ impl<'r> Run<'r> {
                 self.document(renderer, wanted, selection, target, path)
             }
             (QueryAction::List { selection, .. }, Bound::List(list)) => {
-                let mut found = match self.snapshot.find(&list.find) {
-                    Err(error) if cost::is_of_cost(&error) => {
+                let found = list.found(self.snapshot, &list.find, &mut self.dependencies);
+                let (mut found, positions) = match found {
+                    Ok(found) => found,
+                    Err(NoPage::Refused(refusal)) => {
+                        return Ok(Err(renderer.refuse_root(&refusal, target)));
+                    }
+                    Err(NoPage::Store(error)) if cost::is_of_cost(&error) => {
                         let collection = self.snapshot.catalog().by_id(list.find.collection);
                         let advice = cost::advice(collection.map(|found| &**found), &list.find);
                         if list.at.is_none() {
@@ -294,7 +301,7 @@ impl<'r> Run<'r> {
                         let refusal = cost::refusal(&error, self.limits, &advice);
                         return Ok(Err(renderer.refuse_root(&refusal, target)));
                     }
-                    found => found?,
+                    Err(NoPage::Store(error)) => return Err(error),
                 };
                 self.dependencies
                     .merge(std::mem::take(&mut found.dependencies));
@@ -308,6 +315,7 @@ impl<'r> Run<'r> {
                     found: &found,
                     order: &list.find.order,
                     fingerprint: list.fingerprint,
+                    positions: positions.as_ref(),
                 };
                 Ok(renderer.connection(selection, &page, path))
             }
@@ -359,7 +367,10 @@ impl<'r> Run<'r> {
         let record = record.filter(|record| deleted.admits(record));
         self.notes.by_id(target, record.is_some());
         match record {
-            Some(record) => Ok(renderer.document(selection, collection, &record, path)),
+            Some(record) => {
+                renderer.load(selection, std::iter::once(&record));
+                Ok(renderer.document(selection, collection, &record, path))
+            }
             None => {
                 renderer.json(b"null");
                 Ok(Ok(()))

@@ -55,7 +55,8 @@ impl SchemaVersion {
             .map(|collection| ApiCollection {
                 id: collection.id,
                 schema: Arc::clone(&collection.schema),
-                directives: declaration::directives(collection).into(),
+                relations: Arc::clone(&collection.relations),
+                directives: declaration::directives(collection, catalog).into(),
             })
             .collect();
         let api = ApiSchema::build(collections, catalog.version);
@@ -107,7 +108,8 @@ impl SchemaVersion {
                     ours.id == theirs.id
                         && (Arc::ptr_eq(&ours.schema, &theirs.schema)
                             || ours.schema == theirs.schema)
-                        && *ours.directives == *declaration::directives(theirs)
+                        && ours.relations == theirs.relations
+                        && *ours.directives == *declaration::directives(theirs, catalog)
                 })
     }
 

@@ -10,6 +10,7 @@
 //! - [`types`] and `derive`: the GraphQL types of one collection.
 //! - [`evolve`](CollectionSchema::evolve): what becomes of published types when the data changes; [`drift`]: what in the
 //!   data does not fit them.
+//! - [`relation`]: what leads from the documents of one collection to those of another.
 //! - [`api`]: the API schema of a whole database: its SDL, and the tables through which an executor
 //!   gets from a GraphQL name to what it stands for.
 //!
@@ -23,7 +24,7 @@
 //! - Where types are latched, data adds fields and never changes or removes a published one.
 //! - Every SDL text made here is valid GraphQL, whatever the names in the documents are.
 //!
-//! Not here: declared schemas, relations, and all I/O. This crate is
+//! Not here: declared schemas, the finding of relations, and all I/O. This crate is
 //! pure: it is handed values and gives values back.
 
 pub mod api;
@@ -33,19 +34,21 @@ pub mod error;
 mod evolve;
 mod keyed_map;
 pub mod names;
+pub mod relation;
 pub mod shape;
 pub mod types;
 mod types_codec;
 mod wire;
 
 pub use api::{
-    ApiCollection, ApiSchema, FilterKey, InputKey, ListOperator, MapOperator, MapPatchKey,
+    ApiCollection, ApiSchema, FilterKey, InputKey, Link, ListOperator, MapOperator, MapPatchKey,
     MutationField, OrderTarget, OutputField, PatchKey, QueryField, ScalarOperator, SystemField,
-    TypeBinding,
+    TypeBinding, Way,
 };
 pub use drift::Drift;
 pub use error::{CorruptNames, CorruptShape, CorruptTypes};
 pub use evolve::{Evidence, Evolution, Latch};
-pub use names::{CollectionNames, NameRegistry, default_collection_name};
+pub use names::{CollectionNames, NameRegistry, RelationNaming, default_collection_name};
+pub use relation::{Candidate, OnDelete, Relation, RelationKey, RelationOrigin, ValuesLook};
 pub use shape::Shape;
 pub use types::{CollectionSchema, Deprecation, Field, FieldType, MapType, ObjectType};

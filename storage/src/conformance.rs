@@ -64,6 +64,11 @@ pub const PROPERTIES: &[Property] = &[
         check: reading::a_put_is_read_back_until_it_is_deleted,
     },
     Property {
+        name: "many_keys_are_read_like_each_of_them",
+        statement: "get_many returns what get does for each key, in their order",
+        check: reading::many_keys_are_read_like_each_of_them,
+    },
+    Property {
         name: "scans_see_exactly_the_keys_between_their_bounds",
         statement: "for every kind of bound and either direction, in byte order, inverted ranges being empty",
         check: reading::scans_see_exactly_the_keys_between_their_bounds,

@@ -75,6 +75,7 @@ impl Settings {
             gateway: GatewayOptions::default(),
             engine: EngineOptions {
                 evolution: Evolution::Additive,
+                detect_relations: true,
                 ..EngineOptions::default()
             },
             embedded: EmbeddedOptions::default(),

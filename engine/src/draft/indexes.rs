@@ -39,7 +39,13 @@ impl Draft<'_> {
         };
         if let Some(index) = indexes.iter_mut().find(same) {
             if !matches!(index.status, IndexStatus::Failed { .. }) {
-                return Ok(step(collection, false));
+                if !index.automatic {
+                    return Ok(step(collection, false));
+                }
+                // It is somebody's from now on, and stays when the relation goes.
+                Arc::make_mut(index).automatic = false;
+                self.set_indexes(&found, indexes)?;
+                return Ok(step(collection, true));
             }
             // What it has left is erased under its old number.
             let index = Arc::make_mut(index);
@@ -59,6 +65,7 @@ impl Draft<'_> {
         indexes.push(Arc::new(Index {
             id: IndexId(self.drafted.next_index),
             definition,
+            automatic: false,
             status: IndexStatus::Building,
             since: self.ts,
             changed_at: self.ts,

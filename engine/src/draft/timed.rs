@@ -191,6 +191,7 @@ impl Draft<'_> {
     pub(super) fn upkeep(&mut self, work: UpkeepWork) -> Result<Step, ApplyError> {
         match work {
             UpkeepWork::CarryOut(entry) => Ok(self.carry_out(&entry)?),
+            UpkeepWork::Relations(looked) => self.take_in(&looked),
             UpkeepWork::Schedule(schedule) => {
                 self.schedule(schedule);
                 Ok(Step::default())

@@ -145,7 +145,7 @@ pub(super) struct Target<'a> {
 /// What a filter says about a field; `None` where it says nothing that is known.
 pub(super) fn of_predicate(predicate: &Predicate, target: Target<'_>) -> Option<Constraint> {
     match predicate {
-        Predicate::True | Predicate::Not(_) => None,
+        Predicate::True | Predicate::Not(_) | Predicate::Related(_) => None,
         Predicate::And(all) => conjunction(target, all.iter().map(|it| of_predicate(it, target))),
         Predicate::Or(any) => disjunction(any.iter().map(|it| of_predicate(it, target))),
         Predicate::Field(field, test) if field == target.field => match target.items {
@@ -218,6 +218,18 @@ fn of_test(test: &Test, target: Target<'_>) -> Option<Constraint> {
         Test::Eq(operand) => Some(equal(operand, target)),
         Test::In(operands) => {
             disjunction(operands.iter().map(|operand| Some(equal(operand, target))))
+        }
+        Test::Among(values) => {
+            let points = values
+                .values()
+                .iter()
+                .flat_map(|it| equal(it, target).intervals);
+            let found = Constraint::exact(union(points.collect()));
+            Some(if target.instant {
+                found.inexact()
+            } else {
+                found
+            })
         }
         Test::Compare(comparison, operand) => compare(*comparison, operand.as_ref(), target),
         Test::Instant(comparison, micros) => instant(*comparison, *micros, target),

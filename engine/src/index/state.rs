@@ -22,6 +22,8 @@ pub struct Index {
     pub id: IndexId,
     /// What it is made of.
     pub definition: IndexDefinition,
+    /// Whether the database made it by itself, for a relation.
+    pub automatic: bool,
     /// What it is good for.
     pub status: IndexStatus,
     /// The commit that created it. It knows nothing of earlier states.
@@ -103,6 +105,9 @@ impl Index {
             self.erased
         );
         out.extend_from_slice(rest.as_bytes());
+        if self.automatic {
+            out.extend_from_slice(b",\"automatic\":true");
+        }
         if let IndexStatus::Failed { reason } = &self.status {
             out.extend_from_slice(b",\"reason\":");
             write_json_string(reason, out);
@@ -129,6 +134,7 @@ impl Index {
         Some(Index {
             id: IndexId(u32::try_from(member("id")?.as_i64()?).ok()?),
             definition: IndexDefinition::parse(fields?, member("unique")?.as_bool()?).ok()?,
+            automatic: member("automatic").and_then(ValueRef::as_bool) == Some(true),
             status,
             since: time("since")?,
             changed_at: time("changedAt")?,

@@ -15,6 +15,7 @@ use crate::limits::Limits;
 use crate::new_document::{self, NewDocument, document_id};
 use crate::patch;
 use crate::plan::{BulkMutation, CollectionMutation, DocumentMutation, MutationAction};
+use crate::schema::SchemaVersion;
 
 /// What a root field of a mutation writes.
 #[derive(Debug)]
@@ -91,6 +92,7 @@ impl Write {
 pub(super) fn bind(
     action: &MutationAction,
     arguments: &Fields,
+    schema: &SchemaVersion,
     limits: &Limits,
 ) -> Result<Bound, Refusal> {
     if let MutationAction::ApplySchema(_) = action {
@@ -100,10 +102,15 @@ pub(super) fn bind(
             Err(refusals) => Bound::Refused(refusals.into()),
         });
     }
-    write(action, arguments, limits).map(Bound::Write)
+    write(action, arguments, schema, limits).map(Bound::Write)
 }
 
-fn write(action: &MutationAction, arguments: &Fields, limits: &Limits) -> Result<Write, Refusal> {
+fn write(
+    action: &MutationAction,
+    arguments: &Fields,
+    schema: &SchemaVersion,
+    limits: &Limits,
+) -> Result<Write, Refusal> {
     match action {
         MutationAction::ApplySchema(_) => Err(required("sdl")),
         MutationAction::Document {
@@ -127,7 +134,7 @@ fn write(action: &MutationAction, arguments: &Fields, limits: &Limits) -> Result
             collection,
             ..
         } => {
-            let find = find_all(collection, arguments, limits)?;
+            let find = find_all(collection, arguments, schema, limits)?;
             Ok(match operation {
                 BulkMutation::Update => {
                     let (patch, expiry) = patch_argument(&collection.schema, arguments)?;

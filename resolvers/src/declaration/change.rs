@@ -9,6 +9,7 @@ use thalweg_engine::{
 use thalweg_model::FieldPath;
 use thalweg_schema_infer::default_collection_name;
 
+use super::relations;
 use super::{Declaration, DeclaredCollection, DeclaredIndex};
 use crate::failure::Refusal;
 
@@ -41,6 +42,7 @@ pub(crate) fn changes(
         of_collection.add(declared, catalog.by_name(&name));
         names.push(name);
     }
+    relations::changes(declaration, &names, catalog, &mut changes)?;
     Ok((names, changes))
 }
 
@@ -80,7 +82,8 @@ impl Changes<'_> {
             .collect();
         let there = || found.into_iter().flat_map(|found| found.indexes.iter());
         for index in there() {
-            if index.status != IndexStatus::Dropping && !wanted.contains(&index.definition) {
+            let is_kept = index.status == IndexStatus::Dropping || index.automatic;
+            if !is_kept && !wanted.contains(&index.definition) {
                 let definition = index.definition.clone();
                 let words = format!("{}: index {definition} dropped", self.name);
                 let collection = self.collection();
@@ -96,13 +99,13 @@ impl Changes<'_> {
         for (position, definition) in wanted.iter().enumerate() {
             let state = there()
                 .filter(|index| index.definition == *definition)
-                .map(|index| &index.status)
-                .find(|status| **status != IndexStatus::Dropping);
+                .find(|index| index.status != IndexStatus::Dropping);
             let words = match state {
                 // Two declarations may come to the same index once names are known.
                 _ if wanted[..position].contains(definition) => continue,
                 None => "created",
-                Some(IndexStatus::Failed { .. }) => "built anew",
+                Some(index) if matches!(index.status, IndexStatus::Failed { .. }) => "built anew",
+                Some(index) if index.automatic => "declared",
                 Some(_) => continue,
             };
             let collection = self.collection();

@@ -1,10 +1,12 @@
 //! The directives that declare a collection as it is.
 
-use thalweg_engine::{Collection, IndexStatus, Retain, write_duration};
+use thalweg_engine::{Catalog, Collection, IndexStatus, Retain, write_duration};
 use thalweg_model::write_json_string;
 
+use super::relations;
+
 /// `@collection(name: "movies", ttl: "30d") @index(fields: ["year DESC"])`: what is as by default is left out.
-pub(crate) fn directives(collection: &Collection) -> String {
+pub(crate) fn directives(collection: &Collection, catalog: &Catalog) -> String {
     let settings = &collection.settings;
     let mut arguments = vec![format!("name: {}", quoted(&collection.name))];
     if !settings.soft_delete {
@@ -21,7 +23,8 @@ pub(crate) fn directives(collection: &Collection) -> String {
     }
     let mut text = format!("@collection({})", arguments.join(", "));
     for index in collection.indexes.iter() {
-        if index.status == IndexStatus::Dropping {
+        // One that was made for a relation goes with it.
+        if index.status == IndexStatus::Dropping || index.automatic {
             continue;
         }
         let fields: Vec<String> = index
@@ -37,6 +40,7 @@ pub(crate) fn directives(collection: &Collection) -> String {
         };
         text.push_str(&format!(" @index(fields: [{}]{unique})", fields.join(", ")));
     }
+    relations::print(collection, catalog, &mut text);
     text
 }
 

@@ -21,7 +21,7 @@ use thalweg_engine::{
 use thalweg_model::{CommitTs, ErrorCode, FieldPath};
 use thalweg_schema_infer::ApiSchema;
 
-use super::{Declaration, DeclaredCollection, DeclaredIndex};
+use super::{Declaration, DeclaredCollection, DeclaredIndex, relations};
 use crate::document::locate;
 use crate::failure::{Location, Refusal};
 use crate::limits::{Limits, PARSER_DEPTH_MAX};
@@ -34,7 +34,6 @@ const UNSUPPORTED: &[&str] = &[
     "default",
     "key",
     "policy",
-    "relation",
     "search",
     "shareable",
     "vector",
@@ -42,7 +41,7 @@ const UNSUPPORTED: &[&str] = &[
 ];
 
 /// The directives that have a definition of their own here, whatever the SDL says of them.
-const OWN: &[&str] = &["collection", "index", "unique"];
+const OWN: &[&str] = &["collection", "index", "relation", "unique"];
 
 /// Reads a declared schema, or tells every mistake in it.
 pub(crate) fn read(sdl: &str, limits: &Limits) -> Result<Declaration, Vec<Refusal>> {
@@ -201,7 +200,14 @@ impl Reader {
             };
             match object.directives.get("collection") {
                 Some(declares) => {
-                    collections.push(self.collection(object, declares, document));
+                    let mut collection = self.collection(object, declares, document);
+                    let is_collection = |name: &str| {
+                        let object = schema.get_object(name);
+                        object.is_some_and(|object| object.directives.has("collection"))
+                    };
+                    let mut complain = |at, message| self.bad(at, document, message);
+                    collection.relations = relations::read(object, &is_collection, &mut complain);
+                    collections.push(collection);
                 }
                 None => self.refuse_stray(object, document),
             }
@@ -228,13 +234,18 @@ impl Reader {
             .iter()
             .map(|directive| (None, &directive.node));
         for (field, directive) in on_type.chain(on_fields) {
-            if !matches!(directive.name.as_str(), "index" | "unique") {
+            if !matches!(directive.name.as_str(), "index" | "relation" | "unique") {
                 continue;
             }
             let message = match field {
                 None => format!(
                     "@{} on the type {}, which declares no collection; add @collection to it",
                     directive.name, object.name
+                ),
+                Some(field) if directive.name == "relation" => format!(
+                    "@relation on the field {field} of {}, which declares no collection; a relation of a field inside \
+                     documents is declared on the collection's type: @relation(field: \"address.city_id\", to: \"cities\")",
+                    object.name
                 ),
                 Some(field) => format!(
                     "@{} on the field {field} of {}, which declares no collection; a field inside documents is indexed \
@@ -275,6 +286,7 @@ impl Reader {
             name: text(declares, "name").map(Arc::from),
             settings: self.settings(declares, document),
             indexes,
+            relations: Default::default(),
         }
     }
 

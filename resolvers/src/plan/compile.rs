@@ -1,9 +1,10 @@
 //! From a validated operation to a plan.
 
 mod catalog;
+mod related;
 mod revisions;
 
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use apollo_compiler::ast::Type;
 use apollo_compiler::collections::IndexMap;
@@ -17,6 +18,7 @@ use thalweg_schema_infer::{
 };
 
 use super::collect::{Collector, Group};
+use super::related::{InnerField, NamedSelection};
 use super::selection::*;
 use super::{
     Action, BulkMutation, CollectionMutation, DocumentMutation, MutationAction, OperationKind,
@@ -26,6 +28,7 @@ use crate::document::locate;
 use crate::failure::Failure;
 use crate::input::Variables;
 use crate::schema::SchemaVersion;
+use related::Related;
 
 /// Compiles an operation for the values that its conditions have.
 pub(crate) fn compile(
@@ -43,6 +46,9 @@ pub(crate) fn compile(
         schema,
         collector,
         slots: 0,
+        stores: 0,
+        backs: false,
+        named: Vec::new(),
         inner: Vec::new(),
         history: match OperationKind::of(operation) {
             OperationKind::Mutation => History::OfWritten,
@@ -65,6 +71,7 @@ pub(crate) fn compile(
         kind,
         roots,
         inner: compiler.inner,
+        reads_related: compiler.stores > 0 || compiler.backs,
         slots: compiler.slots,
         uses_variables,
         bound: OnceLock::new(),
@@ -75,8 +82,14 @@ struct Compiler<'d> {
     schema: &'d SchemaVersion,
     collector: Collector<'d>,
     slots: usize,
+    /// How many selections there are on documents that a field names.
+    stores: usize,
+    /// Whether there is one on documents that name another.
+    backs: bool,
+    /// Those of the document that is being compiled.
+    named: Vec<Arc<NamedSelection>>,
     /// The fields below the root fields that take arguments.
-    inner: Vec<Node<Field>>,
+    inner: Vec<(Node<Field>, InnerField)>,
     history: History,
 }
 
@@ -368,11 +381,18 @@ impl<'d> Compiler<'d> {
     ) -> Result<DocumentSelection, Failure> {
         let mut mask = FieldMask::none();
         let type_name = &schema.names.type_name;
+        let outer = std::mem::take(&mut self.named);
         let items = self.select(type_name, sets, |compiler, name, group| {
             if name == "__typename" {
                 return Ok(DocumentSource::TypeName(json_string(type_name)));
             }
-            match schema.output_field(name).ok_or_else(|| unbound(name))? {
+            let Some(field) = schema.output_field(name) else {
+                return Ok(match compiler.related(type_name, name, group, &mut mask)? {
+                    Related::Named(named) => DocumentSource::Named(named),
+                    Related::Back(back) => DocumentSource::Back(back),
+                });
+            };
+            match field {
                 OutputField::System(field) => {
                     add_to_mask(&mut mask, field);
                     Ok(DocumentSource::System(field))
@@ -388,8 +408,13 @@ impl<'d> Compiler<'d> {
                     Ok(DocumentSource::Stored(compiler.stored(field, group)?))
                 }
             }
-        })?;
-        Ok(DocumentSelection { items, mask })
+        });
+        let named = std::mem::replace(&mut self.named, outer);
+        Ok(DocumentSelection {
+            items: items?,
+            mask,
+            named,
+        })
     }
 
     fn stored(&mut self, field: &SchemaField, group: &Group<'d>) -> Result<StoredField, Failure> {
@@ -438,7 +463,14 @@ impl<'d> Compiler<'d> {
             if name == "__typename" {
                 return Ok(ObjectSource::TypeName(json_string(&object.name)));
             }
-            let field = object.field(name).ok_or_else(|| unbound(name))?;
+            let Some(field) = object.field(name) else {
+                // The whole field around is looked at anyway.
+                let mut mask = FieldMask::none();
+                return match compiler.related(&object.name, name, group, &mut mask)? {
+                    Related::Named(named) => Ok(ObjectSource::Named(named)),
+                    Related::Back(_) => Err(unbound(name)),
+                };
+            };
             compiler.stored(field, group).map(ObjectSource::Stored)
         })
     }

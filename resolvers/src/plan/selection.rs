@@ -3,11 +3,14 @@
 //! Conditions have been decided, fragments followed and fields merged; what is left is a list of items in response
 //! order, each with its key already encoded.
 
+use std::sync::Arc;
+
 use apollo_compiler::Name;
 use thalweg_engine::{FieldMask, FieldRef};
 use thalweg_model::FieldName;
 use thalweg_schema_infer::SystemField;
 
+use super::related::{BackSelection, NamedSelection};
 use crate::failure::Location;
 
 /// Where a selected value goes in the response.
@@ -36,6 +39,8 @@ pub(crate) struct DocumentSelection {
     pub(crate) items: Vec<Selected<DocumentSource>>,
     /// The fields that the selection looks at.
     pub(crate) mask: FieldMask,
+    /// What is selected of documents that it names, at any place in it.
+    pub(crate) named: Vec<Arc<NamedSelection>>,
 }
 
 /// Where a field of a document comes from.
@@ -46,6 +51,8 @@ pub(crate) enum DocumentSource {
     System(SystemField),
     Stored(StoredField),
     History(HistorySelection),
+    Named(Arc<NamedSelection>),
+    Back(BackSelection),
 }
 
 /// The selection on a document's history.
@@ -123,6 +130,7 @@ pub(crate) enum OutputType {
 pub(crate) enum ObjectSource {
     TypeName(Box<[u8]>),
     Stored(StoredField),
+    Named(Arc<NamedSelection>),
 }
 
 /// Where a field of an entry of a keyed map comes from.
@@ -186,6 +194,7 @@ pub(crate) enum InfoSource {
     CreatedAt,
     Settings(Vec<Selected<SettingsSource>>),
     Indexes(Vec<Selected<IndexSource>>),
+    Relations(Vec<Selected<RelationSource>>),
 }
 
 /// Where a field of `CollectionSettings` comes from.
@@ -199,12 +208,41 @@ pub(crate) enum SettingsSource {
     PurgeAfter,
 }
 
+/// Where a field of `CollectionRelation` comes from.
+#[derive(Debug)]
+pub(crate) enum RelationSource {
+    TypeName(Box<[u8]>),
+    Name,
+    Inverse,
+    Field,
+    IsList,
+    Target,
+    TargetField,
+    Origin,
+    OnDelete,
+    Evidence(Vec<Selected<EvidenceSource>>),
+}
+
+/// Where a field of `RelationEvidence` comes from.
+#[derive(Debug)]
+pub(crate) enum EvidenceSource {
+    TypeName(Box<[u8]>),
+    Documents,
+    Matching,
+    Dangling,
+    Distinct,
+    Ratio,
+    IsSampled,
+    At,
+}
+
 /// Where a field of `CollectionIndex` comes from.
 #[derive(Debug)]
 pub(crate) enum IndexSource {
     TypeName(Box<[u8]>),
     Fields,
     Unique,
+    IsAutomatic,
     Status,
     Progress,
     Rows,

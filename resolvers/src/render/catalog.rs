@@ -38,6 +38,9 @@ impl Renderer<'_> {
                 InfoSource::Settings(items) => {
                     return renderer.settings(items, &collection.settings, path);
                 }
+                InfoSource::Relations(items) => {
+                    return renderer.relations(items, collection, path);
+                }
                 InfoSource::Indexes(items) => {
                     let indexes = collection.indexes.iter();
                     return renderer.list(indexes, path, |renderer, index, path| {
@@ -115,6 +118,7 @@ impl Renderer<'_> {
                     });
                 }
                 IndexSource::Unique => renderer.boolean(index.definition.unique),
+                IndexSource::IsAutomatic => renderer.boolean(index.automatic),
                 IndexSource::Status => renderer.raw(match index.status {
                     IndexStatus::Building => b"\"BUILDING\"",
                     IndexStatus::Ready => b"\"READY\"",

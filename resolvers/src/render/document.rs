@@ -28,6 +28,8 @@ impl Renderer<'_> {
                     renderer.system(*field, collection, record, root);
                     Ok(())
                 }
+                DocumentSource::Named(named) => renderer.named(named, root, target, path),
+                DocumentSource::Back(back) => renderer.back(back, record, target, path),
                 DocumentSource::History(selection) => {
                     renderer.history(selection, collection, record, target, path)
                 }

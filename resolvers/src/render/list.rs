@@ -4,6 +4,7 @@ use thalweg_engine::{Found, OrderKey, Position, Record};
 use thalweg_model::CollectionId;
 
 use super::{Nulled, Path, Renderer};
+use crate::ordered::Positions;
 use crate::page::write_cursor;
 use crate::plan::selection::{
     ConnectionSelection, ConnectionSource, EdgeSource, PageInfoSource, Selected,
@@ -15,6 +16,8 @@ pub(crate) struct PageFound<'f, 's> {
     pub(crate) found: &'f Found<'s>,
     pub(crate) order: &'f [OrderKey],
     pub(crate) fingerprint: u32,
+    /// Where the documents stand, where that is not in them.
+    pub(crate) positions: Option<&'f Positions>,
 }
 
 impl Renderer<'_> {
@@ -35,11 +38,17 @@ impl Renderer<'_> {
                     Ok(())
                 }
                 ConnectionSource::Nodes(selection) => {
+                    renderer.load(selection, rows.iter());
                     renderer.list(rows.iter(), path, |renderer, record, path| {
                         renderer.document(selection, page.collection, record, path)
                     })
                 }
                 ConnectionSource::Edges(items) => {
+                    for item in items {
+                        if let EdgeSource::Node(selection) = &item.source {
+                            renderer.load(selection, rows.iter());
+                        }
+                    }
                     renderer.list(rows.iter(), path, |renderer, record, path| {
                         renderer.edge(items, page, record, path)
                     })
@@ -101,8 +110,14 @@ impl Renderer<'_> {
     fn cursor(&mut self, page: &PageFound<'_, '_>, record: Option<&Record<'_>>) {
         match record {
             Some(record) => {
-                let position = Position::of(record, page.order);
-                write_cursor(page.fingerprint, &position, &mut self.out);
+                let placed = page.positions.and_then(|it| it.get(record.id()));
+                match placed {
+                    Some(position) => write_cursor(page.fingerprint, position, &mut self.out),
+                    None => {
+                        let position = Position::of(record, page.order);
+                        write_cursor(page.fingerprint, &position, &mut self.out);
+                    }
+                }
             }
             None => self.null(),
         }

@@ -92,7 +92,7 @@ impl Renderer<'_> {
         }
         self.out.push(b'}');
         if written.is_err() {
-            self.out.truncate(start);
+            self.cut(start);
             self.null();
         }
     }

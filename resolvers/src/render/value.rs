@@ -142,6 +142,7 @@ impl Renderer<'_> {
                 Ok(())
             }
             ObjectSource::Stored(field) => renderer.stored(field, object, target, path),
+            ObjectSource::Named(named) => renderer.named(named, object, target, path),
         })
     }
 

@@ -74,6 +74,12 @@ impl Database {
         }
     }
 
+    /// Looks for relations in the documents. Whether there was a reason to.
+    pub(crate) fn detect(&self) -> bool {
+        let engine = self.resolvers.engine();
+        self.runtime.block_on(engine.detect_relations()).unwrap()
+    }
+
     /// Waits until the background work on indexes has led to something.
     pub(crate) fn wait_for(&self, what: &str, mut is_so: impl FnMut(&Self) -> bool) {
         let patience = Instant::now() + Duration::from_secs(30);

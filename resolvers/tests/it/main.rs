@@ -16,4 +16,6 @@ mod live;
 mod movies;
 mod mutations;
 mod pages;
+mod related_model;
+mod relations;
 mod transcripts;

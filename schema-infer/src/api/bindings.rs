@@ -107,6 +107,10 @@ pub enum TypeBinding {
     CollectionSettings,
     /// `CollectionIndex`
     CollectionIndex,
+    /// `CollectionRelation`
+    CollectionRelation,
+    /// `RelationEvidence`
+    RelationEvidence,
     /// `SchemaChange`
     SchemaChange,
     /// `SchemaInfo`
@@ -528,6 +532,8 @@ impl TypeBinding {
             ("Collection", TypeBinding::CollectionInfo),
             ("CollectionSettings", TypeBinding::CollectionSettings),
             ("CollectionIndex", TypeBinding::CollectionIndex),
+            ("CollectionRelation", TypeBinding::CollectionRelation),
+            ("RelationEvidence", TypeBinding::RelationEvidence),
             ("SchemaChange", TypeBinding::SchemaChange),
             ("SchemaInfo", TypeBinding::SchemaInfo),
             ("Change", TypeBinding::Change),

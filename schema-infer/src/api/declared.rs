@@ -53,6 +53,10 @@ pub(super) fn write_types(writer: &mut Writer<'_>) {
             &["fields: [String!]!"],
         );
         body.plain(&["unique: Boolean!"]);
+        body.member(
+            "Whether the database made it by itself, for a relation.",
+            &["automatic: Boolean!"],
+        );
         body.plain(&["status: IndexStatus!"]);
         body.member(
             "How much of it is built, from 0 to 1.",

@@ -11,7 +11,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::bindings::{ListOperator, MapOperator, ScalarOperator, SystemField};
-use super::sdl::{Nested, NestedType};
+use super::relations;
+use super::sdl::{Nested, NestedType, Related};
 use super::writer::{Body, Writer};
 use super::{has_order, is_orderable};
 use crate::types::{CollectionSchema, FieldType, ObjectType};
@@ -95,6 +96,7 @@ fn list_stem(ty: &FieldType) -> Option<String> {
 pub(super) fn write(
     schema: &CollectionSchema,
     nested: &[Nested<'_>],
+    related: Related<'_>,
     shared: &mut Shared,
     writer: &mut Writer<'_>,
 ) {
@@ -103,12 +105,35 @@ pub(super) fn write(
         .iter()
         .copied()
         .filter(|field| field.is_queryable());
-    write_object_filter(&names.filter, system, &schema.object, shared, writer);
+    let add = |body: &mut Body<'_>| relations::write_filter_fields(related, &names.type_name, body);
+    write_object_filter(
+        &names.filter,
+        system.clone(),
+        &schema.object,
+        add,
+        shared,
+        writer,
+    );
+    let ways = related.links.ways_to(names);
+    if ways.one {
+        let name = names.reference_filter();
+        let add = |body: &mut Body<'_>| {
+            relations::write_filter_fields(related, &names.type_name, body);
+            relations::write_is_null(&schema.object, body);
+        };
+        write_object_filter(&name, system, &schema.object, add, shared, writer);
+    }
+    if ways.several {
+        relations::write_relation_filter(names, writer);
+    }
     for ty in nested {
         match ty.ty {
             NestedType::Object(object) => {
                 let name = format!("{}Filter", object.name);
-                write_object_filter(&name, std::iter::empty(), object, shared, writer);
+                let add = |body: &mut Body<'_>| {
+                    relations::write_filter_fields(related, &object.name, body);
+                };
+                write_object_filter(&name, std::iter::empty(), object, add, shared, writer);
             }
             NestedType::Map(entry) => {
                 let entry_filter = format!("{}EntryFilter", entry.name);
@@ -131,13 +156,14 @@ pub(super) fn write(
             NestedType::Map(entry) => write_list_of_named(&entry.value, shared, writer),
         }
     }
-    write_orders(schema, nested, writer);
+    write_orders(schema, nested, related, writer);
 }
 
 fn write_object_filter(
     name: &str,
     system: impl Iterator<Item = SystemField>,
     object: &ObjectType,
+    add: impl FnOnce(&mut Body<'_>),
     shared: &mut Shared,
     writer: &mut Writer<'_>,
 ) {
@@ -155,6 +181,7 @@ fn write_object_filter(
             shared.write_filter_of(&field.ty, &mut filter);
             body.field(field, &[&filter]);
         }
+        add(body);
     });
 }
 
@@ -253,13 +280,19 @@ impl ScalarOperator {
     }
 }
 
-fn write_orders(schema: &CollectionSchema, nested: &[Nested<'_>], writer: &mut Writer<'_>) {
+fn write_orders(
+    schema: &CollectionSchema,
+    nested: &[Nested<'_>],
+    related: Related<'_>,
+    writer: &mut Writer<'_>,
+) {
     let description = "One key an element; the next element decides where this one does not.";
     writer.block(description, &["input ", &schema.names.order_by], |body| {
         for field in SystemField::ALL.iter().filter(|field| field.is_queryable()) {
             body.plain(&[field.graphql_name(), ": OrderDirection"]);
         }
         write_order_fields(&schema.object, body);
+        relations::write_order_fields(related, &schema.names.type_name, body);
     });
     for ty in nested {
         if let NestedType::Object(object) = ty.ty
@@ -268,6 +301,7 @@ fn write_orders(schema: &CollectionSchema, nested: &[Nested<'_>], writer: &mut W
         {
             writer.block("", &["input ", &object.name, "OrderBy"], |body| {
                 write_order_fields(object, body);
+                relations::write_order_fields(related, &object.name, body);
             });
         }
     }

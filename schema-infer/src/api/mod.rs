@@ -1,6 +1,7 @@
 //! The API schema of a database: everything its GraphQL clients see.
 //!
-//! [`ApiSchema::build`] renders the SDL (`sdl`, with `roots`, `filters`, `inputs`, `revisions` and `declared`) and fills the tables ([`bindings`]) through which an executor gets from a name in a validated
+//! [`ApiSchema::build`] renders the SDL (`sdl`, with `roots`, `filters`, `inputs`, `revisions`, `relations` and
+//! `declared`) and fills the tables ([`bindings`]) through which an executor gets from a name in a validated
 //! operation to what it stands for. An executor never takes a name apart: it asks [`ApiSchema`] for
 //! root fields and object types, and [`CollectionSchema`] and [`ObjectType`] for
 //! fields and the keys of input objects.
@@ -11,6 +12,7 @@ pub mod bindings;
 mod declared;
 mod filters;
 mod inputs;
+mod relations;
 mod revisions;
 mod roots;
 mod sdl;
@@ -21,7 +23,10 @@ use std::sync::Arc;
 
 use thalweg_model::{CollectionId, CommitTs};
 
+use crate::relation::Relation;
 use crate::types::{CollectionSchema, FieldType, ObjectType};
+
+pub use relations::{Link, Way};
 
 pub use bindings::{
     FilterKey, InputKey, ListOperator, MapOperator, MapPatchKey, MutationField, OrderTarget,
@@ -35,6 +40,8 @@ pub struct ApiCollection {
     pub id: CollectionId,
     /// Its names and types.
     pub schema: Arc<CollectionSchema>,
+    /// How its documents name others.
+    pub relations: Arc<[Arc<Relation>]>,
     /// What was declared of it, as the directives of its type: `@collection(name: "movies")`. Whoever knows what they
     /// mean writes them.
     pub directives: Arc<str>,
@@ -49,6 +56,7 @@ pub struct ApiSchema {
     query: HashMap<String, QueryField>,
     mutation: HashMap<String, MutationField>,
     types: HashMap<String, TypeBinding>,
+    links: relations::Links,
 }
 
 impl ApiSchema {
@@ -61,13 +69,15 @@ impl ApiSchema {
             .filter(|collection| sdl::is_exposed(&collection.schema))
             .collect();
         let mut sdl = String::new();
-        sdl::render(&collections, &mut sdl);
+        let links = relations::Links::of(&collections);
+        sdl::render(&collections, &links, &mut sdl);
         let mut api = ApiSchema {
             version,
             sdl,
             query: QueryField::system_fields().collect(),
             mutation: MutationField::system_fields().collect(),
             types: TypeBinding::system_types().collect(),
+            links,
             collections: Vec::with_capacity(collections.len()),
         };
         for collection in collections {
@@ -105,6 +115,11 @@ impl ApiSchema {
     /// What an object type (or the interface `Node`) stands for.
     pub fn type_binding(&self, name: &str) -> Option<&TypeBinding> {
         self.types.get(name)
+    }
+
+    /// The relation that a field of an object type is.
+    pub fn link(&self, type_name: &str, field: &str) -> Option<&Link> {
+        self.links.find(type_name, field)
     }
 
     fn bind(&mut self, collection: ApiCollection) {

@@ -1,12 +1,13 @@
 //! The SDL of a whole database: roots, the types of each collection, and what all of them share.
 
 use super::bindings::SystemField;
+use super::relations::{self, Links};
 use super::writer::{Body, Writer};
 use super::{ApiCollection, declared, filters, inputs, revisions, roots};
 use crate::names::is_system_collection;
 use crate::types::{CollectionSchema, FieldType, MapType, ObjectType};
 
-pub(super) fn render(collections: &[ApiCollection], out: &mut String) {
+pub(super) fn render(collections: &[ApiCollection], links: &Links, out: &mut String) {
     let schemas: Vec<&CollectionSchema> = collections
         .iter()
         .map(|collection| &*collection.schema)
@@ -15,13 +16,16 @@ pub(super) fn render(collections: &[ApiCollection], out: &mut String) {
     let mut shared = filters::Shared::default();
     roots::write(&schemas, writer);
     for collection in collections {
-        write_collection(collection, &mut shared, writer);
+        let related = Related { links, collections };
+        write_collection(collection, related, &mut shared, writer);
     }
     shared.write(writer);
     write_system_types(writer);
     declared::write_types(writer);
+    relations::write_types(writer);
     write_scalars(writer);
     declared::write_directives(writer);
+    relations::write_directive(writer);
 }
 
 /// System collections are never part of the API schema.
@@ -74,19 +78,34 @@ fn collect<'a>(ty: &'a FieldType, in_place: bool, found: &mut Vec<Nested<'a>>) {
     }
 }
 
+/// What the relations of a type are looked up in.
+#[derive(Clone, Copy)]
+pub(super) struct Related<'a> {
+    pub(super) links: &'a Links,
+    pub(super) collections: &'a [ApiCollection],
+}
+
+impl Related<'_> {
+    fn write_fields(self, type_name: &str, body: &mut Body<'_>) {
+        relations::write_fields(self.links.of_type(type_name), self.collections, body);
+    }
+}
+
 fn write_collection(
     collection: &ApiCollection,
+    related: Related<'_>,
     shared: &mut filters::Shared,
     writer: &mut Writer<'_>,
 ) {
     let schema = &*collection.schema;
     let nested = nested(&schema.object);
-    write_document_type(schema, &collection.directives, writer);
+    write_document_type(schema, &collection.directives, related, writer);
     for ty in &nested {
         match ty.ty {
             NestedType::Object(object) => {
                 writer.block("", &["type ", &object.name], |body| {
                     write_fields(object, body);
+                    related.write_fields(&object.name, body);
                 });
             }
             NestedType::Map(entry) => write_entry_type(entry, writer),
@@ -94,11 +113,16 @@ fn write_collection(
     }
     write_connection(schema, writer);
     revisions::write(&schema.names, writer);
-    filters::write(schema, &nested, shared, writer);
+    filters::write(schema, &nested, related, shared, writer);
     inputs::write(schema, &nested, writer);
 }
 
-fn write_document_type(schema: &CollectionSchema, directives: &str, writer: &mut Writer<'_>) {
+fn write_document_type(
+    schema: &CollectionSchema,
+    directives: &str,
+    related: Related<'_>,
+    writer: &mut Writer<'_>,
+) {
     let names = &schema.names;
     let description = format!("A document of the collection `{}`.", names.collection);
     writer.block(
@@ -115,6 +139,7 @@ fn write_document_type(schema: &CollectionSchema, directives: &str, writer: &mut
                 write_system_field(*field, body);
             }
             write_fields(&schema.object, body);
+            related.write_fields(&names.type_name, body);
             for field in SystemField::ALL.iter().skip(2) {
                 if *field == SystemField::Json {
                     revisions::write_field(names, body);
@@ -231,6 +256,10 @@ fn write_system_types(writer: &mut Writer<'_>) {
                 &["settings: CollectionSettings!"],
             );
             body.plain(&["indexes: [CollectionIndex!]!"]);
+            body.member(
+                "How its documents name others.",
+                &["relations: [CollectionRelation!]!"],
+            );
         },
     );
     writer.block(

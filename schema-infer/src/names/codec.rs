@@ -1,16 +1,19 @@
 //! The stored form of a [`NameRegistry`].
 //!
-//! A version byte, then the collections in order of allocation, each with the stems of its names and
-//! the tree of scopes. What follows from those (all derived names, what is taken) is rebuilt.
+//! A version byte, then the collections in order of allocation, each with the stems of its names,
+//! the tree of scopes and the names of relations, which the first version did not have. What follows from those (all derived names, what is taken) is rebuilt.
 
 use std::sync::Arc;
 
+use super::relations::RelationEntry;
 use super::scope::{FieldEntry, Scope};
 use super::{NameRegistry, Stems};
 use crate::error::CorruptNames;
 use crate::wire::{Reader, WireError, write_number, write_text};
 
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
+/// The version without relations.
+const VERSION_WITHOUT_RELATIONS: u8 = 1;
 
 /// Shapes end far above this; only corrupt bytes nest deeper.
 const DEPTH_MAX: usize = 100;
@@ -32,6 +35,7 @@ impl NameRegistry {
             write_text(&entry.stems.by_id_field, &mut out);
             write_text(&entry.stems.many, &mut out);
             write_scope(&entry.scope, &mut out);
+            write_relations(&entry.relations, &mut out);
         }
         out
     }
@@ -46,7 +50,8 @@ impl NameRegistry {
 }
 
 fn decode(reader: &mut Reader<'_>) -> Result<NameRegistry, WireError> {
-    if reader.byte()? != VERSION {
+    let version = reader.byte()?;
+    if !matches!(version, VERSION_WITHOUT_RELATIONS | VERSION) {
         return Err(reader.error("unknown version"));
     }
     let mut registry = NameRegistry::new();
@@ -64,10 +69,58 @@ fn decode(reader: &mut Reader<'_>) -> Result<NameRegistry, WireError> {
         let mut fields = 0;
         let scope = read_scope(reader, &mut fields, 0)?;
         scope.take_type_names(&mut registry.types);
-        registry.insert(name, stems, scope, fields);
+        let index = registry.insert(name, stems, scope, fields);
+        if version == VERSION {
+            for _ in 0..reader.count()? {
+                let entry = read_relation(reader)?;
+                registry.collections[index].take_relation(entry);
+            }
+        }
     }
     reader.finish()?;
     Ok(registry)
+}
+
+const HAS_SOURCE: u8 = 1;
+const HAS_WANTED: u8 = 2;
+
+fn write_relations(relations: &[RelationEntry], out: &mut Vec<u8>) {
+    write_number(relations.len() as u64, out);
+    for entry in relations {
+        let has_source = u8::from(entry.source.is_some()) * HAS_SOURCE;
+        let has_wanted = u8::from(entry.wanted.is_some()) * HAS_WANTED;
+        out.push(has_source | has_wanted);
+        for text in [&entry.source, &entry.wanted].into_iter().flatten() {
+            write_text(text, out);
+        }
+        write_number(entry.path.len() as u64, out);
+        for name in &entry.path {
+            write_text(name, out);
+        }
+        write_text(&entry.name, out);
+    }
+}
+
+fn read_relation(reader: &mut Reader<'_>) -> Result<RelationEntry, WireError> {
+    let flags = reader.byte()?;
+    if flags > HAS_SOURCE | HAS_WANTED {
+        return Err(reader.error("unknown flags"));
+    }
+    let mut text = |flag: u8| match flags & flag {
+        0 => Ok(None),
+        _ => reader.text().map(|text| Some(Arc::from(text))),
+    };
+    let (source, wanted) = (text(HAS_SOURCE)?, text(HAS_WANTED)?);
+    let mut path = Vec::new();
+    for _ in 0..reader.count()? {
+        path.push(Arc::from(reader.text()?));
+    }
+    Ok(RelationEntry {
+        path,
+        source,
+        wanted,
+        name: reader.text()?.to_owned(),
+    })
 }
 
 fn write_scope(scope: &Scope, out: &mut Vec<u8>) {

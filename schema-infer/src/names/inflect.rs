@@ -42,3 +42,10 @@ pub(super) fn singular(word: &str) -> String {
     }
     singular
 }
+
+/// The plural of a word or of a name that ends in one.
+pub(super) fn plural(name: &str) -> String {
+    let last = name.rfind(|c: char| c.is_ascii_uppercase() || c == '_');
+    let (head, last) = name.split_at(last.unwrap_or(0));
+    format!("{head}{}", pluralizer::pluralize(last, 2, false))
+}

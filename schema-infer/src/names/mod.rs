@@ -9,10 +9,12 @@
 //! - `inflect`: the singular of a collection's name.
 //! - `reserved`: what belongs to the system.
 //! - `scope`: the names inside one object, and inside what it contains.
+//! - `relations`: the names of relations between collections.
 
 mod codec;
 mod inflect;
 mod legal;
+mod relations;
 mod reserved;
 mod scope;
 #[cfg(test)]
@@ -23,9 +25,21 @@ use std::sync::Arc;
 
 use thalweg_model::FieldPath;
 
+use relations::RelationEntry;
 use scope::Used;
 
+pub use relations::RelationNaming;
 pub(crate) use scope::{Names, Scope};
+
+/// The words of a name.
+pub(crate) fn plain_words(name: &str) -> Vec<String> {
+    legal::words(name)
+}
+
+/// The singular of a word.
+pub(crate) fn singular(word: &str) -> String {
+    inflect::singular(word)
+}
 
 /// Everything that is named after a collection. GraphQL names but for `collection`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -87,6 +101,16 @@ impl CollectionNames {
     pub fn revision_edge(&self) -> String {
         format!("{}RevisionEdge", self.type_name)
     }
+
+    /// `MovieReferenceFilter`, of the document that a relation leads to.
+    pub fn reference_filter(&self) -> String {
+        format!("{}ReferenceFilter", self.type_name)
+    }
+
+    /// `MovieRelationFilter`, of the documents that a relation leads to.
+    pub fn relation_filter(&self) -> String {
+        format!("{}RelationFilter", self.type_name)
+    }
 }
 
 /// What a collection is called, unless it is named, whose documents are declared to have this type: `movies` for
@@ -119,8 +143,9 @@ struct CollectionEntry {
     stems: Stems,
     names: CollectionNames,
     scope: Scope,
-    /// How many fields have names, in all objects of the collection.
+    /// How many fields and relations have names, in all objects of the collection.
     fields: usize,
+    relations: Vec<RelationEntry>,
 }
 
 /// What all names of a collection are made of; this is what is stored.
@@ -191,7 +216,7 @@ impl NameRegistry {
             scope.forget_type_names();
             let entry = &mut self.collections[target];
             entry.scope.adopt(scope, true);
-            entry.fields = entry.scope.count();
+            entry.fields = entry.scope.count() + entry.relations.len();
             self.revision += 1;
         }
         self.collections[target].names.clone()
@@ -237,6 +262,7 @@ impl NameRegistry {
             names,
             scope,
             fields,
+            relations: Vec::new(),
         });
         index
     }
@@ -279,6 +305,7 @@ impl PartialEq for NameRegistry {
                         && a.stems == b.stems
                         && a.scope == b.scope
                         && a.fields == b.fields
+                        && a.relations == b.relations
                 })
     }
 }

@@ -143,6 +143,22 @@ impl Scope {
         Some(*self.by_json.get(json_name)? as usize)
     }
 
+    /// Takes a name for a relation.
+    pub(super) fn claim_relation(&mut self, name: &str, top: bool) -> String {
+        self.used.claim_field(name, top)
+    }
+
+    /// Marks the name of a relation as taken; for decoding.
+    pub(super) fn take_relation(&mut self, name: &str) {
+        self.used.insert(name.to_owned());
+    }
+
+    /// The names inside a field.
+    pub(super) fn inside(&mut self, json_name: &str) -> Option<&mut Scope> {
+        let position = *self.by_json.get(json_name)?;
+        Some(&mut self.fields[position as usize].scope)
+    }
+
     pub(super) fn field(&self, json_name: &str) -> Option<(&str, &Scope)> {
         let position = *self.by_json.get(json_name)?;
         let entry = &self.fields[position as usize];

@@ -26,6 +26,7 @@ fn infer(collections: &[(&str, Vec<Document>)]) -> ApiSchema {
         schemas.push(ApiCollection {
             id: CollectionId(index as u32),
             directives: "@collection".into(),
+            relations: Arc::from([]),
             schema: Arc::new(schema),
         });
     }

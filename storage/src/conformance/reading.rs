@@ -35,6 +35,28 @@ pub(super) fn an_empty_store_has_nothing(fixture: &mut dyn Fixture) {
     }
 }
 
+pub(super) fn many_keys_are_read_like_each_of_them(fixture: &mut dyn Fixture) {
+    let backend = fixture.backend();
+    commit(
+        backend.as_ref(),
+        vec![put("a", "1"), put("b", "2"), put("ab", ""), put("c", "3")],
+    );
+    commit(backend.as_ref(), vec![delete("c")]);
+    let snapshot = open(backend.as_ref());
+    commit(backend.as_ref(), vec![put("b", "later"), put("d", "4")]);
+    let keys = ["b", "a", "b", "", "c", "ab", "d", "\0"].map(|key| key.as_bytes().to_vec());
+    let found = snapshot.get_many(&keys).expect("the store can be read");
+    assert_eq!(found.len(), keys.len());
+    for (key, value) in keys.iter().zip(found) {
+        assert_eq!(
+            value.map(Cow::into_owned),
+            get(snapshot.as_ref(), key),
+            "{key:?}"
+        );
+    }
+    assert_eq!(snapshot.get_many(&[]).expect("nothing is read"), []);
+}
+
 pub(super) fn a_put_is_read_back_until_it_is_deleted(fixture: &mut dyn Fixture) {
     let backend = fixture.backend();
     commit(

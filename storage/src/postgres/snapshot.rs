@@ -25,6 +25,9 @@ const PAGE_ROWS_MAX: usize = 1024;
 /// What a page may take in memory, but for its last row.
 const PAGE_BYTES_MAX: usize = 4 << 20;
 
+/// How many keys are asked for before the first answer is waited for.
+const KEYS_MAX: usize = 1024;
+
 const READING: &str = "reading";
 
 pub(super) struct PostgresSnapshot {
@@ -172,6 +175,34 @@ impl Snapshot for PostgresSnapshot {
         Ok(value
             .map_err(|error| failure::of(READING, error))?
             .map(Cow::Owned))
+    }
+
+    /// The questions are sent one behind the other, without waiting for answers between them.
+    fn get_many<'s>(
+        &'s self,
+        keys: &[Vec<u8>],
+    ) -> Result<Vec<Option<Cow<'s, [u8]>>>, StorageError> {
+        self.registration.check()?;
+        let session = self.loan();
+        let mut values = Vec::with_capacity(keys.len());
+        for keys in keys.chunks(KEYS_MAX) {
+            let questions = keys.iter().map(|key| async move {
+                if check_key(key).is_err() {
+                    return Ok(None);
+                }
+                let key = key.as_slice();
+                session
+                    .client
+                    .query_opt(&session.statements.get, &[&key])
+                    .await
+            });
+            for row in self.ask(future::try_join_all(questions))? {
+                let value = row.map(|row| row.try_get::<_, Vec<u8>>(0)).transpose();
+                let value = value.map_err(|error| failure::of(READING, error))?;
+                values.push(value.map(Cow::Owned));
+            }
+        }
+        Ok(values)
     }
 
     fn scan<'s>(

@@ -28,6 +28,7 @@ fn index(fields: &str) -> Arc<Index> {
     Arc::new(Index {
         id: IndexId(1),
         definition: IndexDefinition::parse(fields.split(", "), false).unwrap(),
+        automatic: false,
         status: IndexStatus::Ready,
         since: CommitTs::ZERO,
         changed_at: CommitTs::ZERO,

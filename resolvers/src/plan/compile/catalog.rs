@@ -1,7 +1,8 @@
 //! Selections on what the database says of its collections and of its schema.
 
 use super::super::selection::{
-    IndexSource, InfoSource, SchemaChangeSource, SchemaSource, Selected, SettingsSource,
+    EvidenceSource, IndexSource, InfoSource, RelationSource, SchemaChangeSource, SchemaSource,
+    Selected, SettingsSource,
 };
 use super::super::{CollectionMutation, MutationAction};
 use super::{Compiler, Group, json_string, subsets, unbound};
@@ -33,6 +34,7 @@ impl<'d> Compiler<'d> {
                 "createdAt" => InfoSource::CreatedAt,
                 "settings" => InfoSource::Settings(compiler.settings(group)?),
                 "indexes" => InfoSource::Indexes(compiler.indexes(group)?),
+                "relations" => InfoSource::Relations(compiler.relations(group)?),
                 _ => return Err(unbound(name)),
             })
         })
@@ -60,10 +62,47 @@ impl<'d> Compiler<'d> {
                 "__typename" => IndexSource::TypeName(json_string(&type_name)),
                 "fields" => IndexSource::Fields,
                 "unique" => IndexSource::Unique,
+                "automatic" => IndexSource::IsAutomatic,
                 "status" => IndexSource::Status,
                 "progress" => IndexSource::Progress,
                 "rows" => IndexSource::Rows,
                 "failure" => IndexSource::Failure,
+                _ => return Err(unbound(name)),
+            })
+        })
+    }
+
+    fn relations(&mut self, group: &Group<'d>) -> Result<Vec<Selected<RelationSource>>, Failure> {
+        let type_name = group[0].definition.ty.inner_named_type().clone();
+        self.select(&type_name, &subsets(group), |compiler, name, group| {
+            Ok(match name {
+                "__typename" => RelationSource::TypeName(json_string(&type_name)),
+                "name" => RelationSource::Name,
+                "inverse" => RelationSource::Inverse,
+                "field" => RelationSource::Field,
+                "list" => RelationSource::IsList,
+                "target" => RelationSource::Target,
+                "targetField" => RelationSource::TargetField,
+                "origin" => RelationSource::Origin,
+                "onDelete" => RelationSource::OnDelete,
+                "evidence" => RelationSource::Evidence(compiler.evidence(group)?),
+                _ => return Err(unbound(name)),
+            })
+        })
+    }
+
+    fn evidence(&mut self, group: &Group<'d>) -> Result<Vec<Selected<EvidenceSource>>, Failure> {
+        let type_name = group[0].definition.ty.inner_named_type().clone();
+        self.select(&type_name, &subsets(group), |_, name, _| {
+            Ok(match name {
+                "__typename" => EvidenceSource::TypeName(json_string(&type_name)),
+                "documents" => EvidenceSource::Documents,
+                "matching" => EvidenceSource::Matching,
+                "dangling" => EvidenceSource::Dangling,
+                "distinct" => EvidenceSource::Distinct,
+                "ratio" => EvidenceSource::Ratio,
+                "sampled" => EvidenceSource::IsSampled,
+                "at" => EvidenceSource::At,
                 _ => return Err(unbound(name)),
             })
         })

@@ -3,6 +3,7 @@
 use thalweg_model::ErrorCode;
 use thalweg_schema_infer::CollectionSchema;
 
+use super::super::related::InnerField;
 use super::super::selection::{
     HistorySelection, HistorySource, RevisionEdgeSource, RevisionSource, Selected,
 };
@@ -32,7 +33,7 @@ impl<'d> Compiler<'d> {
                 .into());
         }
         let inner = self.inner.len();
-        self.inner.push(group[0].clone());
+        self.inner.push((group[0].clone(), InnerField::Revisions));
         self.history = History::Inside;
         let items = self.history_items(schema, group);
         self.history = History::Offered;
