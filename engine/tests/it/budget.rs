@@ -94,7 +94,7 @@ fn finds(a: CollectionId) -> Vec<(&'static str, Find, u64)> {
             "a range of an index",
             Find {
                 filter: below("n", 20),
-                ..all.clone()
+                ..all
             },
             20,
         ),

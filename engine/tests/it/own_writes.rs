@@ -189,7 +189,7 @@ async fn increments_that_are_read_at_once_are_all_told_apart() {
 /// What is seen of rows: the times of the commit are not known before it.
 fn shown(rows: &[Record<'_>]) -> Vec<String> {
     let one = |row: &Record<'_>| {
-        let json = String::from_utf8_lossy(&row.document().json()).into_owned();
+        let json = String::from_utf8_lossy(row.document().json()).into_owned();
         let deleted = row.is_deleted();
         format!("{} {} {deleted} {json}", row.id(), row.version())
     };
