@@ -86,6 +86,15 @@ pub struct LiveEvent {
     pub body: Bytes,
 }
 
+/// The answer to a query.
+#[derive(Debug)]
+pub enum Answer<C> {
+    /// All of it.
+    Whole(GraphqlResponse),
+    /// The pieces of a long response that has data.
+    Chunks(C),
+}
+
 /// In which format a query's parts are told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PartsFormat {
@@ -217,7 +226,8 @@ pub trait Api: Send + Sync + 'static {
     /// for in time are skipped behind it, so the gateway may be as slow as its client. Dropping it ends the
     /// operation.
     type Events: Stream<Item = LiveItem> + Send + 'static;
-    /// The messages of a query of which parts come later, each a JSON object. An error breaks the response off.
+    /// The messages of a query of which parts come later, each a JSON object; or the pieces of a long response. An error breaks
+    /// the response off.
     type Parts: Stream<Item = Result<Bytes, ApiError>> + Send + 'static;
     /// An import under way.
     type Import: ImportSink;
@@ -242,6 +252,12 @@ pub trait Api: Send + Sync + 'static {
     /// Runs a query or a mutation. A live query is answered once, with `extensions.thalweg.live: false`.
     /// The gateway may drop the future of a query, never that of a mutation.
     fn execute(&self, operation: Self::Operation) -> impl Future<Output = GraphqlResponse> + Send;
+
+    /// Runs a query whose response may leave while it is written, if it is long.
+    fn execute_in_chunks(
+        &self,
+        operation: Self::Operation,
+    ) -> impl Future<Output = Answer<Self::Parts>> + Send;
 
     /// Runs a query whose parts may come one after the other.
     fn execute_in_parts(

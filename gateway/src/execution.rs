@@ -7,7 +7,7 @@ use std::sync::Arc;
 use futures_util::FutureExt;
 use thalweg_model::{CommitTs, ErrorCode};
 
-use crate::api::{Api, GraphqlResponse, OperationKind};
+use crate::api::{Answer, Api, GraphqlResponse, OperationKind};
 use crate::error::INTERNAL_MESSAGE;
 use crate::router::Shared;
 
@@ -25,6 +25,16 @@ pub(crate) async fn execute<A: Api>(
     let shared = Arc::clone(shared);
     let run = tokio::spawn(async move { shared.api.execute(operation).await });
     run.await.unwrap_or_else(|_| internal(Panicked))
+}
+
+/// Runs a query whose response may be long. Dropping the future, or the chunks, cancels it.
+pub(crate) async fn execute_in_chunks<A: Api>(
+    shared: &Arc<Shared<A>>,
+    operation: A::Operation,
+) -> Answer<A::Parts> {
+    caught(shared.api.execute_in_chunks(operation))
+        .await
+        .unwrap_or_else(|panicked| Answer::Whole(internal(panicked)))
 }
 
 /// Registers a subscription or a live query, whose first evaluation is an operation like any other.

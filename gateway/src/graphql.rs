@@ -16,7 +16,7 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 
 use crate::accept::{Accepted, MediaType, accepted, content_type};
-use crate::api::{Api, GraphqlRequest, GraphqlResponse, OperationKind};
+use crate::api::{Answer, Api, GraphqlRequest, GraphqlResponse, OperationKind};
 use crate::error::{HttpError, status_of};
 use crate::router::Shared;
 use crate::{batch, body, execution, multipart, request, sse, websocket};
@@ -237,6 +237,14 @@ async fn run<A: Api>(
         let begun = multipart::query(shared, operation, format).await;
         return Ok(begun.unwrap_or_else(|failure| respond(media, failure)));
     }
+    if kind == OperationKind::Query && media != MediaType::EventStream {
+        return Ok(
+            match execution::execute_in_chunks(shared, operation).await {
+                Answer::Whole(response) => respond(media, response),
+                Answer::Chunks(chunks) => chunked(media, Body::from_stream(chunks)),
+            },
+        );
+    }
     Ok(respond(media, execution::execute(shared, operation).await))
 }
 
@@ -250,6 +258,12 @@ fn respond(media: MediaType, response: GraphqlResponse) -> Response {
     };
     let content_type = HeaderValue::from_static(media.content_type());
     (status, [(CONTENT_TYPE, content_type)], response.body).into_response()
+}
+
+/// A response that has data, and whose length is not known yet.
+fn chunked(media: MediaType, body: Body) -> Response {
+    let content_type = HeaderValue::from_static(media.content_type());
+    ([(CONTENT_TYPE, content_type)], body).into_response()
 }
 
 #[cfg(test)]

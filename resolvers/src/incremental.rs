@@ -82,10 +82,10 @@ impl Resolvers {
         format: IncrementalFormat,
     ) -> Result<IncrementalRun, Failure> {
         let parts = self.part_operations(operation)?;
+        // What it cost is not known when the first part leaves.
         let notes = Notes {
-            live: operation.is_live().then_some(false),
-            explain: extensions.explain.then(Vec::new),
-            ..Notes::default()
+            cost: None,
+            ..Notes::once(operation.is_live(), extensions)
         };
         let first = Delivery {
             part: 0,

@@ -3,6 +3,7 @@
 use thalweg_engine::{Collection, Find, Found};
 use thalweg_model::write_json_string;
 
+use crate::extensions::Extensions;
 use crate::index_advice::{fitting_index, is_declared, quoted};
 use crate::limits::Limits;
 use crate::plan::selection::Target;
@@ -45,6 +46,19 @@ pub(crate) struct Warning {
 }
 
 impl Notes {
+    /// What a response says that comes once: that it is not live though the query is, and how it was found if its client asks.
+    pub(crate) fn once(is_live: bool, extensions: &Extensions) -> Self {
+        Notes {
+            live: is_live.then_some(false),
+            explain: extensions.explain.then(Vec::new),
+            warnings: Vec::new(),
+            cost: extensions.explain.then_some(Cost {
+                estimated: 0,
+                rows: 0,
+            }),
+        }
+    }
+
     /// Notes that one document was looked up by its id.
     pub(crate) fn by_id(&mut self, target: &Target, is_there: bool) {
         if let Some(explain) = &mut self.explain {

@@ -6,6 +6,7 @@
 //! by whoever writes the null.
 
 mod catalog;
+mod chunks;
 mod document;
 mod history;
 mod id;
@@ -24,6 +25,9 @@ use crate::failure::{GraphqlError, Location, PathSegment, Refusal};
 use crate::limits::Limits;
 use crate::plan::selection::{Selected, Target};
 
+pub use chunks::ChunkSink;
+pub(crate) use chunks::Delivery;
+use chunks::{CHUNK_BYTES, Chunks};
 pub use id::write_members_with_id;
 pub(crate) use list::PageFound;
 pub use response::Evaluation;
@@ -81,6 +85,12 @@ impl<'p> Path<'p> {
         keys.len() <= chain.len() && keys.into_iter().rev().eq(wanted)
     }
 
+    /// Whether this is an item of a list that is a field of a root field.
+    fn is_row_of_root(&self) -> bool {
+        let depth = std::iter::successors(Some(self), |path| path.parent).count();
+        depth == 3 && matches!(self.segment, Segment::Index(_))
+    }
+
     fn to_segments(self) -> Vec<PathSegment> {
         let mut segments = Vec::new();
         let mut next = Some(&self);
@@ -106,6 +116,10 @@ pub(crate) struct Renderer<'a> {
     limits: &'a Limits,
     /// Whether the response has outgrown its bound: no null on the way to the root settles that.
     is_full: bool,
+    /// Where it goes when it is long.
+    chunks: Option<Chunks<'a>>,
+    /// Bytes of it that have gone there.
+    sent: usize,
     /// Whether what the response shows is committed: an error must not look as if nothing had been done.
     is_committed: bool,
     /// Where null may stand whatever the types say: on this way from the root.
@@ -148,6 +162,8 @@ impl<'a> Renderer<'a> {
             limits,
             is_full: false,
             is_committed: false,
+            chunks: None,
+            sent: 0,
             boundary: &[],
             source: None,
             store_error: None,
@@ -350,6 +366,9 @@ impl<'a> Renderer<'a> {
                 self.settle(written, start, is_non_null)?;
             }
             self.check_size(&path)?;
+            if self.out.len() >= CHUNK_BYTES {
+                self.send_chunk(&path)?;
+            }
         }
         self.out.push(b']');
         Ok(())
@@ -357,7 +376,7 @@ impl<'a> Renderer<'a> {
 
     #[inline]
     fn check_size(&mut self, path: &Path<'_>) -> Result<(), Nulled> {
-        if self.out.len() <= self.limits.response_bytes_max {
+        if self.sent + self.out.len() <= self.limits.response_bytes_max {
             Ok(())
         } else {
             Err(self.refuse_size(path))

@@ -11,13 +11,24 @@ use crate::cost::{self, Estimate};
 use crate::extensions::Extensions;
 use crate::failure::Refusal;
 use crate::limits::Limits;
-use crate::notes::{Cost, Notes};
+use crate::notes::Notes;
 use crate::operation::{Operation, Prepared};
 use crate::ordered::NoPage;
 use crate::plan::selection::{DocumentSelection, InfoSource, Selected, Target};
 use crate::plan::{Action, OperationKind, QueryAction, RootField};
-use crate::render::{Evaluation, Nulled, PageFound, Path, Renderer};
+use crate::render::{ChunkSink, Delivery, Evaluation, Nulled, PageFound, Path, Renderer};
 use crate::resolvers::Resolvers;
+
+/// What a query that may be answered in chunks comes to.
+#[derive(Debug)]
+pub enum Chunked {
+    /// The response as a whole: nothing has been sent.
+    Whole(Evaluation),
+    /// All of it has been sent.
+    Sent,
+    /// Some of it has been sent, and the rest cannot be; or nobody takes it.
+    Broken,
+}
 
 impl Resolvers {
     /// Evaluates a query, or one event of a subscription, on a snapshot, with the API schema that the operation is
@@ -48,16 +59,26 @@ impl Resolvers {
         snapshot: &Snapshot,
         extensions: &Extensions,
     ) -> Evaluation {
-        let notes = Notes {
-            live: operation.is_live().then_some(false),
-            explain: extensions.explain.then(Vec::new),
-            warnings: Vec::new(),
-            cost: extensions.explain.then_some(Cost {
-                estimated: 0,
-                rows: 0,
-            }),
-        };
+        let notes = Notes::once(operation.is_live(), extensions);
         self.evaluate(operation, snapshot, notes).0
+    }
+
+    /// The same for a response that may be long: then it is sent in chunks while it is written. Short ones, and those of which
+    /// nothing can leave before all is known, are given as a whole.
+    pub fn run_chunked(
+        &self,
+        operation: &Operation,
+        snapshot: &Snapshot,
+        extensions: &Extensions,
+        sink: &mut (dyn ChunkSink + 'static),
+    ) -> Chunked {
+        let notes = Notes::once(operation.is_live(), extensions);
+        let (evaluation, delivery, _) = self.evaluate_into(operation, snapshot, notes, Some(sink));
+        match delivery {
+            Delivery::None => Chunked::Whole(evaluation),
+            Delivery::Sent => Chunked::Sent,
+            Delivery::Broken => Chunked::Broken,
+        }
     }
 
     pub(crate) fn evaluate(
@@ -66,10 +87,24 @@ impl Resolvers {
         snapshot: &Snapshot,
         notes: Notes,
     ) -> (Evaluation, Option<EngineError>) {
+        let (evaluation, _, error) = self.evaluate_into(operation, snapshot, notes, None);
+        (evaluation, error)
+    }
+
+    fn evaluate_into(
+        &self,
+        operation: &Operation,
+        snapshot: &Snapshot,
+        notes: Notes,
+        sink: Option<&mut (dyn ChunkSink + 'static)>,
+    ) -> (Evaluation, Delivery, Option<EngineError>) {
         let prepared = &*operation.inner;
         let earlier = self.earlier_views(prepared);
         let mut renderer =
             Renderer::new(prepared.plan.slots, self.limits()).within(&prepared.boundary);
+        if let Some(sink) = sink {
+            renderer = renderer.into_sink(sink);
+        }
         let inner = prepared.bound.get(prepared.plan.roots.len()..);
         let mut run = Run {
             prepared,
@@ -103,6 +138,8 @@ impl Resolvers {
                 };
                 run.snapshot = view;
                 renderer.look_at(view, inner.unwrap_or_default());
+                let is_last = index + 1 == prepared.plan.roots.len();
+                renderer.open_chunks(root, bound, is_last);
                 // What the root fields look at counts together.
                 let rows_left = run.limits.rows_max.saturating_sub(run.rows);
                 view.limit_rows(Some(rows_left));
@@ -122,10 +159,8 @@ impl Resolvers {
         let store_error = run.store_error.or_else(|| renderer.take_store_error());
         let (mut dependencies, notes) = (run.dependencies, run.notes);
         dependencies.merge(renderer.take_dependencies());
-        (
-            renderer.finish(Some(snapshot.ts()), &notes, dependencies),
-            store_error,
-        )
+        let (evaluation, delivery) = renderer.deliver(Some(snapshot.ts()), &notes, dependencies);
+        (evaluation, delivery, store_error)
     }
 
     /// The views of root fields that look back; roots that look at one time share none, since that is rare.

@@ -46,6 +46,10 @@ pub(crate) struct Settings {
     pub(crate) limits: Limits,
     /// How long one operation may take.
     pub(crate) time_max: Duration,
+    /// Long responses that are written at a time.
+    pub(crate) long_responses_max: usize,
+    /// Bytes of long responses that are kept for slow clients, all together.
+    pub(crate) kept_bytes_max: usize,
     pub(crate) live: LiveLimits,
     /// How long one evaluation of a live query may take.
     pub(crate) live_time_max: Duration,
@@ -70,6 +74,8 @@ impl Settings {
                 ..Limits::default()
             },
             time_max: Duration::from_secs(20),
+            long_responses_max: 8,
+            kept_bytes_max: 256 << 20,
             live: LiveLimits::default(),
             live_time_max: Duration::from_secs(10),
             gateway: GatewayOptions::default(),

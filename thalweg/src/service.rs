@@ -1,6 +1,7 @@
 //! The database as the gateway sees it: resolvers, live queries, changes, imports and exports over one engine.
 
 mod changes;
+mod chunks;
 mod export;
 mod import;
 mod parts;
@@ -11,16 +12,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use futures_util::{Stream, stream};
+use futures_util::{Stream, StreamExt, stream};
 use serde_json::value::RawValue;
 use thalweg_engine::{Catalog, Engine, EngineError, IdempotencyKey, Interrupt, Snapshot};
 use thalweg_gateway::{
-    Api, ApiError, ChangeItem, ChangesOptions, GraphqlRequest, GraphqlResponse, ImportOptions,
-    LiveEvent, LiveItem, OperationKind, PartsFormat,
+    Answer, Api, ApiError, ChangeItem, ChangesOptions, GraphqlRequest, GraphqlResponse,
+    ImportOptions, LiveEvent, LiveItem, OperationKind, PartsFormat,
 };
 use thalweg_model::{CommitTs, ErrorCode, Value};
 use thalweg_resolvers::{
-    Extensions, Failure, IncrementalFormat, Operation, OperationKey, Request, Resolvers,
+    Chunked, Extensions, Failure, IncrementalFormat, Operation, OperationKey, Request, Resolvers,
 };
 use thalweg_subscriptions::{Evaluation, Item, LiveQueries, Runner, SubscribeError, Subscription};
 
@@ -38,6 +39,7 @@ pub(crate) struct Service {
     engine: Engine,
     resolvers: Resolvers,
     live: LiveQueries<ResolverRunner>,
+    long: chunks::LongResponses,
     auto_create: bool,
     /// How long an operation may take.
     time_max: Duration,
@@ -57,6 +59,11 @@ impl Service {
             engine,
             resolvers,
             live,
+            long: chunks::LongResponses::new(
+                settings.long_responses_max,
+                settings.kept_bytes_max,
+                chunks::PATIENCE,
+            ),
             auto_create,
             time_max: settings.time_max,
         })
@@ -76,6 +83,55 @@ impl Service {
                 Ok(body) => with_data(body),
                 Err(failure) => refused(&failure),
             },
+        }
+    }
+
+    /// Runs a query where the request arrived, if it touches few documents and its response is short; else on a thread of its
+    /// own, from which a long response leaves while it is written.
+    async fn query_in_chunks(&self, operation: Operation, extensions: Extensions) -> Answer<Parts> {
+        let snapshot = match self.engine.snapshot() {
+            Ok(snapshot) => snapshot,
+            Err(error) => return Answer::Whole(unavailable(&error)),
+        };
+        if is_short(&operation, &snapshot) {
+            let mut sink = chunks::OnlyShort;
+            let operation = operation
+                .clone()
+                .interrupted_by(Patience::of(self.time_max));
+            let ran = self
+                .resolvers
+                .run_chunked(&operation, &snapshot, &extensions, &mut sink);
+            if let Chunked::Whole(evaluation) = ran {
+                return Answer::Whole(response(&evaluation));
+            }
+        }
+        // A thread may be long in coming, and a snapshot that waits for it would keep the store from reusing space.
+        drop(snapshot);
+        let (engine, resolvers) = (self.engine.clone(), self.resolvers.clone());
+        let time_max = self.time_max;
+        let (sink, mut receiver) = self.long.channel();
+        tokio::spawn(chunks::drive(sink, move |sink| {
+            let operation = operation.clone().interrupted_by(sink.interrupt(time_max));
+            let snapshot = match engine.snapshot() {
+                Ok(snapshot) => snapshot,
+                Err(error) => return chunks::Ended::Whole(unavailable(&error)),
+            };
+            match resolvers.run_chunked(&operation, &snapshot, &extensions, sink) {
+                Chunked::Whole(evaluation) => chunks::Ended::Whole(response(&evaluation)),
+                Chunked::Sent => chunks::Ended::Sent,
+                Chunked::Broken => chunks::Ended::Broken,
+            }
+        }));
+        match receiver.recv().await {
+            Some(chunks::First::Whole(response)) => Answer::Whole(response),
+            Some(chunks::First::Chunk(Ok(first))) => {
+                let first = stream::iter([Ok(first)]);
+                Answer::Chunks(Box::pin(first.chain(chunks::rest(receiver))))
+            }
+            Some(chunks::First::Chunk(Err(_))) | None => {
+                let message = "the query failed in a way that it should not; nothing was changed";
+                Answer::Whole(GraphqlResponse::request_error(ErrorCode::Internal, message))
+            }
         }
     }
 
@@ -112,6 +168,9 @@ impl Service {
         }
     }
 }
+
+/// What the gateway sends of a query piece by piece.
+type Parts = Pin<Box<dyn Stream<Item = Result<Bytes, ApiError>> + Send>>;
 
 /// Whether an operation certainly touches few documents, all its lists together.
 fn is_short(operation: &Operation, snapshot: &Snapshot) -> bool {
@@ -183,7 +242,7 @@ fn object(name: &str, json: Option<&RawValue>) -> Result<Option<Value>, GraphqlR
 impl Api for Service {
     type Operation = ServiceOperation;
     type Events = Pin<Box<dyn Stream<Item = LiveItem> + Send>>;
-    type Parts = Pin<Box<dyn Stream<Item = Result<Bytes, ApiError>> + Send>>;
+    type Parts = Parts;
     type Import = Import;
     type Export = Pin<Box<dyn Stream<Item = Result<Bytes, ApiError>> + Send>>;
     type Changes = Pin<Box<dyn Stream<Item = Result<Vec<ChangeItem>, ApiError>> + Send>>;
@@ -233,6 +292,19 @@ impl Api for Service {
 
     fn is_live(&self, operation: &ServiceOperation) -> bool {
         matches!(operation, ServiceOperation::Prepared { operation, .. } if operation.is_live())
+    }
+
+    async fn execute_in_chunks(&self, operation: ServiceOperation) -> Answer<Parts> {
+        match operation {
+            ServiceOperation::Prepared {
+                operation,
+                extensions,
+                ..
+            } if operation.kind() != thalweg_resolvers::OperationKind::Mutation => {
+                self.query_in_chunks(operation, extensions).await
+            }
+            operation => Answer::Whole(self.execute(operation).await),
+        }
     }
 
     fn is_incremental(&self, operation: &ServiceOperation) -> bool {

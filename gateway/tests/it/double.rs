@@ -10,9 +10,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::stream::{self, Stream, StreamExt};
 use thalweg_gateway::{
-    Api, ApiError, ChangeItem, ChangesOptions, Drained, Gateway, GatewayOptions, GraphqlRequest,
-    GraphqlResponse, ImportFailure, ImportOptions, ImportOutcome, ImportRecord, ImportSink,
-    LiveEvent, LiveItem, OperationKind, PartsFormat,
+    Answer, Api, ApiError, ChangeItem, ChangesOptions, Drained, Gateway, GatewayOptions,
+    GraphqlRequest, GraphqlResponse, ImportFailure, ImportOptions, ImportOutcome, ImportRecord,
+    ImportSink, LiveEvent, LiveItem, OperationKind, PartsFormat,
 };
 use thalweg_model::{CommitTs, DocumentId, ErrorCode};
 use tokio::net::TcpListener;
@@ -93,6 +93,7 @@ impl Api for Double {
             "failing",
             "finite",
             "variables",
+            "long",
         ]
         .iter()
         .any(|known| text.contains(known))
@@ -149,6 +150,21 @@ impl Api for Double {
             later
         });
         Ok(stream::once(async { first }).chain(later).boxed())
+    }
+
+    async fn execute_in_chunks(&self, operation: Operation) -> Answer<Self::Parts> {
+        if !operation.text.contains("long") {
+            return Answer::Whole(self.execute(operation).await);
+        }
+        let piece = Bytes::from("x".repeat(1 << 16));
+        let mut chunks = vec![Ok(Bytes::from_static(b"{\"data\":\""))];
+        chunks.extend((0..16).map(|_| Ok(piece.clone())));
+        chunks.push(if operation.text.contains("failing") {
+            Err(ApiError::new(ErrorCode::Unavailable, "the store is gone"))
+        } else {
+            Ok(Bytes::from_static(b"\"}"))
+        });
+        Answer::Chunks(stream::iter(chunks).boxed())
     }
 
     async fn execute(&self, operation: Operation) -> GraphqlResponse {

@@ -269,3 +269,24 @@ async fn a_mutation_runs_to_its_end_when_the_client_hangs_up() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn a_long_response_leaves_in_chunks() {
+    let served = Served::start().await;
+    let long = r#"{"query":"{ long }"}"#;
+    for accept in [GRAPHQL, "accept: application/json"] {
+        let response = ask(served.address, "POST", "/graphql", &[JSON, accept], long).await;
+        assert_eq!(response.status, 200);
+        assert_eq!(response.header("transfer-encoding"), Some("chunked"));
+        let media = accept.trim_start_matches("accept: ");
+        let content_type = format!("{media}; charset=utf-8");
+        assert_eq!(response.header("content-type"), Some(&*content_type));
+        assert_eq!(response.header("cache-control"), Some("no-store"));
+        let data = response.json()["data"].as_str().map(str::len);
+        assert_eq!(data, Some(1 << 20));
+    }
+    // One that cannot be completed must not look whole.
+    let failing = r#"{"query":"{ long failing }"}"#;
+    let response = ask(served.address, "POST", "/graphql", &[JSON], failing).await;
+    assert!(!response.whole);
+}

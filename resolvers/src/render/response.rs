@@ -4,7 +4,7 @@ use bytes::Bytes;
 use thalweg_engine::DependencySet;
 use thalweg_model::{CommitTs, ErrorCode};
 
-use super::{Nulled, Path, Renderer};
+use super::{Delivery, Nulled, Path, Renderer};
 use crate::failure::{GraphqlError, write_errors};
 use crate::notes::Notes;
 use crate::plan::RootField;
@@ -82,6 +82,9 @@ impl Renderer<'_> {
                 // A root field that is too long becomes null, and the others may still fit.
                 self.is_full = false;
             }
+            if value.is_err() {
+                self.note_nulled();
+            }
             let is_non_null = root.target.is_non_null
                 && (value.is_ok() || !self.is_boundary(&Path::root(&root.target)));
             if let Err(nulled) = self.settle(value, start, is_non_null) {
@@ -100,6 +103,19 @@ impl Renderer<'_> {
     /// Writes `data` as null, for a mutation of which nothing was done.
     pub(crate) fn no_data(&mut self) {
         self.raw(b"{\"data\":null");
+    }
+
+    /// Completes the response and sends its end to where its beginning has gone.
+    pub(crate) fn deliver(
+        mut self,
+        commit_ts: Option<CommitTs>,
+        notes: &Notes,
+        dependencies: DependencySet,
+    ) -> (Evaluation, Delivery) {
+        let (chunks, sent) = (self.chunks.take(), self.sent);
+        let evaluation = self.finish(commit_ts, notes, dependencies);
+        let delivery = chunks.map_or(Delivery::None, |chunks| chunks.end(sent, &evaluation.body));
+        (evaluation, delivery)
     }
 
     /// Completes the response.

@@ -433,6 +433,18 @@ pub(super) static KNOBS: &[Knob] = &[
     ),
     knob(
         "http",
+        "long_responses_max",
+        Count(1, |s| &mut s.long_responses_max),
+        "How many responses of more than 256 KiB are written at a time. Further ones wait for their turn.",
+    ),
+    knob(
+        "http",
+        "kept_bytes_max",
+        Bytes(0, |s| &mut s.kept_bytes_max),
+        "How many bytes of long responses are kept in memory for clients that are slow to take them, all together.",
+    ),
+    knob(
+        "http",
         "persisted_bytes_max",
         Bytes(0, |s| &mut s.limits.persisted_bytes_max),
         "How many bytes of operation text clients may register by their hash; 0 switches automatic persisted queries off.",

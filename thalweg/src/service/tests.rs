@@ -259,3 +259,58 @@ async fn a_run_ends_when_nobody_waits_for_it() {
     // It did not look at what was left.
     assert!(snapshot.documents_read() - before < 1_000);
 }
+
+/// A long list by way of chunks, of which a short-looking query does not know before it runs.
+#[tokio::test]
+async fn a_long_response_is_the_same_in_chunks() {
+    let service = service(0).await;
+    let mut import = service
+        .import("pages", ImportOptions::default())
+        .expect("allowed");
+    let padding = "x".repeat(5_000);
+    let records = (1..=500).map(|line| ImportRecord {
+        line,
+        document: Document::parse(format!("{{\"n\":{line},\"text\":\"{padding}\"}}").as_bytes())
+            .expect("an object"),
+    });
+    import.push(records.collect()).await.expect("committed");
+    for (query, is_long) in [
+        (
+            "{ pages(first: 500) { nodes { n text } totalCount } }",
+            true,
+        ),
+        (
+            "{ pages(first: 500, filter: {n: {gt: 0}}) { edges { node { n text } } } }",
+            true,
+        ),
+        (
+            "{ a: pages(first: 1) { nodes { n } } b: pages(first: 500) { nodes { text } } }",
+            true,
+        ),
+        ("{ pages(first: 500) { nodes { n } } }", false),
+        (
+            "{ pages(first: 500) { nodes { text } } b: pages(first: -1) { nodes { n } } }",
+            false,
+        ),
+    ] {
+        let whole = text(&service.execute(prepare(&service, query)).await);
+        let answered = match service.execute_in_chunks(prepare(&service, query)).await {
+            Answer::Whole(response) => {
+                assert!(!is_long, "{query}");
+                text(&response)
+            }
+            Answer::Chunks(chunks) => {
+                assert!(is_long, "{query}");
+                let chunks: Vec<Result<Bytes, ApiError>> = chunks.collect().await;
+                let mut all = Vec::new();
+                for chunk in chunks {
+                    let chunk = chunk.expect("whole");
+                    assert!(chunk.len() < 300_000, "{}", chunk.len());
+                    all.extend_from_slice(&chunk);
+                }
+                String::from_utf8(all).expect("text")
+            }
+        };
+        assert!(answered == whole, "{query}");
+    }
+}
