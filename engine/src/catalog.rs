@@ -14,6 +14,7 @@ use thalweg_schema_infer::{CollectionSchema, NameRegistry, Relation, Shape};
 
 use crate::error::{EngineError, IntentError};
 use crate::index::{Index, IndexDefinition, IndexStatus};
+use crate::policy::Policies;
 use crate::relations::StoredRelations;
 use crate::settings::Settings;
 
@@ -29,6 +30,7 @@ pub struct Catalog {
     pub version: CommitTs,
     by_id: BTreeMap<CollectionId, Arc<Collection>>,
     by_name: FxHashMap<Arc<str>, CollectionId>,
+    policies: Policies,
 }
 
 /// One collection.
@@ -79,6 +81,11 @@ impl Catalog {
         self.by_id.get(self.by_name.get(name)?)
     }
 
+    /// What becomes of documents when those go that they name.
+    pub(crate) fn policies(&self) -> &Policies {
+        &self.policies
+    }
+
     /// About what a catalog takes beside its collections, which it shares with others.
     pub(crate) fn bytes(&self) -> usize {
         const ENTRY_BYTES: usize = 96;
@@ -91,12 +98,14 @@ impl Catalog {
         }
         self.by_name
             .insert(Arc::clone(&collection.name), collection.id);
+        self.policies.replace(&collection);
         self.by_id.insert(collection.id, Arc::new(collection));
     }
 
     pub(crate) fn remove(&mut self, id: CollectionId) {
         if let Some(collection) = self.by_id.remove(&id) {
             self.by_name.remove(&collection.name);
+            self.policies.forget(id);
         }
     }
 }

@@ -2,6 +2,7 @@
 //! reads of its own writes, to the images that it reads.
 
 mod indexes;
+mod policies;
 mod relations;
 mod timed;
 
@@ -11,8 +12,9 @@ use thalweg_model::{CollectionId, CommitTs, Document, DocumentId};
 use thalweg_storage::Write;
 
 use crate::catalog::{self, COLLECTIONS, Catalog, Collection, StoredCollection};
+use crate::dependency::DependencySet;
 use crate::engine::EngineOptions;
-use crate::error::{EngineError, IntentError};
+use crate::error::{EngineError, IntentError, TransactionError};
 use crate::ground::Ground;
 use crate::group::{DocumentKey, Image};
 use crate::index::unique::UniqueEntries;
@@ -24,10 +26,22 @@ use crate::published_types::TypesChange;
 use crate::record::{Cause, Record, SystemFields};
 use crate::settings::Settings;
 
+use self::policies::Leaving;
+
 /// Why an intent was not applied.
 pub(crate) enum ApplyError {
     Intent(IntentError),
     Engine(EngineError),
+}
+
+impl ApplyError {
+    /// As the error of a transaction of which that step could not be done.
+    pub(crate) fn at(self, step: usize) -> TransactionError {
+        match self {
+            ApplyError::Intent(error) => TransactionError::Intent { step, error },
+            ApplyError::Engine(error) => TransactionError::Engine(error),
+        }
+    }
 }
 
 impl From<IntentError> for ApplyError {
@@ -49,6 +63,10 @@ pub(crate) struct Rules {
     pub(crate) transaction_bytes_max: usize,
     /// How many documents or rows a page of background work on an index looks at.
     pub(crate) index_page_max: usize,
+    /// How many documents may be written because they name others that go.
+    pub(crate) policy_writes_max: usize,
+    /// How many documents may be looked at for that.
+    pub(crate) line_documents_max: u64,
 }
 
 impl Rules {
@@ -57,6 +75,8 @@ impl Rules {
             document_bytes_max: options.document_bytes_max,
             transaction_bytes_max: options.transaction_bytes_max,
             index_page_max: options.index_page_max.max(1),
+            policy_writes_max: options.policy_writes_max,
+            line_documents_max: options.line_documents_max,
         }
     }
 }
@@ -73,6 +93,12 @@ pub(crate) struct Draft<'g> {
     /// What the images that were written take.
     bytes: usize,
     origin: Origin,
+    /// What has left since the policies were last carried out.
+    leaving: Vec<Leaving>,
+    /// How many documents were written because of policies.
+    policy_writes: usize,
+    /// What carrying them out depended on.
+    dependencies: DependencySet,
     drafted: Drafted,
 }
 
@@ -127,8 +153,16 @@ impl<'g> Draft<'g> {
             ids_made: 0,
             bytes: 0,
             origin,
+            leaving: Vec::new(),
+            policy_writes: 0,
+            dependencies: DependencySet::none(),
             drafted,
         }
+    }
+
+    /// What carrying out policies depended on since the last call.
+    pub(crate) fn take_dependencies(&mut self) -> DependencySet {
+        std::mem::take(&mut self.dependencies)
     }
 
     /// The images that it has written.
@@ -239,6 +273,7 @@ impl<'g> Draft<'g> {
             Intent::RenameCollection { from, to } => self.rename_collection(&from, to),
             Intent::TruncateCollection { name } => {
                 let collection = self.named(&name)?.id;
+                self.empty_policies(collection)?;
                 self.empty(collection);
                 Ok(Step {
                     collection: Some(collection),
@@ -248,6 +283,7 @@ impl<'g> Draft<'g> {
             }
             Intent::DropCollection { name } => {
                 let collection = self.named(&name)?.id;
+                self.empty_policies(collection)?;
                 self.empty(collection);
                 let key = (COLLECTIONS, StoredCollection::document_id(collection));
                 self.write(key, None);
@@ -570,6 +606,9 @@ impl<'g> Draft<'g> {
 
     fn write_step(&mut self, key: DocumentKey, before: Image, after: Image) -> Step {
         let collection = Some(key.0);
+        if let Some(before) = &before {
+            self.note_leaving(&key, before, &after);
+        }
         self.write(key, after.clone());
         Step {
             collection,

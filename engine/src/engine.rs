@@ -50,6 +50,8 @@ pub struct EngineOptions {
     pub line_documents_max: u64,
     /// How many writes one transaction may have.
     pub transaction_writes_max: usize,
+    /// How many documents one transaction may write because they name others that it deletes.
+    pub policy_writes_max: usize,
     /// How many bytes of new images one transaction may have.
     pub transaction_bytes_max: usize,
     /// Longest document, in bytes of JSON.
@@ -84,6 +86,7 @@ impl Default for EngineOptions {
             optimistic_attempts_max: 3,
             line_documents_max: 1_000_000,
             transaction_writes_max: 100_000,
+            policy_writes_max: 10_000,
             transaction_bytes_max: 256 << 20,
             document_bytes_max: 16 << 20,
             recent_commits_bytes_max: 64 << 20,

@@ -341,6 +341,28 @@ pub enum IntentError {
         /// From then on states are kept.
         oldest: CommitTs,
     },
+    /// Other documents name what would go, and a relation declares that they keep it.
+    #[error("{}", restricted(target, collection, field, *count, ids))]
+    Restricted {
+        /// The name of the collection whose documents would go.
+        target: Box<str>,
+        /// That of those which name them.
+        collection: Box<str>,
+        /// The field by which they do.
+        field: Box<str>,
+        /// How many do.
+        count: u64,
+        /// The ids of the first ones.
+        ids: Box<[String]>,
+    },
+    /// More documents would have to follow those that go than one transaction may write.
+    #[error(
+        "more than {documents_max} documents name what would go and would have to be deleted or changed with it; do that in parts first"
+    )]
+    TooManyFollow {
+        /// How many may.
+        documents_max: usize,
+    },
     /// The transaction would write more than one may.
     #[error("the transaction writes more than {bytes_max} bytes of documents; split the work")]
     TransactionTooLarge {
@@ -355,6 +377,19 @@ pub enum IntentError {
         /// The other: the same, or above or below it.
         second: FieldPath,
     },
+}
+
+fn restricted(target: &str, collection: &str, field: &str, count: u64, ids: &[String]) -> String {
+    let more = if count > ids.len() as u64 {
+        ", …"
+    } else {
+        ""
+    };
+    format!(
+        "{count} of the documents of {collection:?} name by {field} what would go from {target:?}, and the relation is \
+         RESTRICT: {}{more}; delete or change those first",
+        ids.join(", ")
+    )
 }
 
 fn version_mismatch(id: &DocumentId, expected: u64, found: Option<u64>) -> String {
@@ -373,6 +408,7 @@ impl IntentError {
             | IntentError::UniqueViolation { .. } => ErrorCode::UniqueViolation,
             IntentError::IndexDefinition(error) => error.code(),
             IntentError::VersionMismatch { .. } => ErrorCode::VersionMismatch,
+            IntentError::Restricted { .. } => ErrorCode::SchemaViolation,
             IntentError::HistoryGone { .. } => ErrorCode::HistoryGone,
             IntentError::NoSuchCollection { .. } | IntentError::NoRevision { .. } => {
                 ErrorCode::NotFound
@@ -386,6 +422,7 @@ impl IntentError {
             | IntentError::PatchConflict { .. } => ErrorCode::BadRequest,
             IntentError::TransactionTooLarge { .. }
             | IntentError::DocumentTooLarge { .. }
+            | IntentError::TooManyFollow { .. }
             | IntentError::TooManyIndexRows { .. }
             | IntentError::TooManyRelations { .. }
             | IntentError::TooManyIndexes { .. } => ErrorCode::LimitExceeded,

@@ -37,6 +37,11 @@ impl<'g> Ground<'g> {
         Ground { base, group: None }
     }
 
+    /// Whether what is applied here is committed.
+    pub(crate) fn is_group(self) -> bool {
+        self.group.is_some()
+    }
+
     pub(crate) fn catalog(self) -> &'g Catalog {
         &self.base.catalog
     }

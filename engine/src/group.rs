@@ -15,7 +15,7 @@ use thalweg_storage::Write;
 
 use crate::catalog::{COLLECTIONS, Catalog, Collection};
 use crate::commit::{Change, Commit};
-use crate::draft::{ApplyError, Draft, Drafted, Rules};
+use crate::draft::{Draft, Drafted, Rules};
 use crate::error::{EngineError, TransactionError};
 use crate::ground::Ground;
 use crate::idempotency::FirstAnswer;
@@ -135,26 +135,20 @@ impl Group {
             seed,
             is_kept,
         } = applicant;
-        let Intents { list, origin } = intents;
+        let Intents { list, ends, origin } = intents;
         let mut draft = Draft::new(Ground::of_group(self), rules, ts, seed, origin);
         let mut steps = Vec::with_capacity(list.len());
+        let mut ends = ends.into_iter().peekable();
         for (step, intent) in list.into_iter().enumerate() {
-            match draft.apply(intent) {
-                Ok(done) => steps.push(done),
-                Err(ApplyError::Intent(error)) => {
-                    return Err(TransactionError::Intent { step, error });
-                }
-                Err(ApplyError::Engine(error)) => return Err(TransactionError::Engine(error)),
+            if ends.next_if_eq(&step).is_some() {
+                draft.end_statement(step)?;
             }
+            let done = draft.apply(intent).map_err(|error| error.at(step))?;
+            steps.push(done);
         }
+        draft.end_statement(steps.len())?;
         if let Err((key, error)) = draft.check_indexes() {
-            return Err(match error {
-                ApplyError::Intent(error) => TransactionError::Intent {
-                    step: last_step(&steps, &key),
-                    error,
-                },
-                ApplyError::Engine(error) => TransactionError::Engine(error),
-            });
+            return Err(error.at(last_step(&steps, &key)));
         }
         let drafted = draft.finish();
         self.merge(ts, drafted, is_kept)?;

@@ -255,12 +255,21 @@ impl Origin {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Intents {
     pub(crate) list: Vec<Intent>,
+    /// How many intents there were at the end of each statement but the last, ascending.
+    pub(crate) ends: Vec<usize>,
     pub(crate) origin: Origin,
 }
 
 impl Intents {
     pub(crate) fn is_empty(&self) -> bool {
         self.list.is_empty()
+    }
+
+    /// Ends a statement, if it has any intent.
+    pub(crate) fn end_statement(&mut self) {
+        if self.list.len() > self.ends.last().copied().unwrap_or_default() {
+            self.ends.push(self.list.len());
+        }
     }
 }
 

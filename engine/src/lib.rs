@@ -50,6 +50,7 @@ mod order;
 mod overlay;
 mod pin;
 mod pipeline;
+mod policy;
 mod predicate;
 mod published;
 mod published_types;

@@ -17,14 +17,14 @@ use crate::index::unique::UniqueEntries;
 use crate::record::Record;
 
 /// What one group of transactions changes.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Delta {
     collections: FxHashMap<CollectionId, CollectionDelta>,
     answers: FxHashMap<Arc<str>, Arc<FirstAnswer>>,
     unique: UniqueEntries,
 }
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct CollectionDelta {
     /// Nothing below this delta shows any more.
     emptied: bool,

@@ -14,7 +14,7 @@ use crate::budget::Interrupt;
 use crate::catalog::Catalog;
 use crate::committer::Ordered;
 use crate::dependency::{Dependency, DependencySet, Scope};
-use crate::draft::{ApplyError, Draft, Rules};
+use crate::draft::{Draft, Rules};
 use crate::error::TransactionError;
 use crate::field::FieldMask;
 use crate::find::{Choice, Find};
@@ -46,6 +46,8 @@ struct OwnWrites<'s> {
     draft: Draft<'s>,
     /// How many of the intents are applied.
     applied: usize,
+    /// How many statements have been ended.
+    ended: usize,
     /// The documents that they were meant for, whether or not those were there to be written.
     targets: Vec<DocumentKey>,
     /// Those that it depends on already.
@@ -171,7 +173,7 @@ impl<'s> Transaction<'s> {
         let Some(own) = &mut self.own else {
             return Ok(snapshot.get(collection, id.as_str())?);
         };
-        own.depend_on_targets(collection, Some(id), &mut self.dependencies);
+        own.depend_on_targets(&Reading::Document(collection, id), &mut self.dependencies);
         let found = snapshot.get_under(Some(own.draft.own()), collection, id.as_str())?;
         Ok(found.map(Record::into_owned))
     }
@@ -194,10 +196,11 @@ impl<'s> Transaction<'s> {
             self.dependencies.merge(found.dependencies);
             return Ok(found.rows);
         };
-        own.depend_on_targets(find.collection, None, &mut self.dependencies);
-        join::collections(&find.filter, &mut |collection| {
-            own.depend_on_targets(collection, None, &mut self.dependencies);
-        });
+        let mut depend = |collection| {
+            own.depend_on_targets(&Reading::Collection(collection), &mut self.dependencies);
+        };
+        depend(find.collection);
+        join::collections(&find.filter, &mut depend);
         let found = snapshot.find_under(Some(own.draft.own()), find, choice)?;
         self.dependencies.merge(found.dependencies);
         Ok(found.rows.into_iter().map(Record::into_owned).collect())
@@ -209,6 +212,8 @@ impl<'s> Transaction<'s> {
         if written == self.own.as_ref().map_or(0, |own| own.applied) {
             return Ok(());
         }
+        // A read shows what policies make of what was written.
+        self.intents.end_statement();
         // What a write does depends on which collections there are and on their settings.
         self.dependencies.catalog();
         let (ground, run) = (self.ground, self.run);
@@ -221,12 +226,14 @@ impl<'s> Transaction<'s> {
                 OwnWrites {
                     draft: Draft::new(ground, run.rules, ts, run.seed, origin),
                     applied: 0,
+                    ended: 0,
                     targets: Vec::new(),
                     depended: FxHashSet::default(),
                 }
             }
         };
         while own.applied < written {
+            own.end_statement(&self.intents)?;
             let step = own.applied;
             let made = (self.ids_made, run);
             let intent = &mut self.intents.list[step];
@@ -238,10 +245,7 @@ impl<'s> Transaction<'s> {
             let done = own
                 .draft
                 .apply(intent.clone())
-                .map_err(|error| match error {
-                    ApplyError::Intent(error) => TransactionError::Intent { step, error },
-                    ApplyError::Engine(error) => TransactionError::Engine(error),
-                })?;
+                .map_err(|error| error.at(step))?;
             own.applied += 1;
             if let Some(collection) = done.collection
                 && let Some(id) = named.or_else(|| done.after.as_deref().and_then(id_of))
@@ -249,8 +253,16 @@ impl<'s> Transaction<'s> {
                 own.targets.push((collection, id));
             }
         }
+        own.end_statement(&self.intents)?;
+        self.dependencies.merge(own.draft.take_dependencies());
         self.own = Some(own);
         Ok(())
+    }
+
+    /// Ends a statement: what relations declare of documents that name one which has gone is done before the next write. It
+    /// is also done before a read, and at the end of the transaction.
+    pub fn end_statement(&mut self) {
+        self.intents.end_statement();
     }
 
     /// A new id. It is made of the transaction's seed and time, so no other transaction makes the same.
@@ -293,21 +305,38 @@ fn next_id((ids_made, run): (u32, Run)) -> DocumentId {
     made_id(run.now, shift.wrapping_add(ids_made), run.seed)
 }
 
+/// What a read looks at.
+enum Reading<'r> {
+    Document(CollectionId, &'r DocumentId),
+    Collection(CollectionId),
+}
+
 impl OwnWrites<'_> {
-    /// Adds the documents of a collection that it writes, or the one that is named: what a read shows of them is made of
-    /// the images that the writes found. One that was not there is among them: had it been, it would have been written.
-    fn depend_on_targets(
-        &mut self,
-        collection: CollectionId,
-        id: Option<&DocumentId>,
-        dependencies: &mut DependencySet,
-    ) {
-        let shows =
-            |target: &&DocumentKey| target.0 == collection && id.is_none_or(|id| *id == target.1);
+    /// Ends the statement that ends here, if one does.
+    fn end_statement(&mut self, intents: &Intents) -> Result<(), TransactionError> {
+        if intents.ends.get(self.ended) == Some(&self.applied) {
+            self.ended += 1;
+            self.draft.end_statement(self.applied)?;
+        }
+        Ok(())
+    }
+
+    /// Adds the documents of what is read that it writes: what a read shows of them is made of the images that the writes
+    /// found. One that was not there is among them: had it been, it would have been written.
+    fn depend_on_targets(&mut self, read: &Reading<'_>, dependencies: &mut DependencySet) {
+        let policies = self.draft.policies();
+        let shows = |target: &&DocumentKey| {
+            let is_read = match read {
+                Reading::Document(collection, id) => (*collection, *id) == (target.0, &target.1),
+                Reading::Collection(collection) => *collection == target.0,
+            };
+            // What goes may take others with it.
+            is_read || !policies.about(target.0).is_empty()
+        };
         for target in self.targets.iter().filter(shows) {
             if self.depended.insert(target.clone()) {
                 dependencies.read(Dependency {
-                    collection,
+                    collection: target.0,
                     scope: Scope::Document(target.1.clone()),
                     mask: FieldMask::all(),
                 });

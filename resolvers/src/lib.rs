@@ -44,6 +44,7 @@ mod input;
 mod instant;
 mod limits;
 mod mutate;
+mod nested;
 mod new_document;
 mod node_id;
 mod notes;

@@ -4,6 +4,7 @@
 //! that its own step left, so that `_inc` gives what its own commit produced. If one write fails nothing is written,
 //! `data` is null, and the error's path names the root field.
 
+mod nested;
 mod once;
 mod transaction;
 
@@ -213,6 +214,7 @@ impl Resolvers {
                             .get(index)
                             .map(Vec::as_slice)
                             .unwrap_or_default(),
+                        own: written.own.get(index).and_then(Option::as_deref),
                         applied: written
                             .applied
                             .iter()
@@ -255,7 +257,7 @@ impl Resolvers {
                 collection,
                 selection,
                 ..
-            } => match done.steps.first().and_then(shown) {
+            } => match done.documents().next().and_then(shown) {
                 Some(record) => renderer.document(selection, collection.id, record, path),
                 None if root.target.is_non_null => Err(renderer.refuse_root(
                     &Refusal::new(
@@ -273,7 +275,7 @@ impl Resolvers {
                 collection,
                 selection,
             } => {
-                let records = done.steps.iter().filter_map(shown);
+                let records = done.documents().filter_map(shown);
                 renderer.load(selection, records.clone());
                 renderer.list(records, path, |renderer, record, path| {
                     renderer.document(selection, collection.id, record, path)
@@ -389,11 +391,22 @@ fn shows_collections(action: &Action) -> bool {
 
 /// What one root field did.
 struct Done<'c> {
+    /// Which of the steps are those of the root field's own documents; `None` where all are.
+    own: Option<&'c [usize]>,
     steps: &'c [Step],
     selected: &'c [Box<str>],
     applied: Option<&'c Applied>,
     committed: &'c Committed<Written>,
     dropped: &'c Dropped,
+}
+
+impl<'c> Done<'c> {
+    /// The steps of the root field's own documents.
+    fn documents(&self) -> impl Iterator<Item = &'c Step> + Clone + use<'c> {
+        let (steps, own) = (self.steps, self.own);
+        let count = own.map_or(steps.len(), <[usize]>::len);
+        (0..count).filter_map(move |place| steps.get(own.map_or(place, |own| own[place])))
+    }
 }
 
 /// Collections before they were dropped.

@@ -14,6 +14,7 @@ use thalweg_schema_infer::{CollectionSchema, FieldType, InputKey, ObjectType};
 use crate::failure::Refusal;
 use crate::input::{Fields, Input};
 use crate::instant;
+use crate::nested::Related;
 
 /// A document as a client gave it, with its id where it gave one.
 #[derive(Debug, Clone)]
@@ -21,9 +22,11 @@ pub(crate) struct NewDocument {
     pub(crate) id: Option<DocumentId>,
     pub(crate) document: Document,
     pub(crate) expiry: ExpiryChange,
+    /// What is at the other end of its relations.
+    pub(crate) related: Vec<Related>,
 }
 
-/// Reads a collection's input object; `id` is the `id:` argument beside it.
+/// Reads a collection's input object without the relations in it; `id` is the `id:` argument beside it.
 pub(crate) fn from_input(
     schema: &CollectionSchema,
     input: &Fields,
@@ -44,6 +47,7 @@ pub(crate) fn from_input(
         id: agreed_id(id, input.get("id"))?,
         document: members.finish()?,
         expiry: instant::expiry(input)?,
+        related: Vec::new(),
     })
 }
 

@@ -16,7 +16,7 @@ use crate::history::{Outcome, Reason, Refusal, StepSeen};
 use crate::pause::{join, pause};
 use crate::plan::{Decision, Observation, Plan, Read, Style, decide};
 
-use self::translate::{document_id, find, intent};
+use self::translate::{document_id, find, intent, policies};
 
 /// The numbers that an engine has given to the workload's collections.
 #[derive(Clone, Copy, Debug)]
@@ -45,6 +45,7 @@ impl Collections {
                 let name = Arc::from(collection.name());
                 transaction.write(Intent::CreateCollection { name })?;
             }
+            transaction.write(policies())?;
             Ok(())
         };
         engine.transact(create).await.map(drop)
@@ -341,6 +342,7 @@ fn reason(error: &IntentError) -> Reason {
         IntentError::Patch(PatchError::NotANumber { .. }) => Reason::NotANumber,
         IntentError::Patch(PatchError::NotAList { .. }) => Reason::NotAList,
         IntentError::NoSuchCollection { .. } => Reason::NoSuchCollection,
+        IntentError::Restricted { .. } => Reason::Restricted,
         other => Reason::Other(other.to_string()),
     }
 }

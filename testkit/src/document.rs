@@ -19,26 +19,34 @@ pub enum Collection {
     Accounts,
     /// One document for each transaction that wrote, so that one whose answer was lost can be found.
     Marks,
+    /// What pets name by three fields, each with a policy of its own.
+    Owners,
+    /// Documents that name owners: [`Field::Owner`] cascades, [`Field::Friend`] becomes null, [`Field::Warden`] restricts.
+    Pets,
     /// A collection that is dropped, and comes to be again with the next document.
     Scratch,
 }
 
 impl Collection {
     /// All of them.
-    pub const ALL: [Collection; 5] = [
+    pub const ALL: [Collection; 7] = [
         Collection::Things,
         Collection::Lists,
         Collection::Accounts,
         Collection::Marks,
+        Collection::Owners,
+        Collection::Pets,
         Collection::Scratch,
     ];
 
     /// Those that are there from the beginning to the end.
-    pub const LASTING: [Collection; 4] = [
+    pub const LASTING: [Collection; 6] = [
         Collection::Things,
         Collection::Lists,
         Collection::Accounts,
         Collection::Marks,
+        Collection::Owners,
+        Collection::Pets,
     ];
 
     /// Its name in the engine.
@@ -48,6 +56,8 @@ impl Collection {
             Collection::Lists => "lists",
             Collection::Accounts => "accounts",
             Collection::Marks => "marks",
+            Collection::Owners => "owners",
+            Collection::Pets => "pets",
             Collection::Scratch => "scratch",
         }
     }
@@ -66,6 +76,12 @@ pub enum Field {
     List,
     /// The balance of an account.
     Balance,
+    /// The owner that a pet goes with.
+    Owner,
+    /// The owner that a pet forgets.
+    Friend,
+    /// The owner that may not go while a pet names it.
+    Warden,
     /// A member that no transaction writes: to see it is an anomaly.
     Strange,
 }
@@ -79,6 +95,9 @@ impl Field {
             Field::Group => "group",
             Field::List => "list",
             Field::Balance => "balance",
+            Field::Owner => "owner",
+            Field::Friend => "friend",
+            Field::Warden => "warden",
             Field::Strange => "strange",
         }
     }
@@ -95,6 +114,9 @@ impl Field {
             Field::Group,
             Field::List,
             Field::Balance,
+            Field::Owner,
+            Field::Friend,
+            Field::Warden,
         ];
         known
             .into_iter()

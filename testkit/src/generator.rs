@@ -44,6 +44,7 @@ const KINDS: &[(usize, Kind)] = &[
     (5, Kind::Several),
     (8, Kind::Scratch),
     (8, Kind::OwnWrites),
+    (12, Kind::Owners),
 ];
 
 #[derive(Clone, Copy)]
@@ -70,6 +71,7 @@ enum Kind {
     Several,
     Scratch,
     OwnWrites,
+    Owners,
 }
 
 /// Draws the plans of one client.
@@ -253,6 +255,7 @@ impl Generator {
             }
             Kind::Scratch => self.scratch(plan),
             Kind::OwnWrites => self.own_writes(plan),
+            Kind::Owners => self.owners(plan),
             Kind::Several => {
                 let list = self.list();
                 self.push(&list, &mut plan.writes);

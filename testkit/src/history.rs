@@ -112,6 +112,8 @@ pub enum Reason {
     NotAList,
     /// There is no such collection.
     NoSuchCollection,
+    /// Another document names what would go.
+    Restricted,
     /// Anything else, which the workload never gives cause for.
     Other(String),
 }

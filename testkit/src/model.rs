@@ -162,6 +162,7 @@ impl Model {
             ts,
             written: BTreeSet::new(),
             emptied: BTreeSet::new(),
+            left: BTreeSet::new(),
         };
         let mut steps = Vec::with_capacity(writes.len());
         for (step, write) in writes.iter().enumerate() {
@@ -170,6 +171,9 @@ impl Model {
                 Err(reason) => return Err(Refusal::Write { step, reason }),
             }
         }
+        let step = writes.len().saturating_sub(1);
+        let kept = draft.keep_policies();
+        kept.map_err(|reason| Refusal::Write { step, reason })?;
         let was_there =
             |key: &Key| !draft.emptied.contains(&key.0) && self.images.contains_key(key);
         let commits = !draft.emptied.is_empty()
@@ -191,6 +195,8 @@ struct Draft {
     ts: u64,
     written: BTreeSet<Key>,
     emptied: BTreeSet<Collection>,
+    /// The owners that have gone.
+    left: BTreeSet<String>,
 }
 
 impl Draft {
@@ -269,6 +275,10 @@ impl Draft {
                 if matches!(write, Write::Drop(_)) {
                     self.model.has_scratch = false;
                 }
+                if *collection == Collection::Owners {
+                    self.leave_all();
+                    self.keep_policies_of(|_, _| true)?;
+                }
                 let keys: Vec<Key> = self
                     .model
                     .images
@@ -285,6 +295,47 @@ impl Draft {
                     ..nothing()
                 })
             }
+        }
+    }
+
+    /// All owners are about to go.
+    fn leave_all(&mut self) {
+        let keys = self.model.images.iter();
+        let owners =
+            keys.filter(|((of, _), image)| *of == Collection::Owners && !image.is_deleted());
+        self.left.extend(owners.map(|((_, id), _)| id.clone()));
+    }
+
+    /// What pets do about the owners that have gone.
+    fn keep_policies(&mut self) -> Result<(), Reason> {
+        self.keep_policies_of(|draft, id| draft.shown(Collection::Owners, id).is_none())
+    }
+
+    fn keep_policies_of(&mut self, is_gone: impl Fn(&Self, &str) -> bool) -> Result<(), Reason> {
+        let left = std::mem::take(&mut self.left);
+        let gone: BTreeSet<String> = left.into_iter().filter(|id| is_gone(self, id)).collect();
+        let naming = |draft: &Self, field: Field| -> Vec<(String, Arc<Image>)> {
+            let pets = draft.model.images.iter();
+            let pets = pets.filter(|((of, _), image)| {
+                *of == Collection::Pets
+                    && !image.is_deleted()
+                    && matches!(image.members.get(field), Some(Item::Text(owner)) if gone.contains(owner))
+            });
+            pets.map(|((_, id), image)| (id.clone(), Arc::clone(image)))
+                .collect()
+        };
+        for (id, image) in naming(self, Field::Owner) {
+            let deleted = self.marked(&image, Some(self.ts));
+            self.write(Collection::Pets, &id, Some(deleted));
+        }
+        for (id, image) in naming(self, Field::Friend) {
+            let mut members = image.members.clone();
+            members.set(Field::Friend, Item::Other("null".to_owned()));
+            self.put(Collection::Pets, &id, members);
+        }
+        match naming(self, Field::Warden).is_empty() {
+            true => Ok(()),
+            false => Err(Reason::Restricted),
         }
     }
 
@@ -335,6 +386,15 @@ impl Draft {
 
     fn write(&mut self, collection: Collection, id: &str, after: Option<Image>) {
         let key = (collection, id.to_owned());
+        let shows = |image: &Image| !image.is_deleted();
+        let showed = self
+            .model
+            .images
+            .get(&key)
+            .is_some_and(|image| shows(image));
+        if collection == Collection::Owners && showed && !after.as_ref().is_some_and(shows) {
+            self.left.insert(id.to_owned());
+        }
         match after {
             Some(image) => self.model.images.insert_mut(key.clone(), Arc::new(image)),
             None => {

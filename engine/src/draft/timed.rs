@@ -25,6 +25,9 @@ use crate::snapshot::read_document;
 use crate::upkeep::{Schedule, UpkeepWork};
 use crate::vanished;
 
+/// How much later a document is tried again whose time has come, but which others keep.
+const POSTPONED_MICROS: u64 = 60 * 60 * 1_000_000;
+
 impl Draft<'_> {
     /// The settings of a collection as the transaction leaves them.
     pub(super) fn settings(&self, collection: CollectionId) -> Settings {
@@ -190,7 +193,7 @@ impl Draft<'_> {
 
     pub(super) fn upkeep(&mut self, work: UpkeepWork) -> Result<Step, ApplyError> {
         match work {
-            UpkeepWork::CarryOut(entry) => Ok(self.carry_out(&entry)?),
+            UpkeepWork::CarryOut(entry) => self.carry_out(&entry),
             UpkeepWork::Relations(looked) => self.take_in(&looked),
             UpkeepWork::Schedule(schedule) => {
                 self.schedule(schedule);
@@ -225,7 +228,7 @@ impl Draft<'_> {
     }
 
     /// Does what is due to a document now, if anything is; a due entry is done with either way.
-    fn carry_out(&mut self, entry: &DueEntry) -> Result<Step, EngineError> {
+    fn carry_out(&mut self, entry: &DueEntry) -> Result<Step, ApplyError> {
         let key = (entry.collection, entry.id.clone());
         let image = match self.image(&key) {
             // Nobody can tell what is due to it. It stays as it is, for `verify` to find.
@@ -252,7 +255,29 @@ impl Draft<'_> {
             true => self.deleted(&before, None, Some(Cause::Expired))?,
             false => None,
         };
-        Ok(self.write_step(key, Some(before), after))
+        let after = match self.try_leave(&key, &before, &after)? {
+            true => after,
+            false => {
+                let later = self.postponed(&before)?;
+                self.write(key.clone(), later.clone());
+                later
+            }
+        };
+        Ok(Step {
+            collection: Some(key.0),
+            before: Some(before),
+            after,
+            changed: true,
+        })
+    }
+
+    /// The same document, which expires later: others that name it keep it.
+    fn postponed(&self, before: &Arc<Record<'static>>) -> Result<Image, EngineError> {
+        let fields = SystemFields {
+            expires_at: Some(self.ts.as_micros().saturating_add(POSTPONED_MICROS)),
+            ..self.next_fields(before)?
+        };
+        Ok(Some(Arc::new(Record::new(&fields, &before.to_document()?))))
     }
 
     /// Gives documents that were there before the settings changed their due entries.

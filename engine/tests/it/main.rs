@@ -23,6 +23,7 @@ mod leadership;
 mod own_writes;
 mod past;
 mod pipeline;
+mod policies;
 mod recovery;
 mod trimming;
 mod types;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use thalweg_engine::{ExpiryChange, Find};
 use thalweg_model::{CommitTs, Document, DocumentId, Patch, Value};
-use thalweg_schema_infer::CollectionSchema;
+use thalweg_schema_infer::ApiCollection;
 
 use super::{Bound, find_all};
 use crate::declaration::{self, Declaration};
@@ -12,6 +12,7 @@ use crate::failure::Refusal;
 use crate::input::{Fields, Input};
 use crate::instant;
 use crate::limits::Limits;
+use crate::nested::{self, Nesting, Offer, Related};
 use crate::new_document::{self, NewDocument, document_id};
 use crate::patch;
 use crate::plan::{BulkMutation, CollectionMutation, DocumentMutation, MutationAction};
@@ -27,6 +28,7 @@ pub(crate) enum Write {
         patch: Patch,
         expiry: ExpiryChange,
         if_version: Option<u64>,
+        related: Vec<Related>,
     },
     /// Creates the document, or merges it into the one that is there.
     Upsert {
@@ -34,12 +36,14 @@ pub(crate) enum Write {
         document: Document,
         patch: Patch,
         expiry: ExpiryChange,
+        related: Vec<Related>,
     },
     Replace {
         id: DocumentId,
         document: Document,
         expiry: ExpiryChange,
         if_version: Option<u64>,
+        related: Vec<Related>,
     },
     Delete {
         id: DocumentId,
@@ -55,6 +59,7 @@ pub(crate) enum Write {
         find: Find,
         patch: Patch,
         expiry: ExpiryChange,
+        related: Vec<Related>,
     },
     DeleteMany {
         find: Find,
@@ -111,21 +116,25 @@ fn write(
     schema: &SchemaVersion,
     limits: &Limits,
 ) -> Result<Write, Refusal> {
+    let nesting = Nesting {
+        api: &schema.api,
+        depth_max: limits.depth_max,
+    };
     match action {
         MutationAction::ApplySchema(_) => Err(required("sdl")),
         MutationAction::Document {
             operation,
             collection,
             ..
-        } => document(*operation, &collection.schema, arguments),
+        } => document(*operation, collection, nesting, arguments),
         MutationAction::CreateMany { collection, .. } => {
             let inputs = arguments
                 .present("inputs")
                 .map(Input::as_list)
                 .unwrap_or_default();
-            let documents = inputs.iter().map(|input| {
+            let documents = inputs.iter().enumerate().map(|(index, input)| {
                 let input = input.as_object().ok_or_else(|| required("inputs"))?;
-                new_document::from_input(&collection.schema, input, None)
+                nesting.document(collection, input, None, &format!("inputs[{index}]"), 0)
             });
             Ok(Write::CreateMany(documents.collect::<Result<_, _>>()?))
         }
@@ -137,11 +146,13 @@ fn write(
             let find = find_all(collection, arguments, schema, limits)?;
             Ok(match operation {
                 BulkMutation::Update => {
-                    let (patch, expiry) = patch_argument(&collection.schema, arguments)?;
+                    let (patch, expiry, related) =
+                        patch_argument(collection, nesting, Offer::Naming, arguments)?;
                     Write::UpdateMany {
                         find,
                         patch,
                         expiry,
+                        related,
                     }
                 }
                 BulkMutation::Delete => {
@@ -175,47 +186,48 @@ fn write(
 
 fn document(
     operation: DocumentMutation,
-    schema: &CollectionSchema,
+    collection: &ApiCollection,
+    nesting: Nesting<'_>,
     arguments: &Fields,
 ) -> Result<Write, Refusal> {
     let id = || document_id(&arguments.text("id").unwrap_or_default());
+    let given = || {
+        let input = input_argument(arguments)?;
+        nesting.document(collection, input, arguments.present("id"), "input", 0)
+    };
     Ok(match operation {
-        DocumentMutation::Create => {
-            let input = input_argument(arguments)?;
-            Write::Create(new_document::from_input(
-                schema,
-                input,
-                arguments.present("id"),
-            )?)
-        }
+        DocumentMutation::Create => Write::Create(given()?),
         DocumentMutation::Update => {
-            let (patch, expiry) = patch_argument(schema, arguments)?;
+            let (patch, expiry, related) =
+                patch_argument(collection, nesting, Offer::Everything, arguments)?;
             Write::Update {
                 id: id()?,
                 patch,
                 expiry,
                 if_version: if_version(arguments)?,
+                related,
             }
         }
         DocumentMutation::Upsert => {
+            let given = given()?;
             let input = input_argument(arguments)?;
-            let given = new_document::from_input(schema, input, arguments.present("id"))?;
-            let operations = new_document::merge_operations(schema, input)?;
+            let operations = new_document::merge_operations(&collection.schema, input)?;
             Write::Upsert {
                 id: id()?,
                 document: given.document,
                 patch: patch::finish(operations)?,
                 expiry: given.expiry,
+                related: given.related,
             }
         }
         DocumentMutation::Replace => {
-            let input = input_argument(arguments)?;
-            let given = new_document::from_input(schema, input, arguments.present("id"))?;
+            let given = given()?;
             Write::Replace {
                 id: id()?,
                 document: given.document,
                 expiry: given.expiry,
                 if_version: if_version(arguments)?,
+                related: given.related,
             }
         }
         DocumentMutation::Delete => {
@@ -277,12 +289,19 @@ fn input_argument(arguments: &Fields) -> Result<&Fields, Refusal> {
 }
 
 fn patch_argument(
-    schema: &CollectionSchema,
+    collection: &ApiCollection,
+    nesting: Nesting<'_>,
+    offer: Offer,
     arguments: &Fields,
-) -> Result<(Patch, ExpiryChange), Refusal> {
+) -> Result<(Patch, ExpiryChange, Vec<Related>), Refusal> {
     let input = arguments.present("patch").and_then(Input::as_object);
     let input = input.ok_or_else(|| required("patch"))?;
-    Ok((patch::from_input(schema, input)?, instant::expiry(input)?))
+    let patch = patch::from_input(&collection.schema, input)?;
+    let related = nesting.related(collection, input, "patch", offer, 0)?;
+    let mut all = patch.operations.clone();
+    all.extend(nested::placeholders(&related));
+    patch::finish(all)?;
+    Ok((patch, instant::expiry(input)?, related))
 }
 
 fn if_version(arguments: &Fields) -> Result<Option<u64>, Refusal> {

@@ -9,7 +9,7 @@ use thalweg_engine::{
     Catalog, CollectionRef, EngineError, ExpiryChange, Find, Intent, Record, Transaction,
     TransactionError,
 };
-use thalweg_model::{CollectionId, DocumentId, ErrorCode};
+use thalweg_model::{CollectionId, DocumentId, ErrorCode, Patch, PatchOperation};
 use thalweg_schema_infer::ApiCollection;
 
 use crate::bind::{Bound, Write};
@@ -25,6 +25,8 @@ pub(super) struct Written {
     pub(super) starts: Vec<usize>,
     /// The ids that each bulk root field selected.
     pub(super) selected: Vec<Vec<Box<str>>>,
+    /// Which steps of each root field are those of its own documents; `None` where all are, since nothing is nested.
+    pub(super) own: Vec<Option<Vec<usize>>>,
     /// The catalog before, where a root field changes collections: a dropped one is shown as it was.
     pub(super) before: Option<Arc<Catalog>>,
     /// By root field: what a declared schema was found to change.
@@ -54,6 +56,7 @@ pub(super) fn write_all(
         written: Written {
             starts: Vec::new(),
             selected: Vec::new(),
+            own: Vec::new(),
             before: None,
             applied: Vec::new(),
         },
@@ -63,22 +66,24 @@ pub(super) fn write_all(
     for (root, bound) in prepared.plan.roots.iter().zip(prepared.bound.iter()) {
         starts.lock().push(writer.steps);
         writer.written.starts.push(writer.steps);
+        writer.written.own.push(None);
         let mut selected = Vec::new();
         if let (Action::Mutation(action), Bound::Write(write)) = (&root.action, bound) {
             selected = writer.root(action, write)?;
         }
         writer.written.selected.push(selected);
+        writer.transaction.end_statement();
     }
     let steps = writer.steps;
     writer.written.starts.push(steps);
     Ok(writer.written)
 }
 
-struct Writer<'w, 's> {
-    transaction: &'w mut Transaction<'s>,
+pub(super) struct Writer<'w, 's> {
+    pub(super) transaction: &'w mut Transaction<'s>,
     /// How many documents all root fields may look at together.
     rows_max: u64,
-    steps: usize,
+    pub(super) steps: usize,
     written: Written,
     /// The collections that earlier root fields write.
     touched: Vec<CollectionRef>,
@@ -135,7 +140,7 @@ impl<'s> Writer<'_, 's> {
         }
     }
 
-    fn write(&mut self, intent: Intent) -> Result<(), TransactionError> {
+    pub(super) fn write(&mut self, intent: Intent) -> Result<(), TransactionError> {
         self.transaction.write(intent)?;
         self.steps += 1;
         Ok(())
@@ -145,48 +150,79 @@ impl<'s> Writer<'_, 's> {
         let collection = api.id;
         self.touched.push(CollectionRef::Id(collection));
         match write {
-            Write::Create(new) => self.write(create(collection, new)),
-            Write::CreateMany(documents) => documents
-                .iter()
-                .try_for_each(|new| self.write(create(collection, new))),
+            Write::Create(new) if new.related.is_empty() => self.write(create(collection, new)),
+            Write::Create(new) => {
+                let step = self.create_nested(collection, new)?;
+                self.own_steps(vec![step]);
+                Ok(())
+            }
+            Write::CreateMany(documents) => {
+                let mut steps = Vec::with_capacity(documents.len());
+                for new in documents {
+                    steps.push(self.create_nested(collection, new)?);
+                }
+                self.own_steps(steps);
+                Ok(())
+            }
             Write::Update {
                 id,
                 patch,
                 expiry,
                 if_version,
-            } => self.write(Intent::Patch {
-                collection,
-                id: id.clone(),
-                patch: patch.clone(),
-                if_version: *if_version,
-                otherwise: None,
-                expiry: *expiry,
-            }),
+                related,
+            } => {
+                let step = self.change_nested(collection, id, related, true, |_, operations| {
+                    Ok(Intent::Patch {
+                        collection,
+                        id: id.clone(),
+                        patch: patch_with(patch, operations),
+                        if_version: *if_version,
+                        otherwise: None,
+                        expiry: *expiry,
+                    })
+                })?;
+                self.own_steps(vec![step]);
+                Ok(())
+            }
             Write::Upsert {
                 id,
                 document,
                 patch,
                 expiry,
-            } => self.write(Intent::Patch {
-                collection,
-                id: id.clone(),
-                patch: patch.clone(),
-                if_version: None,
-                otherwise: Some(document.clone()),
-                expiry: *expiry,
-            }),
+                related,
+            } => {
+                let step = self.change_nested(collection, id, related, false, |writer, all| {
+                    Ok(Intent::Patch {
+                        collection,
+                        id: id.clone(),
+                        otherwise: Some(writer.with(document, all.clone())?),
+                        patch: patch_with(patch, all),
+                        if_version: None,
+                        expiry: *expiry,
+                    })
+                })?;
+                self.own_steps(vec![step]);
+                Ok(())
+            }
             Write::Replace {
                 id,
                 document,
                 expiry,
                 if_version,
-            } => self.write(Intent::Replace {
-                collection,
-                id: id.clone(),
-                document: document.clone(),
-                if_version: *if_version,
-                expiry: *expiry,
-            }),
+                related,
+            } => {
+                let step = self.change_nested(collection, id, related, true, |writer, all| {
+                    Ok(Intent::Replace {
+                        collection,
+                        id: id.clone(),
+                        document: writer.with(document, all)?,
+                        if_version: *if_version,
+                        expiry: *expiry,
+                    })
+                })?;
+                self.own_steps(vec![step]);
+                Ok(())
+            }
             Write::Delete {
                 id,
                 permanent,
@@ -208,6 +244,20 @@ impl<'s> Writer<'_, 's> {
         }
     }
 
+    /// Notes which steps of the present root field are those of its own documents.
+    fn own_steps(&mut self, mut steps: Vec<usize>) {
+        let start = self.written.starts.last().copied().unwrap_or_default();
+        if steps.len() == self.steps - start {
+            return;
+        }
+        for step in &mut steps {
+            *step -= start;
+        }
+        if let Some(own) = self.written.own.last_mut() {
+            *own = Some(steps);
+        }
+    }
+
     /// A bulk mutation selects among the documents as the root fields before it leave them.
     fn bulk(
         &mut self,
@@ -220,14 +270,19 @@ impl<'s> Writer<'_, 's> {
                 find,
                 patch,
                 expiry,
-            } => self.each(find, |id| Intent::Patch {
-                collection,
-                id,
-                patch: patch.clone(),
-                if_version: None,
-                otherwise: None,
-                expiry: *expiry,
-            }),
+                related,
+            } => {
+                let operations = self.name_others(related)?;
+                let patch = patch_with(patch, operations);
+                self.each(find, |id| Intent::Patch {
+                    collection,
+                    id,
+                    patch: patch.clone(),
+                    if_version: None,
+                    otherwise: None,
+                    expiry: *expiry,
+                })
+            }
             Write::DeleteMany {
                 find,
                 permanent,
@@ -410,7 +465,14 @@ impl<'s> Writer<'_, 's> {
     }
 }
 
-fn create(collection: CollectionId, new: &NewDocument) -> Intent {
+/// A patch that sets fields by which others are named, too.
+fn patch_with(patch: &Patch, operations: Vec<PatchOperation>) -> Patch {
+    let mut patch = patch.clone();
+    patch.operations.extend(operations);
+    patch
+}
+
+pub(super) fn create(collection: CollectionId, new: &NewDocument) -> Intent {
     Intent::Create {
         collection: CollectionRef::Id(collection),
         id: new.id.clone(),

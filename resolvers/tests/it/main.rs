@@ -16,6 +16,7 @@ mod limits;
 mod live;
 mod movies;
 mod mutations;
+mod nested;
 mod pages;
 mod related_model;
 mod relations;

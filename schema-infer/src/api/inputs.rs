@@ -5,14 +5,20 @@
 //! written as entries and patched with `{set, remove}`. Input types that would be empty are left out,
 //! and so is every key that would have one.
 
-use super::sdl::{Nested, NestedType};
+use super::related_inputs;
+use super::sdl::{Nested, NestedType, Related};
 use super::writer::{Body, Writer};
 use crate::types::{CollectionSchema, FieldType, MapType, ObjectType};
 
 /// Writes the input types of a collection and of what is inside its documents.
-pub(super) fn write(schema: &CollectionSchema, nested: &[Nested<'_>], writer: &mut Writer<'_>) {
-    write_document_input(schema, writer);
-    write_document_patch(schema, writer);
+pub(super) fn write(
+    schema: &CollectionSchema,
+    nested: &[Nested<'_>],
+    related: Related<'_>,
+    writer: &mut Writer<'_>,
+) {
+    write_document_input(schema, related, writer);
+    write_document_patch(schema, related, writer);
     write_operand_types(&schema.names.type_name, &schema.object, writer);
     for ty in nested {
         match ty.ty {
@@ -41,12 +47,13 @@ pub(super) fn write(schema: &CollectionSchema, nested: &[Nested<'_>], writer: &m
     write_field_enum(schema, writer);
 }
 
-fn write_document_input(schema: &CollectionSchema, writer: &mut Writer<'_>) {
+fn write_document_input(schema: &CollectionSchema, related: Related<'_>, writer: &mut Writer<'_>) {
     let names = &schema.names;
     let description = format!("A document for `{}`.", names.collection);
     writer.block(&description, &["input ", &names.input], |body| {
         body.member("Made by the server if it is not given.", &["id: ID"]);
         write_fields(&schema.object, write_input_type, body);
+        related_inputs::write_fields(&names.type_name, related, body);
         body.member(
             "An object with fields that no document has yet, or under original names.",
             &["_extra: JSON"],
@@ -66,7 +73,7 @@ fn write_expiry(body: &mut Body<'_>) {
     );
 }
 
-fn write_document_patch(schema: &CollectionSchema, writer: &mut Writer<'_>) {
+fn write_document_patch(schema: &CollectionSchema, related: Related<'_>, writer: &mut Writer<'_>) {
     let names = &schema.names;
     let object = &schema.object;
     let description = format!(
@@ -76,6 +83,7 @@ fn write_document_patch(schema: &CollectionSchema, writer: &mut Writer<'_>) {
     );
     writer.block(&description, &["input ", &names.patch], |body| {
         write_fields(object, write_patch_type, body);
+        related_inputs::write_fields(&names.type_name, related, body);
         if !object.fields.is_empty() {
             body.member("Fields to remove.", &["_unset: [", &names.field_enum, "!]"]);
         }

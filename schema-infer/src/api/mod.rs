@@ -12,6 +12,7 @@ pub mod bindings;
 mod declared;
 mod filters;
 mod inputs;
+mod related_inputs;
 mod relations;
 mod revisions;
 mod roots;

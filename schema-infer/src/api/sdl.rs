@@ -3,7 +3,7 @@
 use super::bindings::SystemField;
 use super::relations::{self, Links};
 use super::writer::{Body, Writer};
-use super::{ApiCollection, declared, filters, inputs, revisions, roots};
+use super::{ApiCollection, declared, filters, inputs, related_inputs, revisions, roots};
 use crate::names::is_system_collection;
 use crate::types::{CollectionSchema, FieldType, MapType, ObjectType};
 
@@ -22,6 +22,7 @@ pub(super) fn render(collections: &[ApiCollection], links: &Links, out: &mut Str
     shared.write(writer);
     write_system_types(writer);
     declared::write_types(writer);
+    related_inputs::write_types(Related { links, collections }, writer);
     relations::write_types(writer);
     write_scalars(writer);
     declared::write_directives(writer);
@@ -114,7 +115,7 @@ fn write_collection(
     write_connection(schema, writer);
     revisions::write(&schema.names, writer);
     filters::write(schema, &nested, related, shared, writer);
-    inputs::write(schema, &nested, writer);
+    inputs::write(schema, &nested, related, writer);
 }
 
 fn write_document_type(

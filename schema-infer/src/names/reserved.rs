@@ -119,6 +119,8 @@ const COLLECTION_SUFFIXES: &[&str] = &[
     "Patch",
     "ReferenceFilter",
     "RelationFilter",
+    "RelationInput",
+    "RelationsInput",
     "Revision",
     "RevisionConnection",
     "RevisionEdge",

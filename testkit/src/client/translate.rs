@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use thalweg_engine::{
-    CollectionRef, Comparison, ExpiryChange, FieldRef, Find, Intent, OrderKey, Position, Predicate,
-    Test,
+    CollectionRef, Comparison, DeclaredRelation, ExpiryChange, FieldRef, Find, Intent, OrderKey,
+    Position, Predicate, Test,
 };
 use thalweg_model::{CollectionId, DocumentId, Patch, PatchOperation, Value};
+use thalweg_schema_infer::{OnDelete, RelationKey};
 
 use crate::document::{Collection, Field, Item, Members};
 use crate::plan::{Change, Filter, Query, Write};
@@ -15,6 +16,33 @@ use super::Collections;
 
 pub(super) fn document_id(id: &str) -> DocumentId {
     DocumentId::new(id).expect("the workload's ids are short and not empty")
+}
+
+/// What becomes of pets when owners go.
+pub(super) fn policies() -> Intent {
+    let relations = [
+        (Field::Owner, OnDelete::Cascade),
+        (Field::Friend, OnDelete::SetNull),
+        (Field::Warden, OnDelete::Restrict),
+    ];
+    let relations = relations.map(|(field, on_delete)| DeclaredRelation {
+        field: field.path(),
+        is_list: false,
+        target: Arc::from(Collection::Owners.name()),
+        key: RelationKey::Id,
+        name: None,
+        inverse: None,
+        on_delete,
+        is_indexed: true,
+    });
+    Intent::Relate {
+        collection: CollectionRef::Name {
+            name: Arc::from(Collection::Pets.name()),
+            create: false,
+        },
+        relations: relations.into(),
+        refused: Vec::new(),
+    }
 }
 
 pub(super) fn intent(write: &Write, collections: Collections) -> Intent {

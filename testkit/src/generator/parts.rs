@@ -3,7 +3,9 @@
 use thalweg_engine::Deleted;
 
 use crate::document::{Collection, Field, Item, Look, Members};
-use crate::plan::{Change, Filter, Intention, Query, Read, Write};
+use crate::plan::{
+    Change, Condition, Filter, Guard, Intention, Otherwise, Plan, Query, Read, Write,
+};
 use crate::random::Random;
 
 use super::world::{GROUPS, list_id, thing_id};
@@ -13,6 +15,90 @@ use super::{Generator, document};
 const ITEMS_OF_A_CLIENT: i64 = 1_000_000;
 
 impl Generator {
+    /// Owners who come and go, pets that name them, and who looks at both.
+    pub(super) fn owners(&mut self, plan: &mut Plan) {
+        let owner = self.owner();
+        let members = Members(vec![
+            (Field::Tag, self.tag()),
+            (Field::Number, Item::Int(1)),
+        ]);
+        let mut writes = Vec::new();
+        match self.random.below(10) {
+            0 | 1 => writes.push(Write::Put(Collection::Owners, owner, members)),
+            2 | 3 => writes.push(self.put_pet()),
+            4 => {
+                // A pet of an owner who was seen.
+                plan.reads
+                    .push(document(Collection::Owners, &owner, Field::Number));
+                plan.guard = Some(Guard {
+                    read: 0,
+                    condition: Condition::AtLeast(Field::Number, 1),
+                    otherwise: Otherwise::WriteNothing,
+                });
+                let members = Members(vec![(Field::Owner, Item::Text(owner))]);
+                writes.push(Write::Put(Collection::Pets, self.pet(), members));
+            }
+            5 | 6 => writes.push(self.delete_owner(owner)),
+            7 => {
+                writes.push(self.delete_owner(owner));
+                let write = match self.random.below(4) {
+                    0 => self.put_pet(),
+                    1 => Write::Delete {
+                        collection: Collection::Pets,
+                        id: self.pet(),
+                        permanent: false,
+                        if_version: None,
+                    },
+                    2 => Write::Put(Collection::Owners, self.owner(), members),
+                    _ => {
+                        let other = self.owner();
+                        self.delete_owner(other)
+                    }
+                };
+                writes.push(write);
+            }
+            8 if self.random.in_thousand(200) => {
+                writes.push(Write::Truncate(Collection::Owners));
+            }
+            _ => {
+                let all = |collection| Read::Page(Query::all(collection, Look::Everything));
+                plan.reads = vec![all(Collection::Owners), all(Collection::Pets)];
+            }
+        }
+        plan.writes = writes.into_iter().map(Intention::Fixed).collect();
+    }
+
+    fn delete_owner(&mut self, id: String) -> Write {
+        Write::Delete {
+            collection: Collection::Owners,
+            id,
+            permanent: self.random.coin(),
+            if_version: None,
+        }
+    }
+
+    fn put_pet(&mut self) -> Write {
+        let mut members = Members(vec![(Field::Tag, self.tag())]);
+        for (field, in_thousand) in [
+            (Field::Owner, 600),
+            (Field::Friend, 600),
+            (Field::Warden, 150),
+        ] {
+            if self.random.in_thousand(in_thousand) {
+                members.set(field, Item::Text(self.owner()));
+            }
+        }
+        Write::Put(Collection::Pets, self.pet(), members)
+    }
+
+    fn owner(&mut self) -> String {
+        format!("o{}", self.random.below(self.world.lists + 1))
+    }
+
+    fn pet(&mut self) -> String {
+        format!("p{}", self.random.below(self.world.things))
+    }
+
     pub(super) fn list_reads(&mut self) -> Vec<Read> {
         if self.random.coin() {
             let all = Query::all(Collection::Lists, Look::At(vec![Field::List]));

@@ -187,6 +187,33 @@ pub(super) const MUTATIONS: &[Mutation] = &[
         }],
     },
     Mutation {
+        name: "restrictions-are-not-checked",
+        shows_as: "a document that is gone though another one that restricts names it",
+        edits: &[Edit {
+            file: "engine/src/draft/policies.rs",
+            text: "        for restriction in restrictions {\n            self.check(&restriction)?;\n        }\n",
+            instead: "        drop(restrictions);\n",
+        }],
+    },
+    Mutation {
+        name: "policies-look-at-what-is-durable",
+        shows_as: "a document that was made in the same transaction and does not go with what it names",
+        edits: &[Edit {
+            file: "engine/src/draft/policies.rs",
+            text: "        let own = Some(&self.drafted.own);\n",
+            instead: "        let own = None;\n",
+        }],
+    },
+    Mutation {
+        name: "soft-deletions-do-not-cascade",
+        shows_as: "a document that stays when what it goes with is softly deleted",
+        edits: &[Edit {
+            file: "engine/src/draft/policies.rs",
+            text: "let stays = after.as_deref().filter(|after| !after.is_deleted());",
+            instead: "let stays = after.as_deref();",
+        }],
+    },
+    Mutation {
         name: "own-writes-do-not-show",
         shows_as: "a transaction that reads what was there before it wrote",
         edits: &[Edit {
