@@ -66,6 +66,24 @@ pub enum EngineError {
         /// The limit.
         keys_max: usize,
     },
+    /// Documents fall into more groups than may be kept.
+    #[error(
+        "the documents fall into more than {groups_max} groups, which is the most that is allowed; filter them, or group \
+         by less"
+    )]
+    TooManyGroups {
+        /// How many there may be.
+        groups_max: usize,
+    },
+    /// Keys, distinct values and extremes take more memory than they may.
+    #[error(
+        "the groups, distinct values and extremes take more than {bytes_max} bytes, which is the most that is allowed; \
+         filter the documents, group by less, or ask for less of each group"
+    )]
+    AggregateTooLarge {
+        /// How many there may be.
+        bytes_max: usize,
+    },
     /// Another server writes to this store.
     #[error(
         "this server follows another one that writes to the same store; send what writes to that one"
@@ -163,8 +181,10 @@ impl EngineError {
             }
             EngineError::NotYet { .. } => ErrorCode::BadRequest,
             EngineError::TooManyReads
+            | EngineError::RowsExceeded
             | EngineError::TooManyKeys { .. }
-            | EngineError::RowsExceeded => ErrorCode::LimitExceeded,
+            | EngineError::TooManyGroups { .. }
+            | EngineError::AggregateTooLarge { .. } => ErrorCode::LimitExceeded,
             EngineError::Interrupted(Interruption::TimedOut { .. }) => ErrorCode::Timeout,
             EngineError::Interrupted(Interruption::Abandoned) => ErrorCode::Unavailable,
             EngineError::Deposed
@@ -188,6 +208,8 @@ impl EngineError {
             | EngineError::TooManyReads
             | EngineError::RowsExceeded
             | EngineError::TooManyKeys { .. }
+            | EngineError::TooManyGroups { .. }
+            | EngineError::AggregateTooLarge { .. }
             | EngineError::NotYet { .. } => ErrorClass::Caller,
             EngineError::Deposed
             | EngineError::Following

@@ -67,6 +67,13 @@ impl<'a> Image<'a> {
         Image::Record(record, record.document())
     }
 
+    /// The whole value.
+    pub(crate) fn root(self) -> ValueRef<'a> {
+        match self {
+            Image::Record(_, root) | Image::Item(root) => root,
+        }
+    }
+
     pub(crate) fn field(self, field: &FieldRef) -> FieldValue<'a> {
         let (record, root) = match self {
             Image::Record(record, root) => (Some(record), root),

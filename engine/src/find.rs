@@ -1,7 +1,7 @@
 //! Finding the documents of a collection: filter, order, range, limit, count.
 //!
 //! `plan` decides what to read and `constraint` what the filter says about that, `candidates` reads it
-//! (`index_rows` through an index, with what the store lacks yet from `merge`), `page` takes the page. What a find depends on does not depend on its plan.
+//! (`index_rows` through an index, with what the store lacks yet from `merge`), `page` takes the page; `whole` takes all. What a find depends on does not depend on its plan.
 
 mod candidates;
 mod constraint;
@@ -9,6 +9,7 @@ mod index_rows;
 mod merge;
 mod page;
 mod plan;
+pub(crate) mod whole;
 
 use std::borrow::Cow;
 use std::ops::Bound;
@@ -309,6 +310,18 @@ fn count_without_documents(
     if !find.count_total {
         return Ok(Some(0));
     }
+    if let Some(counted) = count_everything(view, find)? {
+        return Ok(Some(counted));
+    }
+    // Without an order every document is read anyway, and so counted.
+    if !plan.is_ordered() {
+        return Ok(None);
+    }
+    count_from_rows(view, find, plan)
+}
+
+/// How many documents there are, where that is the question and counted already.
+fn count_everything(view: View<'_>, find: &Find) -> Result<Option<u64>, EngineError> {
     let everything = *find.filter == Predicate::True && find.deleted == Deleted::Exclude;
     if everything && view.at.is_none() {
         return view
@@ -316,11 +329,7 @@ fn count_without_documents(
             .document_count_under(view.own, find.collection)
             .map(Some);
     }
-    // Without an order every document is read anyway, and so counted.
-    if !plan.is_ordered() {
-        return Ok(None);
-    }
-    count_from_rows(view, find, plan)
+    Ok(None)
 }
 
 fn count_from_rows(view: View<'_>, find: &Find, plan: &Plan) -> Result<Option<u64>, EngineError> {

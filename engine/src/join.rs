@@ -114,7 +114,7 @@ pub(crate) struct Resolved {
 /// The collections whose documents a filter asks about, beside those that it is asked of.
 pub(crate) fn collections(predicate: &Predicate, add: &mut dyn FnMut(CollectionId)) {
     match predicate {
-        Predicate::True | Predicate::Field(..) => {}
+        Predicate::True | Predicate::Field(..) | Predicate::Item(_) => {}
         Predicate::Related(join) => {
             add(join.collection);
             collections(&join.filter, add);
@@ -140,7 +140,7 @@ pub(crate) fn unrelated(predicate: &Predicate) -> Predicate {
 
 pub(crate) fn has_relations(predicate: &Predicate) -> bool {
     match predicate {
-        Predicate::True | Predicate::Field(..) => false,
+        Predicate::True | Predicate::Field(..) | Predicate::Item(_) => false,
         Predicate::Related(_) => true,
         Predicate::And(all) | Predicate::Or(all) => all.iter().any(has_relations),
         Predicate::Not(predicate) => has_relations(predicate),
@@ -156,7 +156,7 @@ fn resolve(
         all.iter().map(|it| resolve(view, it, done)).collect()
     };
     Ok(match predicate {
-        Predicate::True | Predicate::Field(..) => predicate.clone(),
+        Predicate::True | Predicate::Field(..) | Predicate::Item(_) => predicate.clone(),
         Predicate::And(all) => Predicate::And(several(all)?),
         Predicate::Or(any) => Predicate::Or(several(any)?),
         Predicate::Not(predicate) => Predicate::Not(Box::new(resolve(view, predicate, done)?)),

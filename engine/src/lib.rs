@@ -15,6 +15,7 @@
 //!
 //! What is not here: GraphQL (`resolvers`), delivery to clients (`subscriptions`), bytes on a disk (`storage`).
 
+mod aggregate;
 mod as_of;
 mod backup;
 mod budget;
@@ -70,6 +71,10 @@ mod vanished;
 mod verify;
 mod writer;
 
+pub use aggregate::{
+    Aggregate, Aggregated, Aggregation, Function, Group, GroupKey, GroupOrder, GroupPart, Grouping,
+    Having, KeyForm, Outcome, ValueKind,
+};
 pub use as_of::HistoricalPage;
 pub use backup::{BackupError, BackupSummary, ProvedBackup, inspect, write_stored};
 pub use budget::{Interrupt, Interruption};

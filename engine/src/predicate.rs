@@ -36,6 +36,8 @@ pub enum Predicate {
     /// Some document that it is related to satisfies a filter. A find looks for those first; until then nobody knows
     /// of which documents it holds.
     Related(Arc<Join>),
+    /// A test of the item itself, where items of a list are meant.
+    Item(Test),
 }
 
 /// A condition on the value of one field.
@@ -151,6 +153,7 @@ impl Predicate {
             Predicate::Field(field, test) => test.passes(image.field(field)),
             // Of any document it may, so nothing that depends on it is missed.
             Predicate::Related(_) => true,
+            Predicate::Item(test) => test.passes(FieldValue::Stored(image.root())),
         }
     }
 
@@ -167,7 +170,7 @@ impl Predicate {
 }
 
 impl Test {
-    fn passes(&self, value: FieldValue<'_>) -> bool {
+    pub(crate) fn passes(&self, value: FieldValue<'_>) -> bool {
         match self {
             Test::Eq(operand) => equals(value, operand),
             Test::Ne(operand) => !equals(value, operand),

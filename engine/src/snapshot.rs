@@ -7,6 +7,7 @@ use std::sync::Arc;
 use thalweg_model::{CollectionId, CommitTs, DocumentId, prefix_end};
 use thalweg_storage::{Direction, Snapshot as Reader};
 
+use crate::aggregate::{self, Aggregate, Aggregated};
 use crate::as_of::{self, AsOf, HistoricalPage, KeyRange};
 use crate::budget::{Budget, Interrupt};
 use crate::catalog::Catalog;
@@ -335,6 +336,16 @@ impl Snapshot {
             at: None,
         };
         find::count(view, &counting)
+    }
+
+    /// What the documents that satisfy a filter come to, together and by group.
+    pub fn aggregate(&self, wanted: &Aggregate) -> Result<Aggregated, EngineError> {
+        let view = View {
+            snapshot: self,
+            own: None,
+            at: self.as_of.as_ref().map(|as_of| as_of.at),
+        };
+        aggregate::aggregate(view, wanted)
     }
 
     /// Rows of current images as they are stored in an index, in order: up to `rows_max` of those after the key

@@ -19,11 +19,13 @@
 //! | `json` | the text of strings: escaping and unescaping; errors of the parser |
 //! | [`key`] | values and tuples as keys |
 //! | [`edit`] | patches applied to documents |
+//! | `sum`, [`calendar`] | sums of numbers, exact; spans of the calendar |
 //! | [`timestamp`], `id`, `path`, `error` | the small vocabulary |
 //!
 //! Not here: types and shapes (`schema-infer`), revisions and system fields (`engine`).
 
 mod access;
+pub mod calendar;
 mod compare;
 mod decimal;
 mod document;
@@ -37,10 +39,12 @@ mod path;
 #[cfg(test)]
 mod samples;
 mod stored;
+mod sum;
 pub mod timestamp;
 mod value;
 
 pub use access::{FieldName, Items, Members};
+pub use calendar::TimeUnit;
 pub use document::{Document, NotAnObject};
 pub use edit::{Patch, PatchError, PatchOperation, apply};
 pub use error::{ErrorClass, ErrorCode};
@@ -53,5 +57,6 @@ pub use key::{
 pub use parse::{DEPTH_MAX, TEXT_BYTES_MAX};
 pub use path::FieldPath;
 pub use stored::CorruptValue;
+pub use sum::{FloatSum, IntegerSum};
 pub use timestamp::{CommitTs, InvalidCommitTs, is_date, parse_rfc3339, write_rfc3339};
 pub use value::{Kind, Value, ValueRef};

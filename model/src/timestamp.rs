@@ -9,14 +9,16 @@ use std::str::FromStr;
 
 use thiserror::Error;
 
-const MICROS_PER_SECOND: i64 = 1_000_000;
-const SECONDS_PER_DAY: i64 = 86_400;
+pub(crate) const MICROS_PER_SECOND: i64 = 1_000_000;
+pub(crate) const SECONDS_PER_DAY: i64 = 86_400;
 /// The days from 0000-03-01 to 1970-01-01.
 const DAYS_BEFORE_EPOCH: i64 = 719_468;
 /// A Gregorian cycle: after 400 years the calendar repeats.
 const DAYS_PER_CYCLE: i64 = 146_097;
 /// 0000-01-01T00:00:00.000000Z
 const FIRST_MICROS: i64 = -62_167_219_200 * MICROS_PER_SECOND;
+/// 0000-01-01
+pub(crate) const FIRST_DAY: i64 = FIRST_MICROS / (SECONDS_PER_DAY * MICROS_PER_SECOND);
 /// 9999-12-31T23:59:59.999999Z
 const LAST_MICROS: i64 = 253_402_300_800 * MICROS_PER_SECOND - 1;
 
@@ -140,7 +142,7 @@ fn parse_fraction(text: &[u8]) -> Option<(i64, &[u8])> {
 }
 
 /// `Z`, `+hh:mm` or `-hh:mm`, as minutes east of UTC.
-fn parse_offset(text: &[u8]) -> Option<i64> {
+pub(crate) fn parse_offset(text: &[u8]) -> Option<i64> {
     let (sign, hours, minutes) = match text {
         [b'Z' | b'z'] => return Some(0),
         [b'+', a, b, b':', c, d] => (1, [*a, *b], [*c, *d]),
@@ -152,7 +154,7 @@ fn parse_offset(text: &[u8]) -> Option<i64> {
 }
 
 /// `YYYY-MM-DD` (ten bytes) as days since the Unix epoch.
-fn parse_date(text: &[u8]) -> Option<i64> {
+pub(crate) fn parse_date(text: &[u8]) -> Option<i64> {
     if text[4] != b'-' || text[7] != b'-' {
         return None;
     }
@@ -178,7 +180,7 @@ fn digits(text: &[u8]) -> Option<i64> {
     })
 }
 
-fn put_digits(place: &mut [u8], mut number: i64) {
+pub(crate) fn put_digits(place: &mut [u8], mut number: i64) {
     for digit in place.iter_mut().rev() {
         *digit = b'0' + (number % 10) as u8;
         number /= 10;
@@ -187,7 +189,7 @@ fn put_digits(place: &mut [u8], mut number: i64) {
 
 /// Days since the epoch of a date. With the year beginning in March, month `m` (March = 0) begins on
 /// day `(153 m + 2) / 5` of it.
-fn day_of_date(year: i64, month: i64, day: i64) -> i64 {
+pub(crate) fn day_of_date(year: i64, month: i64, day: i64) -> i64 {
     let march_year = if month <= 2 { year - 1 } else { year };
     let cycle = march_year.div_euclid(400);
     let year_of_cycle = march_year.rem_euclid(400);
@@ -197,7 +199,7 @@ fn day_of_date(year: i64, month: i64, day: i64) -> i64 {
 }
 
 /// The inverse of [`day_of_date`].
-fn date_of_day(day: i64) -> (i64, i64, i64) {
+pub(crate) fn date_of_day(day: i64) -> (i64, i64, i64) {
     let day = day + DAYS_BEFORE_EPOCH;
     let cycle = day.div_euclid(DAYS_PER_CYCLE);
     let day_of_cycle = day.rem_euclid(DAYS_PER_CYCLE);

@@ -4,6 +4,7 @@
 //! value of the right type that cannot be meant (a negative `first`, a foreign cursor, a path patched twice) is an
 //! error of that field, at its place in the response.
 
+mod aggregate;
 mod introspect;
 mod write;
 
@@ -33,6 +34,7 @@ use crate::plan::{Action, Plan, QueryAction};
 use crate::revision_page::RevisionPage;
 use crate::schema::{ParsedText, SchemaVersion};
 
+pub(crate) use aggregate::BoundAggregate;
 pub(crate) use write::Write;
 
 /// What a root field of a plan has been bound to.
@@ -53,6 +55,7 @@ pub(crate) enum Bound {
         at: Option<CommitTs>,
     },
     List(Box<BoundList>),
+    Aggregate(Box<BoundAggregate>),
     Write(Write),
     Changes(Box<ChangesRequest>),
     /// The page of a history below a root field. That of documents that name one is a list.
@@ -95,6 +98,7 @@ impl Bound {
         match self {
             Bound::Document { at, .. } => *at,
             Bound::List(list) => list.at,
+            Bound::Aggregate(bound) => bound.at,
             _ => None,
         }
     }
@@ -215,6 +219,13 @@ fn query(
         } => Bound::List(Box::new(list(
             collection, selection, arguments, schema, limits,
         )?)),
+        QueryAction::Aggregate {
+            collection,
+            selection,
+        } => {
+            let bound = aggregate::bind(collection, selection, arguments, schema, limits)?;
+            Bound::Aggregate(Box::new(bound))
+        }
     })
 }
 

@@ -7,8 +7,8 @@
 use std::sync::Arc;
 
 use thalweg_engine::{
-    Collection, Deleted, DependencySet, EngineError, FieldMask, Find, Interrupt, Interruption,
-    Predicate, Snapshot,
+    Aggregate, Collection, Deleted, DependencySet, EngineError, FieldMask, Find, Interrupt,
+    Interruption, Predicate, Snapshot,
 };
 
 use crate::bind::{Bound, BoundList};
@@ -102,6 +102,11 @@ impl Estimate {
         let (index, rows) = self.dearest?;
         let root = prepared.plan.roots.get(index)?;
         let advice = match prepared.bound.get(index) {
+            Some(Bound::Aggregate(bound)) => {
+                let find = bound.aggregate.find();
+                let collection = snapshot.catalog().by_id(find.collection);
+                advice(collection.map(|found| &**found), &find)
+            }
             Some(Bound::List(list)) => {
                 let collection = snapshot.catalog().by_id(list.find.collection);
                 advice(collection.map(|found| &**found), &list.find)
@@ -147,8 +152,20 @@ impl Estimator<'_> {
             (QueryAction::List { selection, .. }, Bound::List(list)) => {
                 self.list(selection, list)?
             }
+            (QueryAction::Aggregate { .. }, Bound::Aggregate(bound)) => {
+                self.aggregate(&bound.aggregate)?
+            }
             _ => 0,
         })
+    }
+
+    /// What may be known without a pass is not refused for what a pass would cost: the count settles that.
+    fn aggregate(&self, aggregate: &Aggregate) -> Result<u64, EngineError> {
+        match self.precision {
+            _ if aggregate.may_need_no_pass() => Ok(0),
+            Precision::AtMost => self.snapshot.stored_count(aggregate.collection),
+            Precision::Planned => self.snapshot.estimate(&aggregate.find()),
+        }
     }
 
     fn list(&self, selection: &ConnectionSelection, list: &BoundList) -> Result<u64, EngineError> {

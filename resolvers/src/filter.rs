@@ -89,6 +89,8 @@ fn member(
         FilterKey::Or => Predicate::Or(several(name, value, same)?),
         FilterKey::Not => Predicate::Not(Box::new(same(operand_object(name, value)?)?)),
         FilterKey::System(_) => return Err(unknown(name)),
+        FilterKey::IsNull => of_object(prefix, Test::IsNull(flag(name, value)?)),
+        FilterKey::Exists => of_object(prefix, Test::Exists(flag(name, value)?)),
         FilterKey::Member(field) => {
             let path = match prefix {
                 Some(prefix) => prefix.child(&field.json_name),
@@ -101,6 +103,14 @@ fn member(
             }
         }
     })
+}
+
+/// A test of an object itself: of the field that holds it, or of the item of a list.
+fn of_object(path: Option<&FieldPath>, test: Test) -> Predicate {
+    match path {
+        Some(path) => Predicate::Field(FieldRef::Path(path.clone()), test),
+        None => Predicate::Item(test),
+    }
 }
 
 fn several(
@@ -118,7 +128,7 @@ fn several(
 }
 
 /// The test of a value that is not an object.
-fn test(api: &ApiSchema, ty: &FieldType, operators: &Fields) -> Result<Test, Refusal> {
+pub(crate) fn test(api: &ApiSchema, ty: &FieldType, operators: &Fields) -> Result<Test, Refusal> {
     match ty {
         FieldType::List(item) => list_tests(api, item, operators),
         FieldType::Map { entry } => map_tests(api, &entry.value, operators),
@@ -335,7 +345,7 @@ fn flag(name: &str, operand: &Input) -> Result<bool, Refusal> {
     value.ok_or_else(|| null_operand(name))
 }
 
-fn operand_object<'i>(name: &str, value: &'i Input) -> Result<&'i Fields, Refusal> {
+pub(crate) fn operand_object<'i>(name: &str, value: &'i Input) -> Result<&'i Fields, Refusal> {
     value.as_object().ok_or_else(|| {
         Refusal::bad_request(format!(
             "in a filter, {name} takes an object, not null; {{isNull: true}} finds what is null or missing"

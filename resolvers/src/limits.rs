@@ -41,6 +41,10 @@ pub struct Limits {
     pub page_max: usize,
     /// The largest `offset`: rows to pass over have to be looked at one by one.
     pub offset_max: usize,
+    /// How many groups an aggregate may come to, whatever part of them is shown.
+    pub groups_max: usize,
+    /// Bytes of memory that one aggregate's keys, distinct values and extremes may take.
+    pub aggregate_bytes_max: usize,
     /// How many documents one bulk mutation may change or delete.
     pub bulk_writes_max: usize,
     /// How many fragments of an operation may be deferred, fragments followed: each is run on its own.
@@ -78,6 +82,8 @@ impl Default for Limits {
             page_default: 100,
             page_max: 1_000,
             offset_max: 100_000,
+            groups_max: 100_000,
+            aggregate_bytes_max: 64 << 20,
             bulk_writes_max: 50_000,
             deferred_max: 32,
             errors_max: 50,

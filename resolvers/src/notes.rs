@@ -1,6 +1,6 @@
 //! What a response says in its extensions beside the time: how lists were found, and what that may have cost.
 
-use thalweg_engine::{Collection, Find, Found};
+use thalweg_engine::{Collection, Find, Plan};
 use thalweg_model::write_json_string;
 
 use crate::extensions::Extensions;
@@ -35,6 +35,15 @@ pub(crate) struct Explained {
     index: Option<String>,
     rows_read: u64,
     rows_returned: u64,
+}
+
+/// What was looked at to find documents.
+pub(crate) struct Looked<'f> {
+    pub(crate) plan: &'f Plan,
+    pub(crate) rows_read: u64,
+    /// Rows, or groups.
+    pub(crate) rows_returned: u64,
+    pub(crate) scanned: bool,
 }
 
 /// That a list was found by looking at very many documents.
@@ -72,13 +81,13 @@ impl Notes {
         }
     }
 
-    /// Notes how a list was found.
-    pub(crate) fn list(
+    /// Notes how a list, or what an aggregate is made of, was found.
+    pub(crate) fn found(
         &mut self,
         target: &Target,
         collection: &Collection,
         find: &Find,
-        found: &Found<'_>,
+        found: &Looked<'_>,
         limits: &Limits,
     ) {
         let key = || Box::<str>::from(target.key.as_str());
@@ -89,7 +98,7 @@ impl Notes {
                 plan: found.plan.to_string(),
                 index: index.map(|index| index.definition.to_string()),
                 rows_read: found.rows_read,
-                rows_returned: found.rows.len() as u64,
+                rows_returned: found.rows_returned,
             });
         }
         if found.scanned && found.rows_read > limits.scan_warning_rows {
@@ -108,7 +117,7 @@ impl Notes {
                 rows_read,
                 message: format!(
                     "{rows_read} documents of {collection_name} were looked at to find {}{advice}",
-                    found.rows.len()
+                    found.rows_returned
                 ),
             });
         }

@@ -115,7 +115,7 @@ fn related(
     document(api, &target.schema, value, hops)
 }
 
-fn only_key(element: &Input) -> Result<(&str, &Input), Refusal> {
+pub(crate) fn only_key(element: &Input) -> Result<(&str, &Input), Refusal> {
     let fields = element.as_object();
     match fields.and_then(|fields| fields.iter().next().map(|first| (fields.len(), first))) {
         Some((1, (name, value))) => Ok((name.as_str(), value)),
@@ -126,7 +126,7 @@ fn only_key(element: &Input) -> Result<(&str, &Input), Refusal> {
     }
 }
 
-fn descending(name: &str, value: &Input) -> Result<bool, Refusal> {
+pub(crate) fn descending(name: &str, value: &Input) -> Result<bool, Refusal> {
     match value {
         Input::Enum(direction) => Ok(direction == "DESC"),
         _ => Err(Refusal::bad_request(format!(

@@ -58,7 +58,8 @@ impl Page {
     }
 }
 
-fn count(arguments: &Fields, name: &str, max: usize) -> Result<Option<usize>, Refusal> {
+/// An argument that counts rows, up to a bound.
+pub(crate) fn count(arguments: &Fields, name: &str, max: usize) -> Result<Option<usize>, Refusal> {
     let Some(value) = arguments.integer(name) else {
         return Ok(None);
     };

@@ -3,6 +3,7 @@
 //! A plan is made once per text, operation name, API schema and outcome of its conditions; it holds neither variable
 //! values nor data. Arguments are bound to it for each request ([`crate::bind`]).
 
+pub(crate) mod aggregate;
 mod collect;
 mod compile;
 pub(crate) mod related;
@@ -16,9 +17,10 @@ use thalweg_model::CollectionId;
 use thalweg_schema_infer::ApiCollection;
 
 use crate::bind::Bound;
+use aggregate::AggregateSelection;
 
 pub(crate) use collect::{Collector, condition_variables};
-pub(crate) use compile::compile;
+pub(crate) use compile::{compile, engine_function};
 use related::InnerField;
 use selection::{
     BulkSource, ChangeSource, ConnectionSelection, DocumentSelection, InfoSource,
@@ -107,6 +109,10 @@ pub(crate) enum QueryAction {
     List {
         collection: ApiCollection,
         selection: ConnectionSelection,
+    },
+    Aggregate {
+        collection: ApiCollection,
+        selection: AggregateSelection,
     },
     Collections(Vec<Selected<InfoSource>>),
     Schema(Vec<Selected<SchemaSource>>),

@@ -5,6 +5,7 @@
 //! GraphQL specification). A function that returns [`Nulled`] has recorded its error; what it has written is cut off
 //! by whoever writes the null.
 
+mod aggregate;
 mod catalog;
 mod chunks;
 mod document;

@@ -11,7 +11,7 @@ use crate::cost::{self, Estimate};
 use crate::extensions::Extensions;
 use crate::failure::Refusal;
 use crate::limits::Limits;
-use crate::notes::Notes;
+use crate::notes::{Looked, Notes};
 use crate::operation::{Operation, Prepared};
 use crate::ordered::NoPage;
 use crate::plan::selection::{DocumentSelection, InfoSource, Selected, Target};
@@ -342,8 +342,14 @@ impl<'r> Run<'r> {
                     .merge(std::mem::take(&mut found.dependencies));
                 if let Some(collection) = self.snapshot.catalog().by_id(list.find.collection) {
                     let find = &list.find;
+                    let looked = Looked {
+                        plan: &found.plan,
+                        rows_read: found.rows_read,
+                        rows_returned: found.rows.len() as u64,
+                        scanned: found.scanned,
+                    };
                     self.notes
-                        .list(target, collection, find, &found, self.limits);
+                        .found(target, collection, find, &looked, self.limits);
                 }
                 let page = PageFound {
                     collection: list.find.collection,
@@ -353,6 +359,44 @@ impl<'r> Run<'r> {
                     positions: positions.as_ref(),
                 };
                 Ok(renderer.connection(selection, &page, path))
+            }
+            (QueryAction::Aggregate { selection, .. }, Bound::Aggregate(bound)) => {
+                let wanted = &bound.aggregate;
+                let mut made = match self.snapshot.aggregate(wanted) {
+                    Err(error)
+                        if cost::is_of_cost(&error) || error.class() == ErrorClass::Caller =>
+                    {
+                        let find = wanted.find();
+                        let collection = self.snapshot.catalog().by_id(find.collection);
+                        let advice = cost::advice(collection.map(|found| &**found), &find);
+                        // A change may make it possible.
+                        if bound.at.is_none() {
+                            self.dependencies.catalog();
+                            self.dependencies.merge(cost::dependencies(&find));
+                        }
+                        let refusal = cost::refusal(&error, self.limits, &advice);
+                        return Ok(Err(renderer.refuse_root(&refusal, target)));
+                    }
+                    made => made?,
+                };
+                self.dependencies
+                    .merge(std::mem::take(&mut made.dependencies));
+                if let Some(collection) = self.snapshot.catalog().by_id(wanted.collection) {
+                    // Without groups it is one result.
+                    let rows_returned = match wanted.grouping {
+                        Some(_) => made.groups.len() as u64,
+                        None => 1,
+                    };
+                    let looked = Looked {
+                        plan: &made.plan,
+                        rows_read: made.rows_read,
+                        rows_returned,
+                        scanned: made.scanned,
+                    };
+                    self.notes
+                        .found(target, collection, &wanted.find(), &looked, self.limits);
+                }
+                Ok(renderer.aggregate(selection, &made, &bound.keys, path))
             }
             (QueryAction::Collections(items), _) => self.collections(renderer, items, path),
             (QueryAction::Schema(items), _) => {

@@ -152,7 +152,7 @@ pub(super) fn of_predicate(predicate: &Predicate, target: Target<'_>) -> Option<
             None => of_test(test, target),
             Some(items) => of_list(test, items, target),
         },
-        Predicate::Field(..) => None,
+        Predicate::Field(..) | Predicate::Item(_) => None,
     }
 }
 

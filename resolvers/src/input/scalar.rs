@@ -5,6 +5,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use thalweg_engine::parse_duration;
 use thalweg_model::{CommitTs, Kind, Value, ValueRef, is_date, parse_rfc3339};
 
 /// Coerces a JSON value other than null to a scalar type, or says what the type takes.
@@ -49,6 +50,16 @@ pub(super) fn coerce(type_name: &str, value: ValueRef<'_>) -> Result<Value, &'st
                 Err("a date, for example \"2026-11-23\"")
             }
         }
+        "Duration" => {
+            let is_valid = value
+                .as_str()
+                .is_some_and(|text| parse_duration(&text).is_ok());
+            if is_valid {
+                Ok(value.to_value())
+            } else {
+                Err("a span of time, for example \"P30D\", \"PT1H30M\" or \"30d\"")
+            }
+        }
         "Timestamp" => timestamp(value).ok_or("a commit timestamp, as a string of digits"),
         "Bytes" => {
             let is_valid = value
@@ -67,7 +78,11 @@ pub(super) fn coerce(type_name: &str, value: ValueRef<'_>) -> Result<Value, &'st
 /// A whole number in 32 bits. `2.0` is one: JSON does not tell it from `2`.
 fn int32(value: ValueRef<'_>) -> Option<Value> {
     let integer = match value.kind() {
-        Kind::Int => value.as_i64()?,
+        Kind::Int => {
+            i32::try_from(value.as_i64()?).ok()?;
+            // As it was written: `-0` stays what it is.
+            return Some(value.to_value());
+        }
         Kind::Float => {
             let float = value.as_f64()?;
             if float.fract() != 0.0 || float.abs() > f64::from(i32::MAX) + 1.0 {

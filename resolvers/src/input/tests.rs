@@ -13,6 +13,7 @@ fn coerce(type_name: &str, json: &str) -> Option<String> {
 fn scalars_take_what_they_take() {
     let cases = [
         ("Int", "-2147483648", Some("-2147483648")),
+        ("Int", "-0", Some("-0")),
         ("Int", "2147483648", None),
         ("Int", "3.0", Some("3")),
         ("Int", "3.5", None),
@@ -50,6 +51,10 @@ fn scalars_take_what_they_take() {
         ("Timestamp", "\"17\"", Some("\"17\"")),
         ("Timestamp", "\"x\"", None),
         ("JSON", "{\"a\":[1,null]}", Some("{\"a\":[1,null]}")),
+        ("Duration", "\"P1DT2H\"", Some("\"P1DT2H\"")),
+        ("Duration", "\"30d\"", Some("\"30d\"")),
+        ("Duration", "\"soon\"", None),
+        ("Duration", "30", None),
         ("Bytes", "\"aGk=\"", Some("\"aGk=\"")),
         ("Bytes", "\"!\"", None),
     ];

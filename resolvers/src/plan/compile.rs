@@ -1,5 +1,6 @@
 //! From a validated operation to a plan.
 
+mod aggregate;
 mod catalog;
 mod related;
 mod revisions;
@@ -16,6 +17,8 @@ use thalweg_schema_infer::{
     ApiCollection, CollectionSchema, Field as SchemaField, FieldType, MapType, MutationField,
     ObjectType, OutputField, QueryField,
 };
+
+pub(crate) use aggregate::engine_function;
 
 use super::collect::{Collector, Group};
 use super::related::{InnerField, NamedSelection};
@@ -223,6 +226,14 @@ impl<'d> Compiler<'d> {
                 let collection = self.collection(index)?;
                 let selection = self.connection(&collection.schema, &sets)?;
                 Ok(QueryAction::List {
+                    collection,
+                    selection,
+                })
+            }
+            QueryField::Aggregate(index) => {
+                let collection = self.collection(index)?;
+                let selection = self.aggregate(&collection.schema, group)?;
+                Ok(QueryAction::Aggregate {
                     collection,
                     selection,
                 })

@@ -38,7 +38,7 @@ impl Renderer<'_> {
 
     /// A scalar whose stored kind is its type's is copied at once; the rest is not worth inlining.
     #[inline]
-    fn value(
+    pub(super) fn value(
         &mut self,
         ty: &OutputType,
         value: ValueRef<'_>,

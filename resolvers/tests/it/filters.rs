@@ -56,6 +56,18 @@ fn every_operator() {
         ("{mixed: {eq: null}}", "d"),
         ("{studio: {name: {eq: \"Fox\"}}}", "a"),
         ("{studio: {city: {zip: {isNull: true}}}}", "bcd"),
+        ("{studio: {isNull: true}}", "cd"),
+        ("{studio: {isNull: false, name: {ne: \"Fox\"}}}", "b"),
+        ("{studio: {exists: true}}", "abc"),
+        ("{studio: {exists: false}}", "d"),
+        ("{studio: {not: {exists: true}}}", "d"),
+        ("{studio: {city: {isNull: false}}}", "a"),
+        (
+            "{studio: {or: [{isNull: true}, {city: {exists: true}}]}}",
+            "acd",
+        ),
+        ("{cast: {some: {isNull: true}}}", ""),
+        ("{cast: {every: {isNull: false}}}", "abc"),
         (
             "{studio: {or: [{name: {eq: \"Fox\"}}, {city: {zip: {eq: \"90064\"}}}]}}",
             "a",

@@ -105,6 +105,13 @@ fn a_changed_result_implies_a_touched_dependency() {
         "{ film(id: \"b\", deleted: ONLY) { id } n: node(nodeId: \"MTY6Yg\") { ... on Film { _version } } }",
         "{ collections { name count } film(id: \"n\") { year } }",
         "{ collections { shape } }",
+        "{ filmsAggregate { count sum { year } } }",
+        "{ filmsAggregate(filter: {year: {gt: 1982}}) { count } }",
+        "{ filmsAggregate { avg { rating } min { title studio { city { zip } } } max { year _updatedAt } } }",
+        "{ filmsAggregate(groupBy: [title]) { groupCount groups { key { title } count countDistinct { year } } } }",
+        "{ filmsAggregate(groupBy: [studio], having: {max: {year: {gt: 1980}}}, first: 1) { groups { key { studio { name } } } } }",
+        "{ filmsAggregate(bucket: [{field: _updatedAt, unit: DAY}], orderBy: [{avg: {rating: DESC}}]) { groups { count } } }",
+        "{ filmsAggregate(deleted: ONLY) { countDistinct { tags } } }",
     ]);
     let id = prop::sample::select(vec!["a", "b", "c", "d", "n"]);
     let patch = prop::sample::select(vec![
@@ -125,7 +132,7 @@ fn a_changed_result_implies_a_touched_dependency() {
         _ => format!("mutation {{ updateFilm(id: \"{id}\", patch: {patch}) {{ id }} }}"),
     });
     let config = ProptestConfig {
-        cases: 300,
+        cases: 400,
         failure_persistence: None,
         ..ProptestConfig::default()
     };

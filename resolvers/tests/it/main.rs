@@ -2,12 +2,14 @@
 
 #![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
+mod aggregates;
 mod chunks;
 mod cost;
 mod declared;
 mod documentation;
 mod errors;
 mod explain;
+mod filter_conformance;
 mod filters;
 mod fixture;
 mod history;
@@ -18,6 +20,9 @@ mod movies;
 mod mutations;
 mod nested;
 mod pages;
+mod paging_under_writes;
+mod queries_page;
 mod related_model;
 mod relations;
+mod scalars;
 mod transcripts;

@@ -25,6 +25,8 @@ pub enum QueryField {
     ById(usize),
     /// A connection: `movies(filter:, …)`
     List(usize),
+    /// `moviesAggregate(filter:, …)`
+    Aggregate(usize),
 }
 
 /// A field of `Mutation`. The index is the collection's.
@@ -93,6 +95,12 @@ pub enum TypeBinding {
     Connection(usize),
     /// `MovieEdge`
     Edge(usize),
+    /// `MovieAggregate`
+    Aggregate(usize),
+    /// `MovieGroup`
+    Group(usize),
+    /// An object of an aggregate or a group: its values, sums, …
+    AggregatePart(usize),
     /// `MovieRevision`
     Revision(usize),
     /// `MovieRevisionConnection`
@@ -168,6 +176,10 @@ pub enum FilterKey<'a> {
     Not,
     /// An operator object for a system field.
     System(SystemField),
+    /// Whether the object itself is null or missing; of objects inside documents.
+    IsNull,
+    /// Whether the object itself is present, be it as null; of objects inside documents.
+    Exists,
     /// An operator object, or a filter for what the field holds.
     Member(&'a Field),
 }
@@ -318,6 +330,26 @@ operators! {
     }
 }
 
+operators! {
+    /// What can be made of the values of a field, beside counting documents.
+    AggregateFunction {
+        /// How many different ones there are.
+        CountDistinct = "countDistinct",
+        /// Their sum.
+        Sum = "sum",
+        /// Their average.
+        Average = "avg",
+        /// The least.
+        Min = "min",
+        /// The greatest.
+        Max = "max",
+    }
+}
+
+/// The keys of a filter that test the object itself.
+const IS_NULL: &str = "isNull";
+const EXISTS: &str = "exists";
+
 /// The field that has a document's revisions.
 pub(super) const HISTORY_FIELD: &str = "_history";
 
@@ -365,6 +397,11 @@ impl SystemField {
         !matches!(self, SystemField::NodeId | SystemField::Json)
     }
 
+    /// Whether it holds a time.
+    pub fn is_time(self) -> bool {
+        self.scalar_name() == "DateTime"
+    }
+
     /// Whether not every document has it.
     pub fn is_nullable(self) -> bool {
         matches!(
@@ -407,7 +444,7 @@ impl CollectionSchema {
     pub fn filter_key(&self, name: &str) -> Option<FilterKey<'_>> {
         match SystemField::queryable(name) {
             Some(field) => Some(FilterKey::System(field)),
-            None => self.object.filter_key(name),
+            None => self.object.key_of_fields(name),
         }
     }
 
@@ -448,8 +485,29 @@ impl CollectionSchema {
 }
 
 impl ObjectType {
-    /// What a key of the filter of this object means; never a system field.
+    /// What a key of the filter of this object means, which is inside documents; never a system field.
     pub fn filter_key(&self, name: &str) -> Option<FilterKey<'_>> {
+        self.key_of_fields(name)
+            .or_else(|| match name.trim_end_matches('_') {
+                IS_NULL => Some(FilterKey::IsNull),
+                EXISTS => Some(FilterKey::Exists),
+                _ => None,
+            })
+    }
+
+    /// The names of the keys that test the object itself. A field of such a name is called otherwise, but one that was
+    /// named before there were these keys keeps its name, and they give way.
+    pub(super) fn own_tests(&self) -> [String; 2] {
+        [IS_NULL, EXISTS].map(|name| {
+            let mut name = name.to_owned();
+            while self.field(&name).is_some() {
+                name.push('_');
+            }
+            name
+        })
+    }
+
+    fn key_of_fields(&self, name: &str) -> Option<FilterKey<'_>> {
         match name {
             "and" => Some(FilterKey::And),
             "or" => Some(FilterKey::Or),

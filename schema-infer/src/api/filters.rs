@@ -21,7 +21,7 @@ use crate::types::{CollectionSchema, FieldType, ObjectType};
 #[derive(Default)]
 pub(super) struct Shared {
     /// Scalars that have a filter.
-    scalars: BTreeSet<&'static str>,
+    pub(super) scalars: BTreeSet<&'static str>,
     /// Filters of lists by name, with the filter of the items; none where they are not looked into.
     lists: BTreeMap<String, Option<String>>,
 }
@@ -108,7 +108,7 @@ pub(super) fn write(
     let add = |body: &mut Body<'_>| relations::write_filter_fields(related, &names.type_name, body);
     write_object_filter(
         &names.filter,
-        system.clone(),
+        Some(system.clone()),
         &schema.object,
         add,
         shared,
@@ -121,7 +121,7 @@ pub(super) fn write(
             relations::write_filter_fields(related, &names.type_name, body);
             relations::write_is_null(&schema.object, body);
         };
-        write_object_filter(&name, system, &schema.object, add, shared, writer);
+        write_object_filter(&name, Some(system), &schema.object, add, shared, writer);
     }
     if ways.several {
         relations::write_relation_filter(names, writer);
@@ -130,10 +130,11 @@ pub(super) fn write(
         match ty.ty {
             NestedType::Object(object) => {
                 let name = format!("{}Filter", object.name);
+                let inside = None::<std::iter::Empty<SystemField>>;
                 let add = |body: &mut Body<'_>| {
                     relations::write_filter_fields(related, &object.name, body);
                 };
-                write_object_filter(&name, std::iter::empty(), object, add, shared, writer);
+                write_object_filter(&name, inside, object, add, shared, writer);
             }
             NestedType::Map(entry) => {
                 let entry_filter = format!("{}EntryFilter", entry.name);
@@ -159,9 +160,10 @@ pub(super) fn write(
     write_orders(schema, nested, related, writer);
 }
 
+/// `system`: the system's fields, of documents; an object inside them is tested for being there.
 fn write_object_filter(
     name: &str,
-    system: impl Iterator<Item = SystemField>,
+    system: Option<impl Iterator<Item = SystemField>>,
     object: &ObjectType,
     add: impl FnOnce(&mut Body<'_>),
     shared: &mut Shared,
@@ -171,7 +173,18 @@ fn write_object_filter(
         body.plain(&["and: [", name, "!]"]);
         body.plain(&["or: [", name, "!]"]);
         body.plain(&["not: ", name]);
-        for field in system {
+        if system.is_none() {
+            let [is_null, exists] = object.own_tests();
+            body.member(
+                "The object itself is null or missing.",
+                &[&is_null, ": Boolean"],
+            );
+            body.member(
+                "The object itself is present, be it as null.",
+                &[&exists, ": Boolean"],
+            );
+        }
+        for field in system.into_iter().flatten() {
             shared.scalars.insert(field.scalar_name());
             body.plain(&[field.graphql_name(), ": ", field.scalar_name(), "Filter"]);
         }

@@ -1,6 +1,6 @@
 //! The API schema of a database: everything its GraphQL clients see.
 //!
-//! [`ApiSchema::build`] renders the SDL (`sdl`, with `roots`, `filters`, `inputs`, `revisions`, `relations` and
+//! [`ApiSchema::build`] renders the SDL (`sdl`, with `roots`, `filters`, `inputs`, `aggregates`, `revisions`, `relations` and
 //! `declared`) and fills the tables ([`bindings`]) through which an executor gets from a name in a validated
 //! operation to what it stands for. An executor never takes a name apart: it asks [`ApiSchema`] for
 //! root fields and object types, and [`CollectionSchema`] and [`ObjectType`] for
@@ -8,6 +8,7 @@
 //!
 //! Both sides come from the same values, so whatever the SDL offers has a binding.
 
+mod aggregates;
 pub mod bindings;
 mod declared;
 mod filters;
@@ -30,8 +31,8 @@ use crate::types::{CollectionSchema, FieldType, ObjectType};
 pub use relations::{Link, Way};
 
 pub use bindings::{
-    FilterKey, InputKey, ListOperator, MapOperator, MapPatchKey, MutationField, OrderTarget,
-    OutputField, PatchKey, QueryField, ScalarOperator, SystemField, TypeBinding,
+    AggregateFunction, FilterKey, InputKey, ListOperator, MapOperator, MapPatchKey, MutationField,
+    OrderTarget, OutputField, PatchKey, QueryField, ScalarOperator, SystemField, TypeBinding,
 };
 
 /// A collection as the API schema knows it.
@@ -81,7 +82,11 @@ impl ApiSchema {
             links,
             collections: Vec::with_capacity(collections.len()),
         };
+        let taken = aggregates::Taken::of(collections.iter().map(|it| &*it.schema));
         for collection in collections {
+            let index = api.collections.len();
+            api.types
+                .extend(aggregates::types(&collection.schema, &taken, index));
             api.bind(collection);
         }
         api
@@ -140,6 +145,8 @@ impl ApiSchema {
             .insert(names.connection.clone(), TypeBinding::Connection(index));
         self.types
             .insert(names.edge.clone(), TypeBinding::Edge(index));
+        self.query
+            .insert(names.aggregate_field(), QueryField::Aggregate(index));
         for (name, binding) in revisions::types(names, index) {
             self.types.insert(name, binding);
         }

@@ -1,14 +1,15 @@
 //! The root types: what can be asked, done and followed.
 
+use super::aggregates::{self, Taken};
 use super::writer::{Body, Writer};
 use crate::names::CollectionNames;
 use crate::types::CollectionSchema;
 
-pub(super) fn write(collections: &[&CollectionSchema], writer: &mut Writer<'_>) {
+pub(super) fn write(collections: &[&CollectionSchema], taken: &Taken, writer: &mut Writer<'_>) {
     writer.block(
-        "Reading. Every collection has a field for one document and a field for lists of them.",
+        "Reading. Every collection has a field for one document, one for lists of them, and one for aggregates.",
         &["type Query"],
-        |body| write_query(collections, body),
+        |body| write_query(collections, taken, body),
     );
     writer.block(
         "Writing. All fields of one operation are one transaction, in order: all or nothing.",
@@ -20,7 +21,7 @@ pub(super) fn write(collections: &[&CollectionSchema], writer: &mut Writer<'_>) 
          whenever it has changed.",
         &["type Subscription"],
         |body| {
-            write_query(collections, body);
+            write_query(collections, taken, body);
             write_changes(body);
         },
     );
@@ -35,7 +36,7 @@ fn write_changes(body: &mut Body<'_>) {
     );
 }
 
-fn write_query(collections: &[&CollectionSchema], body: &mut Body<'_>) {
+fn write_query(collections: &[&CollectionSchema], taken: &Taken, body: &mut Body<'_>) {
     for schema in collections {
         let names = &schema.names;
         body.member(
@@ -66,6 +67,7 @@ fn write_query(collections: &[&CollectionSchema], body: &mut Body<'_>) {
                 "!",
             ],
         );
+        aggregates::write_root(schema, taken, body);
     }
     body.member(
         "Any document by its global id.",

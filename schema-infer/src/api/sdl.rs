@@ -3,7 +3,9 @@
 use super::bindings::SystemField;
 use super::relations::{self, Links};
 use super::writer::{Body, Writer};
-use super::{ApiCollection, declared, filters, inputs, related_inputs, revisions, roots};
+use super::{
+    ApiCollection, aggregates, declared, filters, inputs, related_inputs, revisions, roots,
+};
 use crate::names::is_system_collection;
 use crate::types::{CollectionSchema, FieldType, MapType, ObjectType};
 
@@ -14,13 +16,15 @@ pub(super) fn render(collections: &[ApiCollection], links: &Links, out: &mut Str
         .collect();
     let writer = &mut Writer::new(out);
     let mut shared = filters::Shared::default();
-    roots::write(&schemas, writer);
+    let taken = aggregates::Taken::of(schemas.iter().copied());
+    roots::write(&schemas, &taken, writer);
     for collection in collections {
         let related = Related { links, collections };
-        write_collection(collection, related, &mut shared, writer);
+        write_collection(collection, related, &taken, &mut shared, writer);
     }
     shared.write(writer);
     write_system_types(writer);
+    aggregates::write_shared(&taken, writer);
     declared::write_types(writer);
     related_inputs::write_types(Related { links, collections }, writer);
     relations::write_types(writer);
@@ -95,6 +99,7 @@ impl Related<'_> {
 fn write_collection(
     collection: &ApiCollection,
     related: Related<'_>,
+    taken: &aggregates::Taken,
     shared: &mut filters::Shared,
     writer: &mut Writer<'_>,
 ) {
@@ -114,6 +119,7 @@ fn write_collection(
     }
     write_connection(schema, writer);
     revisions::write(&schema.names, writer);
+    aggregates::write(schema, &nested, taken, shared, writer);
     filters::write(schema, &nested, related, shared, writer);
     inputs::write(schema, &nested, related, writer);
 }

@@ -87,6 +87,11 @@ pub struct CollectionNames {
 }
 
 impl CollectionNames {
+    /// `moviesAggregate`
+    pub fn aggregate_field(&self) -> String {
+        format!("{}Aggregate", self.list_field)
+    }
+
     /// `MovieRevision`
     pub fn revision(&self) -> String {
         format!("{}Revision", self.type_name)
@@ -384,7 +389,7 @@ impl CollectionNames {
         [
             self.list_field.clone(),
             self.by_id_field.clone(),
-            format!("{}Aggregate", self.list_field),
+            self.aggregate_field(),
             format!("search{}", legal::upper_first(&self.list_field)),
         ]
     }

@@ -34,6 +34,7 @@ const TYPES: &[&str] = &[
     "SchemaChange",
     "SchemaInfo",
     "Subscription",
+    "TimeUnit",
     "_Any",
     "_Entity",
     "_Service",
@@ -99,6 +100,9 @@ const DOCUMENT_FIELDS: &[&str] = &[
     "nodeId",
 ];
 
+/// Keys of filters that stand beside the fields of objects inside documents.
+const NESTED_FIELDS: &[&str] = &["exists", "isNull"];
+
 /// What may name no field at any depth: the keys of filters, and what an enum value may not be.
 const ANY_FIELDS: &[&str] = &["and", "false", "not", "null", "or", "true"];
 
@@ -106,12 +110,21 @@ const ANY_FIELDS: &[&str] = &["and", "false", "not", "null", "or", "true"];
 const COLLECTION_SUFFIXES: &[&str] = &[
     "",
     "Aggregate",
+    "AggregateAverage",
+    "AggregateCount",
+    "AggregateSum",
+    "AggregateValues",
     "Connection",
     "Edge",
     "Field",
     "Filter",
     "Group",
+    "GroupBucket",
+    "GroupOrderBy",
+    "GroupTime",
     "Having",
+    "HavingCount",
+    "HavingNumbers",
     "Increment",
     "Input",
     "ListItems",
@@ -131,7 +144,12 @@ const COLLECTION_SUFFIXES: &[&str] = &[
 /// What the names of the types of an object inside documents end in.
 pub(super) const OBJECT_SUFFIXES: &[&str] = &[
     "",
+    "AggregateAverage",
+    "AggregateCount",
+    "AggregateSum",
     "Filter",
+    "HavingCount",
+    "HavingNumbers",
     "Increment",
     "Input",
     "ListFilter",
@@ -175,7 +193,8 @@ pub(super) fn is_mutation_field(name: &str) -> bool {
 
 /// `top`: a field of the document itself, not of an object inside it.
 pub(super) fn is_field(name: &str, top: bool) -> bool {
-    ANY_FIELDS.contains(&name) || (top && DOCUMENT_FIELDS.contains(&name))
+    let beside = if top { DOCUMENT_FIELDS } else { NESTED_FIELDS };
+    ANY_FIELDS.contains(&name) || beside.contains(&name)
 }
 
 pub(super) fn collection_types(type_name: &str) -> Vec<String> {

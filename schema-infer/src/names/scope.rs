@@ -51,6 +51,15 @@ impl Used {
         claimed
     }
 
+    /// Claims a name that was given before, perhaps when it was not reserved yet.
+    fn reclaim_field(&mut self, name: &str, top: bool) -> String {
+        if !self.is_free(name) {
+            return self.claim_field(name, top);
+        }
+        self.insert(name.to_owned());
+        name.to_owned()
+    }
+
     /// Claims a name together with all that end in one of the suffixes.
     fn claim_family(&mut self, name: &str, suffixes: &[&str]) -> String {
         let claimed = self.first_free(name, |used, candidate| {
@@ -247,7 +256,7 @@ impl Scope {
                         .adopt(entry.scope, false);
                 }
                 None => {
-                    entry.name = self.used.claim_field(&entry.name, top);
+                    entry.name = self.used.reclaim_field(&entry.name, top);
                     self.insert(entry);
                 }
             }

@@ -1,10 +1,12 @@
 //! The bindings agree with the SDL: whatever it offers is found, and nothing else.
 
+use std::sync::Arc;
+
 use apollo_compiler::schema::ExtendedType;
-use thalweg_model::Document;
+use thalweg_model::{CollectionId, CommitTs, Document};
 use thalweg_schema_infer::{
-    ApiSchema, CollectionSchema, FieldType, FilterKey, ListOperator, MapOperator, MutationField,
-    ObjectType, QueryField, ScalarOperator, TypeBinding,
+    ApiCollection, ApiSchema, CollectionSchema, FieldType, FilterKey, ListOperator, MapOperator,
+    MutationField, ObjectType, QueryField, ScalarOperator, TypeBinding,
 };
 
 use crate::{infer, validated};
@@ -42,7 +44,7 @@ fn root_fields() {
     for name in fields("Mutation") {
         assert!(api.mutation_field(&name).is_some(), "{name}");
     }
-    assert_eq!(fields("Query").len(), 3 + 2 * 2);
+    assert_eq!(fields("Query").len(), 3 + 2 * 3);
     assert_eq!(fields("Mutation").len(), 6 + 2 * 9);
     assert_eq!(api.query_field("newsById"), Some(QueryField::ById(1)));
     assert_eq!(api.query_field("news"), Some(QueryField::List(1)));
@@ -61,6 +63,46 @@ fn root_fields() {
         "the system collection is left out"
     );
     assert!(!api.sdl().contains("secret"));
+}
+
+#[test]
+fn types_of_an_older_store_keep_names_that_are_reserved_by_now() {
+    let documents = |text: &str| vec![Document::parse(text.as_bytes()).expect("a document")];
+    // Each with a registry of its own, as if neither had known of the other's names.
+    let mut collections = Vec::new();
+    for (name, text) in [
+        ("movies", r#"{"n": 1, "in": {"n": 1}}"#),
+        ("movie_aggregate_sums", r#"{"n": 1}"#),
+        ("time_units", r#"{"n": 1}"#),
+    ] {
+        let api = infer(&[(name, documents(text))]);
+        collections.extend(api.collections().iter().cloned());
+    }
+    let mut colliding = Vec::new();
+    for (name, id) in collections.iter_mut().zip(0..) {
+        name.id = CollectionId(id);
+        // `TimeUnit_` already gives way in a registry of now; a store that is older has it bare.
+        let mut schema = (*name.schema).clone();
+        if schema.names.type_name == "TimeUnit_" {
+            schema.names.type_name = "TimeUnit".to_owned();
+            schema.object = Arc::new(ObjectType::new(
+                "TimeUnit".to_owned(),
+                schema.object.fields.clone(),
+            ));
+        }
+        colliding.push(ApiCollection {
+            schema: Arc::new(schema),
+            ..name.clone()
+        });
+    }
+    let api = ApiSchema::build(colliding, CommitTs::from_micros(1));
+    let schema = validated(api.sdl());
+    let sum = schema
+        .get_object("MovieAggregateSum")
+        .expect("the collection's");
+    assert!(sum.fields.contains_key("_version"));
+    assert!(schema.get_object("MovieAggregateSum_").is_some());
+    assert!(schema.get_enum("TimeUnit_").is_some());
 }
 
 #[test]
@@ -180,6 +222,7 @@ fn check_object_filter(schema: &apollo_compiler::Schema, object: &ObjectType) {
         match object.filter_key(&key) {
             Some(FilterKey::Member(field)) => check_filter(schema, &field.ty),
             Some(FilterKey::And | FilterKey::Or | FilterKey::Not) => {}
+            Some(FilterKey::IsNull | FilterKey::Exists) => {}
             other => panic!("{}.{key}: {other:?}", object.name),
         }
     }

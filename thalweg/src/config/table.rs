@@ -313,6 +313,18 @@ pub(super) static KNOBS: &[Knob] = &[
     ),
     knob(
         "limits",
+        "groups_max",
+        Count(1, |s| &mut s.limits.groups_max),
+        "How many groups an aggregate may come to, whatever part of them is shown.",
+    ),
+    knob(
+        "limits",
+        "aggregate_bytes_max",
+        Bytes(1 << 10, |s| &mut s.limits.aggregate_bytes_max),
+        "The memory that an aggregate's keys, distinct values and extremes may take.",
+    ),
+    knob(
+        "limits",
         "response_bytes_max",
         Bytes(1 << 10, |s| &mut s.limits.response_bytes_max),
         "The longest response.",
