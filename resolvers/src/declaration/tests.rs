@@ -109,7 +109,7 @@ type Inner { name: String @unique }
         "Strng",
         "sdl 3:13: @default is not supported yet",
         "on a field, @index takes no fields",
-        "sdl 4:20: @relation is not supported yet",
+        "sdl 4:20: @relation names the stored field that holds the keys",
         "@unknown",
         "sdl 6:",
         "declares no collection",
