@@ -289,7 +289,7 @@ fn write_list<T>(items: &[T], out: &mut Vec<u8>, write: impl Fn(&T, &mut Vec<u8>
 
 fn write_path(path: &FieldPath, out: &mut Vec<u8>) {
     write_list(path.segments(), out, |name, out| {
-        write_json_string(name, out)
+        write_json_string(name, out);
     });
 }
 

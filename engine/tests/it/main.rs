@@ -25,6 +25,7 @@ mod past;
 mod pipeline;
 mod policies;
 mod recovery;
+mod relations;
 mod trimming;
 mod types;
 mod unique;

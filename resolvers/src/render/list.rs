@@ -38,7 +38,7 @@ impl Renderer<'_> {
                     Ok(())
                 }
                 ConnectionSource::Nodes(selection) => {
-                    renderer.load(selection, rows.iter());
+                    renderer.load(selection, &rows.iter());
                     renderer.list(rows.iter(), path, |renderer, record, path| {
                         renderer.document(selection, page.collection, record, path)
                     })
@@ -46,7 +46,7 @@ impl Renderer<'_> {
                 ConnectionSource::Edges(items) => {
                     for item in items {
                         if let EdgeSource::Node(selection) = &item.source {
-                            renderer.load(selection, rows.iter());
+                            renderer.load(selection, &rows.iter());
                         }
                     }
                     renderer.list(rows.iter(), path, |renderer, record, path| {

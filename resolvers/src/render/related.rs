@@ -41,7 +41,7 @@ impl<'a> Renderer<'a> {
     pub(crate) fn load<'r, 's: 'r>(
         &mut self,
         selection: &DocumentSelection,
-        rows: impl Iterator<Item = &'r Record<'s>> + Clone,
+        rows: &(impl Iterator<Item = &'r Record<'s>> + Clone),
     ) {
         for named in &selection.named {
             let mut keys: Vec<Key> = Vec::new();
@@ -86,7 +86,7 @@ impl<'a> Renderer<'a> {
                 return;
             }
         };
-        self.load(&named.selection, records.iter().flatten());
+        self.load(&named.selection, &records.iter().flatten());
         let store = &mut self.stores[named.store];
         for (key, record) in keys.into_iter().zip(records) {
             let found = Loaded {

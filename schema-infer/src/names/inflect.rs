@@ -45,7 +45,8 @@ pub(super) fn singular(word: &str) -> String {
 
 /// The plural of a word or of a name that ends in one.
 pub(super) fn plural(name: &str) -> String {
-    let last = name.rfind(|c: char| c.is_ascii_uppercase() || c == '_');
-    let (head, last) = name.split_at(last.unwrap_or(0));
+    let after_underscore = name.rfind('_').map(|at| at + 1);
+    let at_capital = name.rfind(|c: char| c.is_ascii_uppercase());
+    let (head, last) = name.split_at(after_underscore.max(at_capital).unwrap_or(0));
     format!("{head}{}", pluralizer::pluralize(last, 2, false))
 }

@@ -63,7 +63,7 @@ impl NameRegistry {
                 let outer = &field[..field.len() - 1];
                 let forward = naming.name.unwrap_or(&stem);
                 let parts = outer.iter().map(|part| &**part).chain([back_stem(forward)]);
-                let field: String = parts.map(|part| legal::type_part(part)).collect();
+                let field: String = parts.map(legal::type_part).collect();
                 format!("{list_field}By{field}")
             },
             str::to_owned,

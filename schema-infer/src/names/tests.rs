@@ -349,3 +349,108 @@ fn a_declared_type_names_a_collection() {
         assert_eq!(default_collection_name(type_name), name);
     }
 }
+
+/// The names of a relation, beside the field and back.
+fn relation(
+    registry: &mut NameRegistry,
+    field: &[&str],
+    is_list: bool,
+    asked: [Option<&str>; 2],
+) -> Option<(String, String)> {
+    let field = FieldPath::new(field.iter().copied()).expect("a path");
+    registry.relation(&RelationNaming {
+        source: "movies",
+        target: "people",
+        field: &field,
+        is_list,
+        name: asked[0],
+        inverse: asked[1],
+    })
+}
+
+#[test]
+fn relations_are_named_after_their_fields() {
+    for (field, is_list, name, inverse) in [
+        ("director_id", false, "director", "moviesByDirector"),
+        ("directorId", false, "director", "moviesByDirector"),
+        ("iso_country", false, "iso_countryRef", "moviesByIsoCountry"),
+        ("director", false, "directorRef", "moviesByDirector"),
+        ("actor_ids", true, "actors", "moviesByActors"),
+        ("actorIds", true, "actors", "moviesByActors"),
+        ("actors_ids", true, "actors", "moviesByActors"),
+        ("lead_actor_ids", true, "lead_actors", "moviesByLeadActors"),
+        ("cast", true, "castRefs", "moviesByCast"),
+        ("_id", false, "_idRef", "moviesById"),
+        ("owner id", false, "owner", "moviesByOwner"),
+    ] {
+        let mut registry = registry_with(&["movies", "people"]);
+        let (scope, mut names) = registry.scope("movies");
+        scope.position(field, true, &mut names);
+        let found = relation(&mut registry, &[field], is_list, [None, None]);
+        assert_eq!(
+            found,
+            Some((name.to_owned(), inverse.to_owned())),
+            "{field}"
+        );
+    }
+}
+
+#[test]
+fn names_of_relations_stay_and_collide_like_those_of_fields() {
+    let mut registry = registry_with(&["movies", "people"]);
+    let (scope, mut names) = registry.scope("movies");
+    for field in ["director", "director_id", "studio"] {
+        scope.position(field, true, &mut names);
+    }
+    let first = relation(&mut registry, &["director_id"], false, [None, None]);
+    let expected = Some(("director2".to_owned(), "moviesByDirector".to_owned()));
+    assert_eq!(first, expected);
+    // What was asked for is another name than what was made up, and each stays.
+    let asked = relation(&mut registry, &["director_id"], false, [Some("boss"), None]);
+    assert_eq!(
+        asked,
+        Some(("boss".to_owned(), "moviesByDirector".to_owned()))
+    );
+    let again = relation(&mut registry, &["director_id"], false, [None, None]);
+    assert_eq!(again, expected);
+    // A field that comes later gets a number, also where the relation is no more.
+    let (scope, mut names) = registry.scope("movies");
+    let position = scope
+        .position("boss", true, &mut names)
+        .expect("within bounds");
+    assert_eq!(scope.entry(position).1, "boss2");
+    // Beside a field in an object: once there are names in it.
+    let inside = ["studio", "city_id"];
+    assert_eq!(
+        relation(&mut registry, &["nowhere", "city_id"], false, [None, None]),
+        None
+    );
+    let found = relation(&mut registry, &inside, false, [None, None]);
+    assert_eq!(
+        found,
+        Some(("city".to_owned(), "moviesByStudioCity".to_owned()))
+    );
+
+    let mut decoded = NameRegistry::decode(&registry.encode()).expect("decodes");
+    assert_eq!(decoded, registry);
+    assert_eq!(
+        relation(&mut decoded, &["director_id"], false, [None, None]),
+        expected
+    );
+    let (scope, mut names) = decoded.scope("movies");
+    let position = scope
+        .position("director2", true, &mut names)
+        .expect("within bounds");
+    assert_eq!(scope.entry(position).1, "director2_2");
+}
+
+#[test]
+fn a_registry_without_relations_can_be_read() {
+    let mut registry = registry_with(&["movies"]);
+    let (scope, mut names) = registry.scope("movies");
+    scope.position("title", true, &mut names);
+    let mut bytes = registry.encode();
+    assert_eq!(bytes.pop(), Some(0), "the number of relations");
+    bytes[0] = 1;
+    assert_eq!(NameRegistry::decode(&bytes), Ok(registry));
+}
