@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use apollo_compiler::ast::Document;
 use apollo_compiler::diagnostic::ToCliReport;
 use apollo_compiler::parser::{Parser, SourceMap, SourceSpan};
 use apollo_compiler::validation::{DiagnosticList, Valid};
@@ -11,6 +12,8 @@ use thalweg_model::ErrorCode;
 use crate::failure::{Failure, GraphqlError, Location};
 use crate::incremental;
 use crate::limits::{Limits, PARSER_DEPTH_MAX};
+
+mod rules;
 
 /// Parses and validates an operation's text against the API schema, within the limits.
 pub(crate) fn parse(
@@ -32,16 +35,23 @@ pub(crate) fn parse(
         .parse_ast(text, "operation")
         .map_err(|refused| syntax_failure(&refused.errors, text, limits))?;
     limits.check_document(&syntax)?;
-    let document = syntax.to_executable_validate(schema).map_err(|refused| {
-        let errors = collect(&refused.errors, text, ErrorCode::ValidationFailed, limits);
-        Failure::from_errors(errors, ErrorCode::ValidationFailed)
-    })?;
-    if may_be_incremental(text) {
-        let mut errors = incremental::check(&document);
-        if !errors.is_empty() {
-            errors.truncate(limits.errors_max);
-            return Err(Failure::from_errors(errors, ErrorCode::ValidationFailed));
-        }
+    if let Some(strict) = rules::without_null_defaults(&syntax) {
+        validate(&strict, text, schema, limits)?;
+    }
+    let document = validate(&syntax, text, schema, limits)?;
+    let mut errors: Vec<GraphqlError> = rules::findings(&syntax)
+        .into_iter()
+        .map(|(message, span)| {
+            let location = locate(span, &syntax.sources);
+            GraphqlError::new(ErrorCode::ValidationFailed, message).at(location)
+        })
+        .collect();
+    if errors.is_empty() && may_be_incremental(text) {
+        errors = incremental::check(&document);
+    }
+    if !errors.is_empty() {
+        errors.truncate(limits.errors_max);
+        return Err(Failure::from_errors(errors, ErrorCode::ValidationFailed));
     }
     Ok(Arc::new(document))
 }
@@ -49,6 +59,33 @@ pub(crate) fn parse(
 /// Whether a text can have `@defer` or `@stream`: between the sign and the name there may be anything that is ignored.
 pub(crate) fn may_be_incremental(text: &str) -> bool {
     text.contains("defer") || text.contains("stream")
+}
+
+fn validate(
+    syntax: &Document,
+    text: &str,
+    schema: &Valid<Schema>,
+    limits: &Limits,
+) -> Result<Valid<ExecutableDocument>, Failure> {
+    match syntax.to_executable_validate(schema) {
+        Ok(document) => Ok(document),
+        Err(refused) if is_valid_after_all(&refused.errors, syntax) => {
+            Ok(Valid::assume_valid(refused.partial))
+        }
+        Err(refused) => {
+            let errors = collect(&refused.errors, text, ErrorCode::ValidationFailed, limits);
+            Err(Failure::from_errors(errors, ErrorCode::ValidationFailed))
+        }
+    }
+}
+
+/// Whether all that the validator has against a document is that a subscription selects its root field more than once,
+/// which is one field once the selections are merged.
+fn is_valid_after_all(errors: &DiagnosticList, syntax: &Document) -> bool {
+    errors.iter().all(|diagnostic| {
+        let message = diagnostic.error.to_string();
+        message.ends_with(rules::SEVERAL_ROOT_FIELDS)
+    }) && rules::has_single_roots(syntax)
 }
 
 /// The line and column of a span.

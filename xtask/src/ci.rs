@@ -10,7 +10,7 @@ use anyhow::Result;
 use clap::{Args, ValueEnum};
 
 use crate::postgres::TestPostgres;
-use crate::{crash, e2e, fetch, sim, tidy, tools, workspace};
+use crate::{crash, e2e, fetch, fuzz, sim, tidy, tools, workspace};
 
 use self::tally::Tally;
 
@@ -52,6 +52,8 @@ enum Step {
     Release,
     /// Real clients and a real browser against the release binary
     EndToEnd,
+    /// Operations made at random from the served schema, for five minutes
+    Fuzz,
     /// kill -9 under write load
     Crash,
 }
@@ -66,7 +68,7 @@ impl Step {
     /// The step that must have passed before.
     fn needs(self) -> Option<Step> {
         match self {
-            Step::EndToEnd | Step::Crash => Some(Step::Release),
+            Step::EndToEnd | Step::Fuzz | Step::Crash => Some(Step::Release),
             _ => None,
         }
     }
@@ -132,6 +134,7 @@ impl Step {
             }
             Step::Release => workspace::build_release().map(drop),
             Step::EndToEnd => e2e::run(&workspace::release_binary()?, |line| tally.see(line)),
+            Step::Fuzz => fuzz::fuzz(&workspace::release_binary()?, fuzz::CI_SECONDS, None),
             Step::Crash => {
                 println!(
                     "{}",

@@ -1,17 +1,19 @@
-//! The end-to-end tests: a real server, real clients, a real browser.
+//! The end-to-end tests: a real server, real clients, a real browser, and the tools that people use with GraphQL.
 //!
 //! The tests are in `tests/e2e` and run under `node --test`. They find the server in `THALWEG_URL`,
-//! the binary (to start more, or to run its tools) in `THALWEG_BIN`, the browser in `CHROMIUM`.
+//! the binary (to start more, or to run its tools) in `THALWEG_BIN`, the browser in `CHROMIUM`, Pythons that have the packages
+//! of theirs in `THALWEG_PYTHON` and `THALWEG_PYTHON_ARIADNE`.
 
 use std::path::Path;
 
 use anyhow::{Context, Result};
 
+use crate::python::Packages;
 use crate::server::Server;
-use crate::{tools, workspace};
+use crate::{fetch, python, tools, workspace};
 
-/// A test that takes longer hangs.
-const TEST_TIMEOUT: &str = "--test-timeout=120000";
+/// A file of tests that takes longer hangs.
+const TEST_TIMEOUT: &str = "--test-timeout=300000";
 
 /// Starts a server with example data, runs the tests against it, stops it; `see` gets each line
 /// that the tests print.
@@ -19,6 +21,9 @@ pub(crate) fn run(binary: &Path, see: impl FnMut(&str)) -> Result<()> {
     let directory = workspace::root().join("tests/e2e");
     tools::npm_ci(&directory)?;
     let chromium = tools::chromium().context("no Chromium; run `cargo xtask setup`")?;
+    let python = python::environment(Packages::Clients)?;
+    let ariadne = python::environment(Packages::Ariadne)?;
+    fetch::run()?;
     let files = test_files(&directory)?;
 
     let scratch = tempfile::tempdir()?;
@@ -38,7 +43,9 @@ pub(crate) fn run(binary: &Path, see: impl FnMut(&str)) -> Result<()> {
         .args(files)
         .env("THALWEG_URL", server.url())
         .env("THALWEG_BIN", binary)
-        .env("CHROMIUM", chromium);
+        .env("CHROMIUM", chromium)
+        .env("THALWEG_PYTHON", python)
+        .env("THALWEG_PYTHON_ARIADNE", ariadne);
     tools::run_watched(&mut command, see).with_context(|| server.log_end())?;
     server.stop()
 }

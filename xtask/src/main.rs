@@ -14,8 +14,10 @@ mod ci;
 mod crash;
 mod e2e;
 mod fetch;
+mod fuzz;
 mod http;
 mod postgres;
+mod python;
 mod server;
 mod setup;
 mod sim;
@@ -47,6 +49,8 @@ enum Task {
     Bless(bless::Options),
     /// Kill a server under write load, again and again, and check that nothing acknowledged is lost.
     Crash(crash::Options),
+    /// Send a server operations made at random from its schema, and see that none is a fault of its own.
+    Fuzz(fuzz::Options),
     /// Simulate clients, faults and crashes from seeds, and check what the clients saw.
     Sim(sim::Options),
 }
@@ -60,6 +64,7 @@ fn main() -> ExitCode {
         Task::Bench(options) => bench::run(&options),
         Task::Bless(options) => bless::run(&options),
         Task::Crash(options) => crash::run(&options),
+        Task::Fuzz(options) => fuzz::run(&options),
         Task::Sim(options) => sim::run(&options),
     };
     match result {

@@ -9,7 +9,7 @@ use std::process::Command;
 use anyhow::{Result, bail};
 use thalweg_storage::conformance::postgres_server::PostgresServer;
 
-use crate::{tools, workspace};
+use crate::{python, tools, workspace};
 
 const NODE_MAJOR_MIN: u32 = 20;
 
@@ -37,6 +37,12 @@ const NEEDED: &[Needed] = &[
         required: true,
     },
     POSTGRES,
+    Needed {
+        package: "python3-venv",
+        what_for: "the end-to-end tests with tools from Python",
+        present: python::can_make_environments,
+        required: true,
+    },
     Needed {
         package: "wrk",
         what_for: "the request rates of `cargo xtask bench`",
