@@ -114,7 +114,7 @@ impl Search {
             FieldType::Map { entry } => {
                 if let Some(inner) = &node.object {
                     self.within("{}", "{}", |search| {
-                        search.value(&entry.value, &inner.values())
+                        search.value(&entry.value, &inner.values());
                     });
                 }
             }

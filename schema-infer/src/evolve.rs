@@ -268,7 +268,7 @@ impl Walk<'_> {
             cursor = at + 1;
             present += 1;
             let field = &published.fields[at];
-            let ty = self.inside(field, &member.node, scope, published);
+            let ty = self.inside(field, &member.node, scope);
             if ty.is_some() || field.deprecated.is_some() {
                 let field = Field {
                     ty: ty.unwrap_or_else(|| field.ty.clone()),
@@ -332,33 +332,17 @@ impl Walk<'_> {
     }
 
     /// The type of a published field, where something inside it changes.
-    fn inside(
-        &mut self,
-        field: &Field,
-        node: &Node,
-        scope: &mut Scope,
-        parent: &ObjectType,
-    ) -> Option<FieldType> {
+    fn inside(&mut self, field: &Field, node: &Node, scope: &mut Scope) -> Option<FieldType> {
         object_inside(&field.ty)?;
         let position = scope.known_position(&field.json_name)?;
-        let (_, name, inner) = scope.entry(position);
-        let at = Position {
-            parent: &parent.name,
-            field: name,
-        };
-        self.ty(&field.ty, node, inner, at)
+        let (_, _, inner) = scope.entry(position);
+        self.ty(&field.ty, node, inner)
     }
 
-    fn ty(
-        &mut self,
-        published: &FieldType,
-        node: &Node,
-        scope: &mut Scope,
-        at: Position<'_>,
-    ) -> Option<FieldType> {
+    fn ty(&mut self, published: &FieldType, node: &Node, scope: &mut Scope) -> Option<FieldType> {
         match published {
             FieldType::List(item) => {
-                let item = self.ty(item, &node.list.as_ref()?.item, scope, at)?;
+                let item = self.ty(item, &node.list.as_ref()?.item, scope)?;
                 Some(FieldType::List(Box::new(item)))
             }
             FieldType::Object(object) => {
@@ -373,11 +357,7 @@ impl Walk<'_> {
             FieldType::Map { entry } => {
                 object_inside(&entry.value)?;
                 let values = node.object.as_ref()?.values();
-                let inside = Position {
-                    parent: &entry.name,
-                    field: "Value",
-                };
-                let value = self.ty(&entry.value, &values, scope.value(), inside)?;
+                let value = self.ty(&entry.value, &values, scope.value())?;
                 let entry = MapType {
                     value,
                     ..MapType::clone(entry)
