@@ -12,6 +12,7 @@
 //! | `import` | documents through the command line and the server into the store |
 //! | `http` | requests per second over HTTP |
 //! | `graphql_execution` | one large query, without a server |
+//! | `schema` | building the API schema of many collections |
 //! | `live` | from a write to its live query |
 //! | `engine` | transactions and reads through the whole engine and through its store, beside other stores |
 //! | `documents` | the generated documents |
@@ -30,6 +31,7 @@ mod graphql_execution;
 mod http;
 mod import;
 mod live;
+mod schema;
 mod server;
 mod statistics;
 mod table;
@@ -93,6 +95,8 @@ enum Name {
     Http,
     /// One query for 1,000 documents of 10 fields, without a server.
     GraphqlExecution,
+    /// Building the API schema of 500 collections of 40 fields.
+    Schema,
     /// Latency from a write to its live query.
     Live,
     /// Transactions and reads through the whole engine, beside other stores.
@@ -142,6 +146,7 @@ fn run(options: &Options) -> Result<()> {
             Name::Import => import::run(&options.binary, extent)?,
             Name::Http => http::run(&options.binary, extent)?,
             Name::GraphqlExecution => graphql_execution::run(extent)?,
+            Name::Schema => schema::run(extent)?,
             Name::Live => live::run(&options.binary, extent)?,
             Name::Engine => engine::run(extent, options.soak, &options.parts)?,
         }

@@ -83,7 +83,7 @@ impl Range {
 
 impl Dependency {
     /// All of a collection: every change of it touches this.
-    fn whole(collection: CollectionId) -> Self {
+    pub(crate) fn whole(collection: CollectionId) -> Self {
         let range = Range {
             filter: Arc::new(Predicate::True),
             deleted: Deleted::Include,

@@ -127,7 +127,7 @@ pub(crate) struct Shared {
     transactions: AtomicU64,
     pub(crate) upkeep: UpkeepState,
     /// Of fields that no document has.
-    pub(crate) uses: NotedUses,
+    pub(crate) uses: Arc<NotedUses>,
 }
 
 impl Drop for Shared {
@@ -228,7 +228,7 @@ impl Engine {
             epoch: AtomicU64::new(0),
             transactions: AtomicU64::new(0),
             upkeep: UpkeepState::default(),
-            uses: NotedUses::default(),
+            uses: Arc::default(),
         };
         Ok(Engine {
             shared: Arc::new(shared),
@@ -281,6 +281,14 @@ impl Engine {
     /// The catalog of the newest published commit.
     pub fn catalog(&self) -> Arc<Catalog> {
         self.shared.published.newest_catalog()
+    }
+
+    /// The catalog of the state at `ts`, if it is still known: those of the last 64 commits that changed anything in it
+    /// are, and of none before the engine was opened.
+    pub fn catalog_at(&self, ts: CommitTs) -> Option<Arc<Catalog>> {
+        let catalog = self.shared.published.catalog_at(ts)?;
+        // The one that the engine was opened with stands for the time before it, too.
+        (catalog.version <= ts).then_some(catalog)
     }
 
     /// Runs a transaction until it is committed. The code may run several times, so it must have no effect but

@@ -115,4 +115,5 @@ pub use statistics::Statistics;
 pub use thalweg_schema_infer::{Drift, Evolution};
 pub use transaction::{Committed, Transaction};
 pub use upkeep::{UpkeepMode, UpkeepStep};
+pub use vanished::{FieldUse, HeldFields};
 pub use verify::{Finding, FindingKind, Verification, verify};

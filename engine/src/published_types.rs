@@ -126,8 +126,8 @@ impl Step<'_> {
             return Arc::clone(published);
         }
         published.without_vanished(&mut |path, deprecated| {
-            let is_it = |field: &&Vanished| field.path == path && field.since == deprecated.since;
-            dropped.iter().any(|field| is_it(&field))
+            let mut dropped = dropped.iter();
+            dropped.any(|field| field.path == path && field.since == deprecated.since)
         })
     }
 }
@@ -303,8 +303,7 @@ impl Snapshot {
         let Some(found) = self.catalog().by_id(collection) else {
             return Ok(Vec::new());
         };
-        let statistics = self.statistics(collection)?;
-        Ok(found.schema.drift(statistics.evidence()))
+        Ok(self.statistics(collection)?.drift(found))
     }
 
     /// The types that promotion would publish of a collection now.
@@ -376,25 +375,22 @@ fn find_unsettled(
     Ok((!intents.is_empty()).then_some(intents))
 }
 
-/// The collections whose types are stored, for `verify`.
-pub(crate) fn scan_stored(
-    reader: &dyn Reader,
-    visit: &mut dyn FnMut(&[u8], Vec<u8>) -> Result<(), EngineError>,
-) -> Result<(), EngineError> {
+/// A key and the value that is stored under it.
+pub(crate) type StoredTypes = (Vec<u8>, Vec<u8>);
+
+/// All types that are stored, for `verify`.
+pub(crate) fn all_stored(reader: &dyn Reader) -> Result<Vec<StoredTypes>, EngineError> {
     let prefix = keyspace::metas(keyspace::TYPES);
     let end = prefix_end(&prefix).expect("a meta key does not consist of 0xff bytes");
-    let mut failure = None;
+    let mut found = Vec::new();
     reader.scan(
         Bound::Included(&prefix),
         Bound::Excluded(&end),
         Direction::Forward,
-        &mut |key, stored| match visit(key, stored.into_owned()) {
-            Ok(()) => ControlFlow::Continue(()),
-            Err(error) => {
-                failure = Some(error);
-                ControlFlow::Break(())
-            }
+        &mut |key, stored| {
+            found.push((key.to_vec(), stored.into_owned()));
+            ControlFlow::Continue(())
         },
     )?;
-    failure.map_or(Ok(()), Err)
+    Ok(found)
 }

@@ -3,9 +3,10 @@
 use std::ops::{Bound, ControlFlow};
 
 use thalweg_model::{CollectionId, CommitTs, DocumentId, ValueRef, prefix_end};
-use thalweg_schema_infer::{Evidence, Shape};
+use thalweg_schema_infer::{Drift, Evidence, Shape};
 use thalweg_storage::{Direction, Snapshot as Reader};
 
+use crate::catalog::Collection;
 use crate::chunk;
 use crate::commit::Change;
 use crate::error::EngineError;
@@ -108,6 +109,11 @@ impl Statistics {
             shape: &self.shape,
             publishes_id: self.foreign_ids > 0,
         }
+    }
+
+    /// What in the documents does not fit the published types of their collection.
+    pub fn drift(&self, collection: &Collection) -> Vec<Drift> {
+        collection.schema.drift(self.evidence())
     }
 
     /// What the types are made of in a store from before they were stored.

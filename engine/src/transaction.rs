@@ -9,13 +9,14 @@ use std::sync::Arc;
 
 use rustc_hash::FxHashSet;
 use thalweg_model::{CollectionId, CommitTs, DocumentId, ErrorCode};
+use thalweg_schema_infer::CollectionSchema;
 
 use crate::budget::Interrupt;
-use crate::catalog::Catalog;
+use crate::catalog::{Catalog, Collection};
 use crate::committer::Ordered;
 use crate::dependency::{Dependency, DependencySet, Scope};
 use crate::draft::{Draft, Rules};
-use crate::error::TransactionError;
+use crate::error::{EngineError, TransactionError};
 use crate::field::FieldMask;
 use crate::find::{Choice, Find};
 use crate::ground::Ground;
@@ -151,6 +152,17 @@ impl<'s> Transaction<'s> {
     /// About how many documents [`Transaction::find`] will look at. Is no dependency.
     pub fn estimate(&self, find: &Find) -> Result<u64, TransactionError> {
         Ok(self.ground.base.estimate(find)?)
+    }
+
+    /// The types that promotion would publish of a collection. It runs again when any document of it changes before it
+    /// commits.
+    pub fn promoted_types(
+        &mut self,
+        collection: &Collection,
+    ) -> Result<Arc<CollectionSchema>, EngineError> {
+        self.dependencies.read(Dependency::whole(collection.id));
+        let promoted = self.ground.base.promoted_types(collection.id)?;
+        Ok(promoted.unwrap_or_else(|| Arc::clone(&collection.schema)))
     }
 
     /// Reads one document. `mask` says which of its fields matter.

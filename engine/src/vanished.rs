@@ -31,6 +31,41 @@ pub(crate) type Uses = BTreeMap<Vec<Arc<str>>, u64>;
 #[derive(Debug, Default)]
 pub(crate) struct NotedUses {
     noted: Mutex<BTreeMap<CollectionId, Uses>>,
+    /// How many operations that go on use a field.
+    held: Mutex<BTreeMap<FieldUse, usize>>,
+}
+
+/// A field, by its collection and the original names on the way to it.
+pub type FieldUse = (CollectionId, Arc<[Arc<str>]>);
+
+/// The use of fields by an operation that goes on, a live query: they count as used until this is dropped.
+pub struct HeldFields {
+    fields: Box<[FieldUse]>,
+    uses: Arc<NotedUses>,
+}
+
+impl HeldFields {
+    /// The fields.
+    pub fn fields(&self) -> &[FieldUse] {
+        &self.fields
+    }
+}
+
+impl Drop for HeldFields {
+    fn drop(&mut self) {
+        if self.fields.is_empty() {
+            return;
+        }
+        let mut held = self.uses.held.lock();
+        for field in &self.fields {
+            if let Some(count) = held.get_mut(field) {
+                *count -= 1;
+                if *count == 0 {
+                    held.remove(field);
+                }
+            }
+        }
+    }
 }
 
 impl Engine {
@@ -48,9 +83,30 @@ impl Engine {
         }
     }
 
-    fn noted_uses(&self, collection: CollectionId) -> Uses {
-        let noted = self.shared.uses.noted.lock();
-        noted.get(&collection).cloned().unwrap_or_default()
+    /// Has fields that no document has count as used for as long as what this gives is kept.
+    pub fn hold_fields(&self, fields: Box<[FieldUse]>) -> HeldFields {
+        let uses = Arc::clone(&self.shared.uses);
+        if !fields.is_empty() {
+            let mut held = uses.held.lock();
+            for field in &fields {
+                *held.entry(field.clone()).or_default() += 1;
+            }
+        }
+        HeldFields { fields, uses }
+    }
+
+    fn noted_uses(&self, collection: CollectionId, now: u64) -> Uses {
+        let mut uses = {
+            let noted = self.shared.uses.noted.lock();
+            noted.get(&collection).cloned().unwrap_or_default()
+        };
+        let held = self.shared.uses.held.lock();
+        for (of, path) in held.keys() {
+            if *of == collection {
+                uses.insert(path.to_vec(), now);
+            }
+        }
+        uses
     }
 
     /// The next thing to do about fields that have vanished: to take away those whose time is over, or to store uses.
@@ -73,7 +129,7 @@ impl Engine {
                 continue;
             }
             used.push(collection.id);
-            let noted = self.noted_uses(collection.id);
+            let noted = self.noted_uses(collection.id, now);
             let stored = read_uses(snapshot.reader(), collection.id)?;
             let mut over = Vec::new();
             let mut uses = Uses::new();

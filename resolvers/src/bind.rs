@@ -60,6 +60,8 @@ pub(crate) enum Bound {
     Changes(Box<ChangesRequest>),
     /// The page of a history below a root field. That of documents that name one is a list.
     Revisions(RevisionPage),
+    /// The commit since which changes of the schema are told.
+    Since(Option<CommitTs>),
 }
 
 /// The arguments of a list field.
@@ -176,6 +178,7 @@ pub(crate) fn bind(plan: &Plan, binding: &Binding<'_>) -> Result<Arc<[Bound]>, F
             InnerField::Revisions => {
                 RevisionPage::from_arguments(arguments, limits).map(Bound::Revisions)
             }
+            InnerField::SchemaChanges => changes::since(arguments).map(Bound::Since),
             InnerField::Back {
                 collection,
                 selection,

@@ -60,17 +60,22 @@ impl ChangesRequest {
 pub(crate) fn bind(arguments: &Fields) -> Result<Bound, Refusal> {
     let names = arguments.present("collections").map(Input::as_list);
     let collections = names.map(|names| names.iter().filter_map(Input::as_text).collect());
-    let since = match arguments.text("since") {
-        None => None,
-        Some(text) => Some(
-            text.parse()
-                .map_err(|_| Refusal::bad_request("`since` must be a commitTs"))?,
-        ),
-    };
+    let since = since(arguments)?;
     let request = ChangesRequest::new(collections, since, arguments.flag("snapshot"));
     request
         .map(|request| Bound::Changes(Box::new(request)))
         .map_err(Refusal::bad_request)
+}
+
+/// The argument `since`.
+pub(crate) fn since(arguments: &Fields) -> Result<Option<CommitTs>, Refusal> {
+    let Some(text) = arguments.text("since") else {
+        return Ok(None);
+    };
+    let since = text.parse();
+    since
+        .map(Some)
+        .map_err(|_| Refusal::bad_request("`since` must be a commitTs"))
 }
 
 impl Operation {

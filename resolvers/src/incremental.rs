@@ -136,6 +136,9 @@ impl Resolvers {
                 is_live: false,
                 parts: Vec::new(),
                 boundary: part.chain.clone(),
+                // The whole operation has noted its own.
+                uses: self.engine().hold_fields(Box::default()),
+                moved_from: None,
             };
             let inner = Arc::new(inner);
             let interrupt = None;

@@ -14,6 +14,7 @@
 //! | and writes its response straight from stored bytes | `render` |
 //! | a query with `@defer` or `@stream` does so in parts | `incremental` |
 //! | the change stream, which is neither, is told | `changes` |
+//! | what has changed between two API schemas | `schema_diff`, `schema_history` |
 //!
 //! [`Resolvers`] is the door: [`Resolvers::prepare`] gives an [`Operation`], [`Resolvers::run`] and
 //! [`Resolvers::mutate`] give an [`Evaluation`].
@@ -37,6 +38,7 @@ mod declaration;
 mod document;
 mod extensions;
 mod failure;
+mod field_uses;
 mod filter;
 mod incremental;
 mod index_advice;
@@ -62,6 +64,8 @@ mod resolvers;
 mod revision_page;
 mod run;
 mod schema;
+mod schema_diff;
+mod schema_history;
 
 pub use changes::{ChangesRequest, write_change_json};
 pub use extensions::Extensions;
@@ -75,3 +79,4 @@ pub use render::{ChunkSink, Evaluation, write_members_with_id};
 pub use request::Request;
 pub use resolvers::Resolvers;
 pub use run::Chunked;
+pub use schema_diff::{ApiChange, InvalidSchema, diff_sdl};

@@ -22,12 +22,12 @@ use crate::cost::Allowance;
 use crate::failure::Refusal;
 use crate::notes::Notes;
 use crate::operation::{Operation, Prepared};
-use crate::plan::selection::{InfoSource, SchemaChangeSource, Selected};
+use crate::plan::selection::{InfoSource, PromotionSource, SchemaChangeSource, Selected};
 use crate::plan::{Action, CollectionMutation, MutationAction, RootField};
 use crate::render::{Evaluation, Nulled, Path, Renderer};
 use crate::resolvers::Resolvers;
 use crate::run::statistics;
-use transaction::{Applied, Written, write_all};
+use transaction::{Applied, Promoted, Written, write_all};
 
 /// What a mutation needs to run, any number of times.
 struct Attempt {
@@ -87,6 +87,7 @@ impl Resolvers {
     /// What has to be known before a mutation runs, or the response where it cannot.
     fn attempt(&self, operation: &Operation) -> Result<Attempt, Box<Evaluation>> {
         let prepared = Arc::clone(&operation.inner);
+        self.note_uses(&prepared);
         if let Some(refused) = self.refuse_arguments(&prepared) {
             return Err(Box::new(refused));
         }
@@ -220,6 +221,12 @@ impl Resolvers {
                             .iter()
                             .find(|(of, _)| *of == index)
                             .map(|(_, applied)| applied),
+                        promoted: written
+                            .promoted
+                            .iter()
+                            .find(|(of, _)| *of == index)
+                            .map(|(_, promoted)| promoted),
+                        prepared,
                         committed,
                         dropped,
                     };
@@ -303,6 +310,9 @@ impl Resolvers {
                 let changes = done.applied.map_or(&[][..], |applied| &applied.changes);
                 renderer.schema_change(items, &collections, changes, path)
             }
+            MutationAction::PromoteSchema(items) => {
+                self.render_promotion(renderer, items, root, done, path)
+            }
             MutationAction::Collection {
                 operation,
                 selection,
@@ -313,6 +323,44 @@ impl Resolvers {
                 renderer.collection_info(selection, &collection, &counted, path)
             }
         }
+    }
+
+    fn render_promotion(
+        &self,
+        renderer: &mut Renderer<'_>,
+        items: &[Selected<PromotionSource>],
+        root: &RootField,
+        done: &Done<'_>,
+        path: &Path<'_>,
+    ) -> Result<(), Nulled> {
+        let Some(Promoted {
+            catalog,
+            collection,
+            types,
+        }) = done.promoted
+        else {
+            return Err(renderer.refuse_root(
+                &Refusal::new(ErrorCode::Internal, "the promotion left nothing to show"),
+                &root.target,
+            ));
+        };
+        let changes = self
+            .promotion_changes(done.prepared, catalog, collection, types)
+            .map_err(|refusal| renderer.refuse_root(&refusal, &root.target))?;
+        let selected = items.iter().find_map(|item| match &item.source {
+            PromotionSource::Collection(items) => Some(items),
+            _ => None,
+        });
+        let mut shown = (Arc::clone(collection), Statistics::default());
+        if let Some(items) = selected {
+            let now = self.engine().snapshot().and_then(|snapshot| {
+                let counted = statistics(&snapshot, collection.id, items)?;
+                let found = snapshot.catalog().by_id(collection.id).cloned();
+                Ok((found.unwrap_or_else(|| Arc::clone(collection)), counted))
+            });
+            shown = now.map_err(|error| renderer.refuse_root(&failed(&error), &root.target))?;
+        }
+        renderer.promotion(items, (&shown.0, &shown.1), &changes, path)
     }
 
     /// A collection after it was changed, or before it was dropped.
@@ -385,7 +433,11 @@ fn failed(error: &EngineError) -> Refusal {
 fn shows_collections(action: &Action) -> bool {
     matches!(
         action,
-        Action::Mutation(MutationAction::Collection { .. } | MutationAction::ApplySchema(_))
+        Action::Mutation(
+            MutationAction::Collection { .. }
+                | MutationAction::ApplySchema(_)
+                | MutationAction::PromoteSchema(_)
+        )
     )
 }
 
@@ -396,6 +448,8 @@ struct Done<'c> {
     steps: &'c [Step],
     selected: &'c [Box<str>],
     applied: Option<&'c Applied>,
+    promoted: Option<&'c Promoted>,
+    prepared: &'c Prepared,
     committed: &'c Committed<Written>,
     dropped: &'c Dropped,
 }

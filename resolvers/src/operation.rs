@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
-use apollo_compiler::Name;
-use thalweg_engine::Interrupt;
+use apollo_compiler::validation::Valid;
+use apollo_compiler::{Name, Schema};
+use thalweg_engine::{HeldFields, Interrupt};
 use thalweg_model::{CollectionId, CommitTs, Value};
 
 use crate::bind::Bound;
@@ -34,6 +35,10 @@ pub(crate) struct Prepared {
     /// Null may stand at all places on this way from the root, whatever their types say: it is a way through objects that
     /// somebody else shows.
     pub(crate) boundary: Vec<Name>,
+    /// The deprecated fields that it uses, which are kept for as long as it is.
+    pub(crate) uses: HeldFields,
+    /// The API schema that it was moved on from, if it tells changes of the schema.
+    pub(crate) moved_from: Option<Arc<Valid<Schema>>>,
 }
 
 /// What makes two operations the same: equal keys have equal results at every timestamp.

@@ -23,7 +23,7 @@ pub(crate) use collect::{Collector, condition_variables};
 pub(crate) use compile::{compile, engine_function};
 use related::InnerField;
 use selection::{
-    BulkSource, ChangeSource, ConnectionSelection, DocumentSelection, InfoSource,
+    BulkSource, ChangeSource, ConnectionSelection, DocumentSelection, InfoSource, PromotionSource,
     SchemaChangeSource, SchemaSource, Selected, Target,
 };
 
@@ -140,6 +140,7 @@ pub(crate) enum MutationAction {
         selection: Vec<Selected<InfoSource>>,
     },
     ApplySchema(Vec<Selected<SchemaChangeSource>>),
+    PromoteSchema(Vec<Selected<PromotionSource>>),
 }
 
 /// A mutation of one document.

@@ -9,6 +9,7 @@ mod aggregate;
 mod catalog;
 mod chunks;
 mod document;
+mod evolution;
 mod history;
 mod id;
 mod list;

@@ -9,6 +9,7 @@ use thalweg_model::{CommitTs, ErrorCode, Value};
 
 use crate::bind::{self, Binding, Bound, input_failure};
 use crate::failure::{Failure, GraphqlError};
+use crate::field_uses;
 use crate::incremental;
 use crate::input::{Coercion, Variables};
 use crate::limits::Limits;
@@ -17,6 +18,7 @@ use crate::persisted::PersistedTexts;
 use crate::plan::{Action, Collector, Plan, PlanKey, compile};
 use crate::request::Request;
 use crate::schema::{ParsedText, SchemaVersion};
+use crate::schema_history::{self, SchemaHistory};
 
 /// Runs GraphQL operations on an engine. Cloning shares the caches.
 #[derive(Clone)]
@@ -30,6 +32,8 @@ struct Shared {
     persisted: PersistedTexts,
     /// The newest API schema that somebody has asked for; `None` until then.
     newest: RwLock<Option<Newest>>,
+    /// Earlier API schemas, as far as somebody has asked for them.
+    history: SchemaHistory,
     /// Held while a schema is built, so that it is built once.
     building: Mutex<()>,
 }
@@ -52,6 +56,7 @@ impl Resolvers {
                 limits,
                 persisted,
                 newest,
+                history: SchemaHistory::default(),
                 building: Mutex::new(()),
             }),
         }
@@ -81,6 +86,17 @@ impl Resolvers {
         self.schema(&self.shared.engine.catalog())
     }
 
+    pub(crate) fn history(&self) -> &SchemaHistory {
+        &self.shared.history
+    }
+
+    /// Notes that an operation uses what is deprecated.
+    pub(crate) fn note_uses(&self, operation: &Prepared) {
+        for (collection, path) in operation.uses.fields() {
+            self.shared.engine.note_field_use(*collection, path);
+        }
+    }
+
     /// Prepares a request against the newest API schema: parses, validates, plans (each once per text) and binds its
     /// variables. Reads no data.
     ///
@@ -94,6 +110,7 @@ impl Resolvers {
             text.as_str(),
             request.operation_name.as_deref(),
             request.variables.clone(),
+            None,
         )?;
         self.shared
             .persisted
@@ -125,6 +142,7 @@ impl Resolvers {
             &key.text,
             operation_name.as_deref(),
             variables.clone(),
+            Some(schema),
         )
         .map_err(|failure| {
             let errors = failure.errors().iter().map(|error| GraphqlError {
@@ -151,7 +169,14 @@ impl Resolvers {
         let newest = self.shared.newest.read().clone();
         let schema = match &newest {
             Some(newest) if newest.schema.serves(catalog) => Arc::clone(&newest.schema),
-            _ => Arc::new(SchemaVersion::build(catalog, &self.shared.limits)?),
+            _ => {
+                let previous = newest.as_ref().map(|newest| &*newest.schema);
+                Arc::new(SchemaVersion::build(
+                    catalog,
+                    &self.shared.limits,
+                    previous,
+                )?)
+            }
         };
         // An older catalog than the newest is asked for only in passing, by whoever runs late.
         if newest.is_none_or(|newest| newest.catalog_version < catalog.version) {
@@ -178,6 +203,7 @@ impl Resolvers {
         text: &str,
         operation_name: Option<&str>,
         provided: Option<Value>,
+        moved_from: Option<&Arc<SchemaVersion>>,
     ) -> Result<Operation, Failure> {
         let limits = &self.shared.limits;
         let parsed = schema.parse(text, limits)?;
@@ -221,6 +247,16 @@ impl Resolvers {
             };
             parts = incremental::split(collector, operation, limits)?;
         }
+        let uses = field_uses::find(
+            &schema.api,
+            &schema.types,
+            &parsed.document,
+            operation,
+            provided.as_ref(),
+        );
+        let moved_from = moved_from
+            .filter(|_| schema_history::tells_changes(&plan))
+            .map(|from| Arc::clone(&from.types));
         let operation_name = operation_name.map(str::to_owned);
         Ok(Operation {
             inner: Arc::new(Prepared {
@@ -233,6 +269,8 @@ impl Resolvers {
                 is_live,
                 parts,
                 boundary: Vec::new(),
+                uses: self.shared.engine.hold_fields(uses),
+                moved_from,
             }),
             interrupt: None,
         })

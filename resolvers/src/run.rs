@@ -106,7 +106,9 @@ impl Resolvers {
             renderer = renderer.into_sink(sink);
         }
         let inner = prepared.bound.get(prepared.plan.roots.len()..);
+        self.note_uses(prepared);
         let mut run = Run {
+            resolvers: self,
             prepared,
             limits: self.limits(),
             snapshot,
@@ -185,6 +187,7 @@ impl Resolvers {
 }
 
 struct Run<'r> {
+    resolvers: &'r Resolvers,
     prepared: &'r Prepared,
     limits: &'r Limits,
     /// What the root field that is being run looks at.
@@ -401,7 +404,16 @@ impl<'r> Run<'r> {
             (QueryAction::Collections(items), _) => self.collections(renderer, items, path),
             (QueryAction::Schema(items), _) => {
                 self.dependencies.catalog();
-                Ok(renderer.schema_info(items, &self.prepared.schema, path))
+                let (resolvers, prepared) = (self.resolvers, self.prepared);
+                let changes = |inner: usize| {
+                    let at = prepared.plan.roots.len() + inner;
+                    match prepared.bound.get(at) {
+                        Some(Bound::Since(since)) => resolvers.schema_changes(prepared, *since),
+                        Some(Bound::Refused(refusals)) => Err(refusals[0].clone()),
+                        _ => Ok(None),
+                    }
+                };
+                Ok(renderer.schema_info(items, &self.prepared.schema, &changes, path))
             }
             _ => {
                 let message = "the field's arguments are of another field";
@@ -503,7 +515,7 @@ pub(crate) fn statistics(
 fn selects_shape(items: &[Selected<InfoSource>]) -> bool {
     items
         .iter()
-        .any(|item| matches!(item.source, InfoSource::Shape))
+        .any(|item| matches!(item.source, InfoSource::Shape | InfoSource::Drift(_)))
 }
 
 /// A document that is asked for.

@@ -1,6 +1,8 @@
 //! One version of the API schema, ready to serve: the type system for validation and introspection, the bindings of
 //! its names, and the operations that have been parsed against it.
 
+mod definitions;
+
 use std::sync::Arc;
 
 use apollo_compiler::collections::HashMap;
@@ -9,9 +11,10 @@ use apollo_compiler::schema::Implementers;
 use apollo_compiler::validation::Valid;
 use apollo_compiler::{ExecutableDocument, Name, Schema};
 use thalweg_engine::Catalog;
-use thalweg_model::{CommitTs, ErrorCode};
+use thalweg_model::CommitTs;
 use thalweg_schema_infer::{ApiCollection, ApiSchema};
 
+use self::definitions::Definitions;
 use crate::bind::Bound;
 use crate::cache::GenerationCache;
 use crate::declaration;
@@ -23,9 +26,9 @@ use crate::plan::{Plan, PlanKey, condition_variables};
 /// A version of the API schema. Immutable; an operation is pinned to the one that it was prepared against.
 pub(crate) struct SchemaVersion {
     pub(crate) api: ApiSchema,
-    pub(crate) types: Valid<Schema>,
+    pub(crate) types: Arc<Valid<Schema>>,
     pub(crate) implementers: HashMap<Name, Implementers>,
-    sdl: Arc<str>,
+    definitions: Definitions,
     documents: GenerationCache<Arc<str>, Arc<ParsedText>>,
     introspections: GenerationCache<(Arc<str>, PlanKey), Arc<[Bound]>>,
 }
@@ -48,8 +51,13 @@ const PLANS_MAX: usize = 32;
 const INTROSPECTION_BYTES_MAX: usize = 16 << 20;
 
 impl SchemaVersion {
-    /// Builds the schema of a catalog. Fails only where the schema's own text is not valid, which is a defect.
-    pub(crate) fn build(catalog: &Catalog, limits: &Limits) -> Result<Self, Failure> {
+    /// Builds the schema of a catalog, with what it has in common with another one. Fails only where the schema's own
+    /// text is not valid, which is a defect.
+    pub(crate) fn build(
+        catalog: &Catalog,
+        limits: &Limits,
+        previous: Option<&SchemaVersion>,
+    ) -> Result<Self, Failure> {
         let collections = catalog
             .collections()
             .map(|collection| ApiCollection {
@@ -59,27 +67,28 @@ impl SchemaVersion {
                 directives: declaration::directives(collection, catalog).into(),
             })
             .collect();
-        let api = ApiSchema::build(collections, catalog.version);
-        let types = Schema::parse_and_validate(api.sdl(), "schema.graphql").map_err(|refused| {
-            let first = refused
-                .errors
-                .iter()
-                .next()
-                .map(|error| error.to_json().message);
-            Failure::new(
-                ErrorCode::Internal,
-                format!("the API schema is not valid: {}", first.unwrap_or_default()),
-            )
-        })?;
+        Self::of_collections(collections, catalog.version, limits, previous)
+    }
+
+    /// The schema of some collections.
+    pub(crate) fn of_collections(
+        collections: Vec<ApiCollection>,
+        version: CommitTs,
+        limits: &Limits,
+        previous: Option<&SchemaVersion>,
+    ) -> Result<Self, Failure> {
+        let api = ApiSchema::build(collections, version);
+        let previous = previous.map(|previous| &previous.definitions);
+        let definitions = Definitions::build(api.sdl(), previous)?;
+        let types = Arc::clone(definitions.types());
         let implementers = types.implementers_map();
-        let sdl = Arc::from(api.sdl());
         let documents = GenerationCache::new(limits.cache_bytes_max);
         let introspections = GenerationCache::new(INTROSPECTION_BYTES_MAX);
         Ok(SchemaVersion {
             api,
             types,
             implementers,
-            sdl,
+            definitions,
             documents,
             introspections,
         })
@@ -90,7 +99,7 @@ impl SchemaVersion {
     }
 
     pub(crate) fn sdl(&self) -> &Arc<str> {
-        &self.sdl
+        self.definitions.sdl()
     }
 
     pub(crate) fn collection(&self, index: usize) -> Option<&ApiCollection> {

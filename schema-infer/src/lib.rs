@@ -41,9 +41,9 @@ mod types_codec;
 mod wire;
 
 pub use api::{
-    AggregateFunction, ApiCollection, ApiSchema, FilterKey, InputKey, Link, ListOperator,
-    MapOperator, MapPatchKey, MutationField, OrderTarget, OutputField, PatchKey, QueryField,
-    ScalarOperator, SystemField, TypeBinding, Way,
+    AggregateFunction, ApiCollection, ApiSchema, DeprecatedField, FilterKey, InputKey, Link,
+    ListOperator, MapOperator, MapPatchKey, MutationField, OrderTarget, OutputField, PatchKey,
+    QueryField, ScalarOperator, SystemField, TypeBinding, Way,
 };
 pub use drift::Drift;
 pub use error::{CorruptNames, CorruptShape, CorruptTypes};

@@ -219,6 +219,42 @@ pub(crate) enum SchemaCommand {
     /// Give collections the settings and indexes that a file declares.
     #[command(after_help = SCHEMA_APPLY_EXAMPLES)]
     Apply(SchemaApplyArguments),
+    /// Publish of a collection's types what its documents say now, and tell what that changes.
+    #[command(after_help = SCHEMA_PROMOTE_EXAMPLES)]
+    Promote(SchemaPromoteArguments),
+    /// Tell what has changed between two schemas; exit code 1 where that may break clients.
+    #[command(after_help = SCHEMA_DIFF_EXAMPLES)]
+    Diff(SchemaDiffArguments),
+}
+
+/// What `thalweg schema promote` was asked to do.
+#[derive(Debug, Args)]
+pub(crate) struct SchemaPromoteArguments {
+    /// The collection.
+    #[arg(value_parser = not_empty)]
+    pub(crate) collection: String,
+    /// Only tell what would change.
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// How to print what changes.
+    #[arg(long, value_enum, default_value = "text")]
+    pub(crate) format: ReportFormat,
+    #[command(flatten)]
+    pub(crate) server: ServerArguments,
+}
+
+/// What `thalweg schema diff` was asked to do.
+#[derive(Debug, Args)]
+pub(crate) struct SchemaDiffArguments {
+    /// A file with SDL, `-` for standard input, or the URL of a running server.
+    #[arg(value_parser = not_empty)]
+    pub(crate) old: String,
+    /// Likewise.
+    #[arg(value_parser = not_empty)]
+    pub(crate) new: String,
+    /// How to print the changes.
+    #[arg(long, value_enum, default_value = "text")]
+    pub(crate) format: ReportFormat,
 }
 
 /// What `thalweg schema apply` was asked to do.
@@ -268,6 +304,12 @@ impl Arguments {
                     "standard input (-) can be read only once",
                 ))
             }
+            Command::Schema(SchemaArguments {
+                command: SchemaCommand::Diff(diff),
+            }) if diff.old == "-" && diff.new == "-" => Err(wrong_usage(
+                "schema",
+                "standard input (-) can be read only once",
+            )),
             _ => Ok(self),
         }
     }
@@ -417,6 +459,22 @@ Examples:
 The declaration replaces what was declared of the collections that it names: an index that it does not
 name is dropped, a setting is as by default, a collection that is missing is created. All or nothing;
 every mistake is told as FILE:LINE:COLUMN. Indexes are built in the background.";
+
+const SCHEMA_PROMOTE_EXAMPLES: &str = "\
+Examples:
+  thalweg schema promote movies --dry-run
+  thalweg schema promote movies
+
+Where types do not follow the data by themselves (`--evolve additive` or `manual`), values that do not fit
+the published type of their field read as null. Promotion publishes the types that the documents have now,
+and takes away fields that no document has. Changes that may break clients are marked.";
+
+const SCHEMA_DIFF_EXAMPLES: &str = "\
+Examples:
+  thalweg schema diff released.graphql http://127.0.0.1:4000
+  thalweg schema print | thalweg schema diff released.graphql - --format json
+
+The kinds of changes are those of graphql-inspector; breaking is what graphql-js finds breaking.";
 
 #[cfg(test)]
 mod tests;

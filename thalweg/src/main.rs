@@ -91,6 +91,8 @@ fn run(command: Command) -> anyhow::Result<Outcome> {
         Command::Schema(arguments) => match arguments.command {
             SchemaCommand::Print(arguments) => schema::print(&arguments).map(|()| Outcome::Done),
             SchemaCommand::Apply(arguments) => schema::apply(&arguments),
+            SchemaCommand::Promote(arguments) => schema::promote(&arguments),
+            SchemaCommand::Diff(arguments) => schema::diff(&arguments),
         },
     }
 }

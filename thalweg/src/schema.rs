@@ -1,4 +1,6 @@
-//! `thalweg schema`: the API schema of a running server, as SDL, and declaring collections to it.
+//! `thalweg schema`: the API schema of a running server, as SDL, declaring collections to it, and how it evolves.
+
+mod evolution;
 
 use std::io::{Read, Write, stderr, stdin, stdout};
 use std::path::Path;
@@ -10,6 +12,8 @@ use crate::Outcome;
 use crate::cli::{ReportFormat, SchemaApplyArguments, ServerArguments};
 use crate::client::{Client, ClientError};
 use crate::export::quiet_when_reader_left;
+
+pub(crate) use evolution::{diff, promote};
 
 /// Prints the SDL as the server sends it.
 pub(crate) fn print(arguments: &ServerArguments) -> anyhow::Result<()> {

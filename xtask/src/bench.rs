@@ -32,6 +32,8 @@ enum Name {
     Http,
     /// 1,000 documents of 10 fields, beside serde_json and async-graphql.
     GraphqlExecution,
+    /// Building the API schema of 500 collections of 40 fields, first and again.
+    Schema,
     /// Latency from a write to its live query, alone and among 10,000 others.
     Live,
     /// Transactions and reads through the whole engine and through its store, beside fjall, surrealkv, LMDB and PostgreSQL.

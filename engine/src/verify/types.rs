@@ -17,12 +17,7 @@ pub(super) fn check(store: &mut Store<'_>) -> Result<(), EngineError> {
     let Ok(mut names) = load_names(store.reader) else {
         return Ok(());
     };
-    let mut found = Vec::new();
-    published_types::scan_stored(store.reader, &mut |key, value| {
-        found.push((key.to_vec(), value));
-        Ok(())
-    })?;
-    for (key, stored) in found {
+    for (key, stored) in published_types::all_stored(store.reader)? {
         let collection = match keyspace::parse_meta(&key) {
             Ok(collection) if key == keyspace::types(collection) => collection,
             _ => {

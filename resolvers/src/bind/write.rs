@@ -85,6 +85,10 @@ pub(crate) enum Write {
         name: Arc<str>,
     },
     ApplySchema(Declaration),
+    PromoteSchema {
+        collection: Arc<str>,
+        dry_run: bool,
+    },
 }
 
 impl Write {
@@ -122,6 +126,10 @@ fn write(
     };
     match action {
         MutationAction::ApplySchema(_) => Err(required("sdl")),
+        MutationAction::PromoteSchema(_) => Ok(Write::PromoteSchema {
+            collection: name(arguments, "collection")?,
+            dry_run: arguments.flag("dryRun"),
+        }),
         MutationAction::Document {
             operation,
             collection,

@@ -6,11 +6,11 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 use thalweg_engine::{
-    Catalog, CollectionRef, EngineError, ExpiryChange, Find, Intent, Record, Transaction,
-    TransactionError,
+    Catalog, Collection, CollectionRef, EngineError, ExpiryChange, Find, Intent, Record,
+    Transaction, TransactionError,
 };
 use thalweg_model::{CollectionId, DocumentId, ErrorCode, Patch, PatchOperation};
-use thalweg_schema_infer::ApiCollection;
+use thalweg_schema_infer::{ApiCollection, CollectionSchema};
 
 use crate::bind::{Bound, Write};
 use crate::cost::{self, Allowance};
@@ -31,6 +31,18 @@ pub(super) struct Written {
     pub(super) before: Option<Arc<Catalog>>,
     /// By root field: what a declared schema was found to change.
     pub(super) applied: Vec<(usize, Applied)>,
+    /// By root field: what a promotion publishes.
+    pub(super) promoted: Vec<(usize, Promoted)>,
+}
+
+/// What a promotion comes to.
+pub(super) struct Promoted {
+    /// The catalog before.
+    pub(super) catalog: Arc<Catalog>,
+    /// The collection before.
+    pub(super) collection: Arc<Collection>,
+    /// Its types then.
+    pub(super) types: Arc<CollectionSchema>,
 }
 
 /// What a declared schema comes to.
@@ -59,6 +71,7 @@ pub(super) fn write_all(
             own: Vec::new(),
             before: None,
             applied: Vec::new(),
+            promoted: Vec::new(),
         },
         touched: Vec::new(),
     };
@@ -129,6 +142,16 @@ impl<'s> Writer<'_, 's> {
             }
             MutationAction::Collection { .. } => {
                 self.collection(write)?;
+                Ok(Vec::new())
+            }
+            MutationAction::PromoteSchema(_) => {
+                if let Write::PromoteSchema {
+                    collection,
+                    dry_run,
+                } = write
+                {
+                    self.promote(collection, *dry_run)?;
+                }
                 Ok(Vec::new())
             }
             MutationAction::ApplySchema(_) => {
@@ -402,6 +425,40 @@ impl<'s> Writer<'_, 's> {
         }
         let root = self.written.selected.len();
         self.written.applied.push((root, applied));
+        Ok(())
+    }
+
+    /// What is published then follows from the documents of the transaction's snapshot, which does not show earlier root
+    /// fields' writes; so it comes before them.
+    fn promote(&mut self, name: &Arc<str>, dry_run: bool) -> Result<(), TransactionError> {
+        let part = self.steps;
+        let refused = |code, message| TransactionError::Refused {
+            code,
+            message,
+            part,
+        };
+        let catalog = Arc::clone(self.transaction.catalog());
+        let Some(collection) = catalog.by_name(name).cloned() else {
+            let message = format!("there is no collection {:?}", &**name);
+            return Err(refused(ErrorCode::NotFound, message));
+        };
+        if self.is_touched(Some(collection.id), Some(name)) {
+            let message = "promoteSchema must come before writes to its collection; put it first, or send it on its own";
+            return Err(refused(ErrorCode::BadRequest, message.to_owned()));
+        }
+        let types = self.transaction.promoted_types(&collection)?;
+        if !dry_run {
+            self.write(Intent::PromoteTypes {
+                collection: Arc::clone(name),
+            })?;
+        }
+        let root = self.written.selected.len();
+        let promoted = Promoted {
+            catalog,
+            collection,
+            types,
+        };
+        self.written.promoted.push((root, promoted));
         Ok(())
     }
 

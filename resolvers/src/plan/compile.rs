@@ -2,6 +2,7 @@
 
 mod aggregate;
 mod catalog;
+mod evolution;
 mod related;
 mod revisions;
 
@@ -273,6 +274,9 @@ impl<'d> Compiler<'d> {
             MutationField::DropCollection => self.catalog(CollectionMutation::Drop, group),
             MutationField::ApplySchema => {
                 self.schema_change(group).map(MutationAction::ApplySchema)
+            }
+            MutationField::PromoteSchema => {
+                self.promotion(group).map(MutationAction::PromoteSchema)
             }
         }
     }

@@ -60,6 +60,8 @@ pub(crate) enum IdKind {
 pub(crate) enum InnerField {
     /// `_history`
     Revisions,
+    /// `changes` of the schema.
+    SchemaChanges,
     /// The way back of a relation, to documents of that collection.
     Back {
         collection: Box<ApiCollection>,

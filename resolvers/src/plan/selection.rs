@@ -111,7 +111,7 @@ pub(crate) enum OutputType {
     BigInt,
     Float,
     String,
-    /// A string that is copied as it is; the shape vouches for its format.
+    /// A string of that format; where the type is latched others may have come.
     DateTime,
     /// Likewise.
     Date,
@@ -195,6 +195,37 @@ pub(crate) enum InfoSource {
     Settings(Vec<Selected<SettingsSource>>),
     Indexes(Vec<Selected<IndexSource>>),
     Relations(Vec<Selected<RelationSource>>),
+    Drift(Vec<Selected<DriftSource>>),
+}
+
+/// Where a field of `CollectionDrift` comes from.
+#[derive(Debug)]
+pub(crate) enum DriftSource {
+    TypeName(Box<[u8]>),
+    Path,
+    OriginalPath,
+    Published,
+    Found,
+    Documents,
+    Kinds,
+}
+
+/// Where a field of `ApiChange` comes from.
+#[derive(Debug)]
+pub(crate) enum ApiChangeSource {
+    TypeName(Box<[u8]>),
+    Kind,
+    Path,
+    Breaking,
+    Description,
+}
+
+/// Where a field of `SchemaPromotion` comes from.
+#[derive(Debug)]
+pub(crate) enum PromotionSource {
+    TypeName(Box<[u8]>),
+    Collection(Vec<Selected<InfoSource>>),
+    Changes(Vec<Selected<ApiChangeSource>>),
 }
 
 /// Where a field of `CollectionSettings` comes from.
@@ -275,6 +306,11 @@ pub(crate) enum SchemaSource {
     TypeName(Box<[u8]>),
     Version,
     Sdl,
+    Changes {
+        /// Which of the plan's inner fields has its argument.
+        inner: usize,
+        items: Vec<Selected<ApiChangeSource>>,
+    },
 }
 
 /// Where a field of a `BulkResult` comes from.

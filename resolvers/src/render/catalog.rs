@@ -7,10 +7,15 @@ use thalweg_engine::{
 use thalweg_model::write_json_string;
 
 use super::{Nulled, Path, Renderer};
+use crate::failure::Refusal;
 use crate::plan::selection::{
     BulkSource, IndexSource, InfoSource, SchemaChangeSource, SchemaSource, Selected, SettingsSource,
 };
 use crate::schema::SchemaVersion;
+use crate::schema_diff::ApiChange;
+
+/// The changes of the schema that one of the plan's inner fields asks for; `None` where they are no longer known.
+pub(crate) type ChangesSince<'c> = dyn Fn(usize) -> Result<Option<Vec<ApiChange>>, Refusal> + 'c;
 
 impl Renderer<'_> {
     /// What is known of a collection.
@@ -46,6 +51,9 @@ impl Renderer<'_> {
                     return renderer.list(indexes, path, |renderer, index, path| {
                         renderer.index(items, collection, index, path)
                     });
+                }
+                InfoSource::Drift(items) => {
+                    return renderer.drifts(items, collection, statistics, path);
                 }
             }
             Ok(())
@@ -192,9 +200,10 @@ impl Renderer<'_> {
         &mut self,
         items: &[Selected<SchemaSource>],
         schema: &SchemaVersion,
+        changes: &ChangesSince<'_>,
         path: &Path<'_>,
     ) -> Result<(), Nulled> {
-        self.object(items, path, |renderer, source, _, _| {
+        self.object(items, path, |renderer, source, target, path| {
             match source {
                 SchemaSource::TypeName(json) => renderer.raw(json),
                 SchemaSource::Version => {
@@ -203,6 +212,14 @@ impl Renderer<'_> {
                     renderer.out.push(b'"');
                 }
                 SchemaSource::Sdl => write_json_string(schema.sdl(), &mut renderer.out),
+                SchemaSource::Changes { inner, items } => match changes(*inner) {
+                    Ok(Some(changes)) => return renderer.api_changes(items, &changes, path),
+                    Ok(None) => renderer.null(),
+                    Err(refusal) => {
+                        let (code, message) = (refusal.code, refusal.message);
+                        return Err(renderer.refuse(code, message, path, target.location));
+                    }
+                },
             }
             Ok(())
         })

@@ -3,7 +3,7 @@
 //! In the common case the stored kind is the type's kind and bytes are copied. A value that does not fit reads as
 //! null, with a located `TYPE_DRIFT` error.
 
-use thalweg_model::{ErrorCode, Kind, ValueRef, write_json_string};
+use thalweg_model::{ErrorCode, Kind, ValueRef, is_date, parse_rfc3339, write_json_string};
 
 use super::{Nulled, Path, Renderer, SAFE_INTEGER_MAX};
 use crate::failure::Location;
@@ -48,7 +48,9 @@ impl Renderer<'_> {
         let kind = value.kind();
         let is_copied = match ty {
             OutputType::Json => true,
-            OutputType::String | OutputType::DateTime | OutputType::Date => kind == Kind::String,
+            OutputType::String => kind == Kind::String,
+            OutputType::DateTime => kind == Kind::String && is_date_time(value),
+            OutputType::Date => kind == Kind::String && is_date_text(value),
             OutputType::Boolean => kind == Kind::Boolean,
             OutputType::Float => matches!(kind, Kind::Int | Kind::Float),
             OutputType::Int => kind == Kind::Int && is_int32(value),
@@ -185,7 +187,11 @@ fn drift_message(ty: &OutputType, kind: Kind) -> String {
         Kind::Boolean => "a boolean",
         Kind::Int => "an integer beyond 32 bits",
         Kind::Float => "a fraction",
-        Kind::String => "a string",
+        Kind::String => match ty {
+            OutputType::DateTime => "a string that is no date-time",
+            OutputType::Date => "a string that is no date",
+            _ => "a string",
+        },
         Kind::List => "a list",
         Kind::Object => "an object",
     };
@@ -216,6 +222,20 @@ impl OutputType {
             OutputType::Map(_) => "of a keyed map",
         }
     }
+}
+
+/// No date has characters that JSON escapes, so the text between the quotes is the string.
+fn unquoted(value: ValueRef<'_>) -> Option<&str> {
+    let json = value.json();
+    std::str::from_utf8(json.get(1..json.len().checked_sub(1)?)?).ok()
+}
+
+fn is_date_time(value: ValueRef<'_>) -> bool {
+    unquoted(value).is_some_and(|text| parse_rfc3339(text).is_some())
+}
+
+fn is_date_text(value: ValueRef<'_>) -> bool {
+    unquoted(value).is_some_and(is_date)
 }
 
 #[inline]

@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value as Json;
 use thalweg_engine::{
-    Clock, CollectionRef, Engine, EngineOptions, ExpiryChange, Intent, UpkeepMode, UpkeepStep,
+    Clock, CollectionRef, Engine, EngineOptions, Evolution, ExpiryChange, Intent, UpkeepMode,
+    UpkeepStep,
 };
 use thalweg_model::{Document, Value};
 use thalweg_resolvers::{
@@ -43,9 +44,19 @@ impl Database {
     }
 
     pub(crate) fn with_limits(limits: Limits) -> Self {
+        Database::open(limits, Evolution::Follow)
+    }
+
+    /// One whose types are latched, as `serve` does.
+    pub(crate) fn latched() -> Self {
+        Database::open(Limits::default(), Evolution::Additive)
+    }
+
+    fn open(limits: Limits, evolution: Evolution) -> Self {
         let backend = Arc::new(MemoryBackend::new());
         let options = EngineOptions {
             upkeep: UpkeepMode::Stepped,
+            evolution,
             ..EngineOptions::default()
         };
         let clock = Arc::new(TestClock::default());

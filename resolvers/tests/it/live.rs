@@ -112,6 +112,7 @@ fn a_changed_result_implies_a_touched_dependency() {
         "{ filmsAggregate(groupBy: [studio], having: {max: {year: {gt: 1980}}}, first: 1) { groups { key { studio { name } } } } }",
         "{ filmsAggregate(bucket: [{field: _updatedAt, unit: DAY}], orderBy: [{avg: {rating: DESC}}]) { groups { count } } }",
         "{ filmsAggregate(deleted: ONLY) { countDistinct { tags } } }",
+        "{ collections { drift { path documents } } schema { version changes { kind } } }",
     ]);
     let id = prop::sample::select(vec!["a", "b", "c", "d", "n"]);
     let patch = prop::sample::select(vec![

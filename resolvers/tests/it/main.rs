@@ -26,3 +26,4 @@ mod related_model;
 mod relations;
 mod scalars;
 mod transcripts;
+mod types;

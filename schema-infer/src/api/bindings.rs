@@ -62,6 +62,8 @@ pub enum MutationField {
     DropCollection,
     /// `applySchema`
     ApplySchema,
+    /// `promoteSchema`
+    PromoteSchema,
 }
 
 /// What an object type stands for. Indices are those of collections.
@@ -123,6 +125,12 @@ pub enum TypeBinding {
     SchemaChange,
     /// `SchemaInfo`
     SchemaInfo,
+    /// `ApiChange`, of a schema
+    ApiChange,
+    /// `CollectionDrift`
+    CollectionDrift,
+    /// `SchemaPromotion`
+    SchemaPromotion,
     /// `Change`
     Change,
     /// `BulkResult`
@@ -556,6 +564,7 @@ impl MutationField {
             ("truncateCollection", MutationField::TruncateCollection),
             ("dropCollection", MutationField::DropCollection),
             ("applySchema", MutationField::ApplySchema),
+            ("promoteSchema", MutationField::PromoteSchema),
         ]
         .into_iter()
         .map(|(name, field)| (name.to_owned(), field))
@@ -594,6 +603,9 @@ impl TypeBinding {
             ("RelationEvidence", TypeBinding::RelationEvidence),
             ("SchemaChange", TypeBinding::SchemaChange),
             ("SchemaInfo", TypeBinding::SchemaInfo),
+            ("ApiChange", TypeBinding::ApiChange),
+            ("CollectionDrift", TypeBinding::CollectionDrift),
+            ("SchemaPromotion", TypeBinding::SchemaPromotion),
             ("Change", TypeBinding::Change),
             ("BulkResult", TypeBinding::BulkResult),
         ]

@@ -11,6 +11,7 @@
 mod aggregates;
 pub mod bindings;
 mod declared;
+mod evolution;
 mod filters;
 mod inputs;
 mod related_inputs;
@@ -28,6 +29,8 @@ use thalweg_model::{CollectionId, CommitTs};
 use crate::relation::Relation;
 use crate::types::{CollectionSchema, FieldType, ObjectType};
 
+pub use evolution::DeprecatedField;
+use evolution::DeprecatedFields;
 pub use relations::{Link, Way};
 
 pub use bindings::{
@@ -59,6 +62,7 @@ pub struct ApiSchema {
     mutation: HashMap<String, MutationField>,
     types: HashMap<String, TypeBinding>,
     links: relations::Links,
+    deprecated: DeprecatedFields,
 }
 
 impl ApiSchema {
@@ -81,6 +85,7 @@ impl ApiSchema {
             types: TypeBinding::system_types().collect(),
             links,
             collections: Vec::with_capacity(collections.len()),
+            deprecated: DeprecatedFields::new(),
         };
         let taken = aggregates::Taken::of(collections.iter().map(|it| &*it.schema));
         for collection in collections {
@@ -128,7 +133,18 @@ impl ApiSchema {
         self.links.find(type_name, field)
     }
 
+    /// Whether there is any field that no document has.
+    pub fn has_deprecated_fields(&self) -> bool {
+        !self.deprecated.is_empty()
+    }
+
+    /// The field of that name of an object type, or of an input type made of it, if no document has it.
+    pub fn deprecated_field(&self, type_name: &str, field: &str) -> Option<&DeprecatedField> {
+        self.deprecated.get(type_name)?.get(field)
+    }
+
     fn bind(&mut self, collection: ApiCollection) {
+        evolution::add_deprecated(&collection, &mut self.deprecated);
         let index = self.collections.len();
         let schema = &collection.schema;
         let names = &schema.names;

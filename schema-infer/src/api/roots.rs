@@ -1,6 +1,7 @@
 //! The root types: what can be asked, done and followed.
 
 use super::aggregates::{self, Taken};
+use super::evolution;
 use super::writer::{Body, Writer};
 use crate::names::CollectionNames;
 use crate::types::CollectionSchema;
@@ -113,6 +114,7 @@ fn write_mutation(collections: &[&CollectionSchema], body: &mut Body<'_>) {
         "Gives the collections that the SDL declares the settings and indexes that it declares; all or nothing.",
         &["applySchema(sdl: String!): SchemaChange!"],
     );
+    evolution::write_mutation(body);
 }
 
 fn write_single(names: &CollectionNames, body: &mut Body<'_>) {

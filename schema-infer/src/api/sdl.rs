@@ -4,7 +4,8 @@ use super::bindings::SystemField;
 use super::relations::{self, Links};
 use super::writer::{Body, Writer};
 use super::{
-    ApiCollection, aggregates, declared, filters, inputs, related_inputs, revisions, roots,
+    ApiCollection, aggregates, declared, evolution, filters, inputs, related_inputs, revisions,
+    roots,
 };
 use crate::names::is_system_collection;
 use crate::types::{CollectionSchema, FieldType, MapType, ObjectType};
@@ -28,6 +29,7 @@ pub(super) fn render(collections: &[ApiCollection], links: &Links, out: &mut Str
     declared::write_types(writer);
     related_inputs::write_types(Related { links, collections }, writer);
     relations::write_types(writer);
+    evolution::write_types(writer);
     write_scalars(writer);
     declared::write_directives(writer);
     relations::write_directive(writer);
@@ -267,6 +269,7 @@ fn write_system_types(writer: &mut Writer<'_>) {
                 "How its documents name others.",
                 &["relations: [CollectionRelation!]!"],
             );
+            evolution::write_collection_fields(body);
         },
     );
     writer.block(
@@ -287,6 +290,7 @@ fn write_system_types(writer: &mut Writer<'_>) {
         |body| {
             body.member("The commit that made it.", &["version: Timestamp!"]);
             body.plain(&["sdl: String!"]);
+            evolution::write_schema_fields(body);
         },
     );
     write_change_types(writer);

@@ -91,6 +91,11 @@ impl Body<'_> {
             self.out.push_str(if index == 0 { ": " } else { "" });
             self.out.push_str(part);
         }
+        if let Some(deprecated) = field.deprecated {
+            self.out.push_str(" @deprecated(reason: \"");
+            escape(&deprecated.reason(), self.out);
+            self.out.push_str("\")");
+        }
         self.out.push('\n');
     }
 }

@@ -4,10 +4,12 @@
 //! a collection is never taken back.
 
 const TYPES: &[&str] = &[
+    "ApiChange",
     "BulkResult",
     "Change",
     "ChangeKind",
     "Collection",
+    "CollectionDrift",
     "CollectionIndex",
     "CollectionMode",
     "CollectionRef",
@@ -33,6 +35,7 @@ const TYPES: &[&str] = &[
     "RevisionKind",
     "SchemaChange",
     "SchemaInfo",
+    "SchemaPromotion",
     "Subscription",
     "TimeUnit",
     "_Any",
@@ -72,6 +75,7 @@ const MUTATION_FIELDS: &[&str] = &[
     "createCollection",
     "dropCollection",
     "insertDocuments",
+    "promoteSchema",
     "renameCollection",
     "schedule",
     "truncateCollection",

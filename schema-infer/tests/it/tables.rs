@@ -45,7 +45,7 @@ fn root_fields() {
         assert!(api.mutation_field(&name).is_some(), "{name}");
     }
     assert_eq!(fields("Query").len(), 3 + 2 * 3);
-    assert_eq!(fields("Mutation").len(), 6 + 2 * 9);
+    assert_eq!(fields("Mutation").len(), 7 + 2 * 9);
     assert_eq!(api.query_field("newsById"), Some(QueryField::ById(1)));
     assert_eq!(api.query_field("news"), Some(QueryField::List(1)));
     assert_eq!(

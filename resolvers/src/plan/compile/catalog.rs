@@ -35,6 +35,7 @@ impl<'d> Compiler<'d> {
                 "settings" => InfoSource::Settings(compiler.settings(group)?),
                 "indexes" => InfoSource::Indexes(compiler.indexes(group)?),
                 "relations" => InfoSource::Relations(compiler.relations(group)?),
+                "drift" => InfoSource::Drift(compiler.drift(group)?),
                 _ => return Err(unbound(name)),
             })
         })
@@ -113,11 +114,12 @@ impl<'d> Compiler<'d> {
         group: &Group<'d>,
     ) -> Result<Vec<Selected<SchemaSource>>, Failure> {
         let type_name = group[0].definition.ty.inner_named_type().clone();
-        self.select(&type_name, &subsets(group), |_, name, _| {
+        self.select(&type_name, &subsets(group), |compiler, name, group| {
             Ok(match name {
                 "__typename" => SchemaSource::TypeName(json_string(&type_name)),
                 "version" => SchemaSource::Version,
                 "sdl" => SchemaSource::Sdl,
+                "changes" => compiler.schema_changes(group)?,
                 _ => return Err(unbound(name)),
             })
         })
