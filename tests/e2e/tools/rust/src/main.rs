@@ -6,6 +6,7 @@ use graphql_client::{GraphQLQuery, Response};
 
 type BigInt = i64;
 type DateTime = String;
+type Timestamp = String;
 type JSON = serde_json::Value;
 
 #[derive(GraphQLQuery)]
