@@ -40,10 +40,6 @@ pub(crate) fn visit<'s>(
 }
 
 /// The first document of a find, where an index has the documents in its order.
-#[expect(
-    clippy::type_complexity,
-    reason = "the outer option is about the index"
-)]
 pub(crate) fn first_by_index<'s>(
     view: View<'s>,
     find: &Find,

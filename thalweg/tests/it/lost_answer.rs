@@ -6,13 +6,13 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 /// A running server; killed when it is dropped.
-struct Server {
+pub(super) struct Server {
     process: Child,
-    address: String,
+    pub(super) address: String,
 }
 
 impl Server {
-    fn start(data: &Path) -> Self {
+    pub(super) fn start(data: &Path) -> Self {
         let mut process = Command::new(env!("CARGO_BIN_EXE_thalweg"))
             .args(["dev", "--listen", "127.0.0.1:0", "--data"])
             .arg(data)

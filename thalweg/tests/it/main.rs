@@ -1,5 +1,6 @@
 //! The binary as a shell sees it: help texts, exit codes, and which stream says what.
 
+mod exact_values;
 mod lost_answer;
 mod operations;
 
