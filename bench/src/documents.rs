@@ -132,9 +132,14 @@ pub(crate) fn write_file(path: &Path, bytes_max: u64, documents_max: u64) -> Res
 }
 
 /// Imports a file with the command line.
-pub(crate) fn import_file(binary: &Path, server: &Server, file: &Path) -> Result<()> {
+pub(crate) fn import_file(
+    binary: &Path,
+    server: &Server,
+    collection: &str,
+    file: &Path,
+) -> Result<()> {
     let status = Command::new(binary)
-        .args(["import", "--collection", COLLECTION, "--server"])
+        .args(["import", "--collection", collection, "--server"])
         .arg(format!("http://{}", server.address()))
         .arg(file)
         .stdout(Stdio::null())
@@ -148,14 +153,14 @@ pub(crate) fn import_file(binary: &Path, server: &Server, file: &Path) -> Result
 pub(crate) fn load(binary: &Path, server: &Server, directory: &Path, count: u64) -> Result<()> {
     let file = directory.join("documents.ndjson");
     write_file(&file, u64::MAX, count)?;
-    import_file(binary, server, &file)
+    import_file(binary, server, COLLECTION, &file)
 }
 
 /// SplitMix64 (Steele, Lea, Flood: "Fast splittable pseudorandom number generators", 2014).
-struct Random(u64);
+pub(crate) struct Random(pub(crate) u64);
 
 impl Random {
-    fn next(&mut self) -> u64 {
+    pub(crate) fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut mixed = self.0;
         mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -163,11 +168,11 @@ impl Random {
         mixed ^ (mixed >> 31)
     }
 
-    fn below(&mut self, bound: u64) -> u64 {
+    pub(crate) fn below(&mut self, bound: u64) -> u64 {
         self.next() % bound
     }
 
-    fn choose<T: Copy>(&mut self, from: &[T]) -> T {
+    pub(crate) fn choose<T: Copy>(&mut self, from: &[T]) -> T {
         from[(self.next() % from.len() as u64) as usize]
     }
 }

@@ -4,8 +4,9 @@
 //! Both processes run all the time, under load in turns. `wrk` shares the machine's cores with them, so the processor
 //! time that a server used for a request is reported too: it says more where cores are few.
 
-mod bare;
-mod wrk;
+pub(crate) mod bare;
+mod measured;
+pub(crate) mod wrk;
 
 use std::path::Path;
 use std::process::Command;
@@ -18,10 +19,10 @@ use crate::Extent;
 use crate::connection::{Connection, request};
 use crate::documents;
 use crate::server::Server;
-use crate::statistics::Samples;
 use crate::table::{Table, number, percent};
 
 pub(crate) use bare::serve_recorded;
+pub(crate) use measured::Measured;
 
 const BY_ID: &str = "query Order($id: ID!) { order(id: $id) { id customer city country status \
                      placedAt total currency quantity } }";
@@ -39,15 +40,6 @@ struct Kind {
     name: &'static str,
     file: &'static str,
     requests: Vec<String>,
-}
-
-/// What was measured of one server under one kind of request.
-#[derive(Default)]
-struct Measured {
-    requests_per_second: Samples,
-    cpu_micros: Samples,
-    p50_ms: Samples,
-    p99_ms: Samples,
 }
 
 /// Runs the benchmark and prints its table.
@@ -77,11 +69,28 @@ pub(crate) fn run(binary: &Path, extent: Extent) -> Result<()> {
         let [mut ours, mut theirs] = [Measured::default(), Measured::default()];
         for _ in 0..rounds {
             for (server, measured) in [(&server, &mut ours), (&bare, &mut theirs)] {
-                measured.add(scratch.path(), kind, server, Duration::from_secs(seconds))?;
+                measured.add(
+                    scratch.path(),
+                    kind.file,
+                    server,
+                    Duration::from_secs(seconds),
+                )?;
             }
         }
-        ours.row(kind.name, &theirs, &mut table);
-        theirs.row("– bare axum handler, same bytes", &theirs, &mut table);
+        for (name, measured) in [
+            (kind.name, &ours),
+            ("– bare axum handler, same bytes", &theirs),
+        ] {
+            let of_bare = measured.rate() / theirs.rate();
+            table.row([
+                name.to_owned(),
+                number(measured.rate()),
+                percent(of_bare),
+                number(measured.cpu_micros.median()),
+                number(measured.p50_ms.median()),
+                number(measured.p99_ms.median()),
+            ]);
+        }
     }
     table.print(&format!(
         "http: {} documents, wrk with 16 connections, medians of {rounds} rounds of {seconds} s",
@@ -98,37 +107,6 @@ const HEAD: [&str; 6] = [
     "p50 ms",
     "p99 ms",
 ];
-
-impl Measured {
-    fn add(
-        &mut self,
-        directory: &Path,
-        kind: &Kind,
-        server: &Server,
-        duration: Duration,
-    ) -> Result<()> {
-        let before = server.cpu_seconds();
-        let load = wrk::load(directory, kind.file, server.address(), duration)?;
-        let used = server.cpu_seconds() - before;
-        self.requests_per_second.push(load.requests_per_second);
-        self.cpu_micros.push(used * 1e6 / load.requests);
-        self.p50_ms.push(load.p50_ms);
-        self.p99_ms.push(load.p99_ms);
-        Ok(())
-    }
-
-    fn row(&self, name: &str, bare: &Measured, table: &mut Table) {
-        let rate = self.requests_per_second.median();
-        table.row([
-            name.to_owned(),
-            number(rate),
-            percent(rate / bare.requests_per_second.median()),
-            number(self.cpu_micros.median()),
-            number(self.p50_ms.median()),
-            number(self.p99_ms.median()),
-        ]);
-    }
-}
 
 /// The requests of each kind, and what the server answers to each.
 async fn record(address: &str, count: u64) -> Result<(Vec<Kind>, Vec<(String, Vec<u8>)>)> {

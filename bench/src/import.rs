@@ -62,7 +62,7 @@ pub(crate) fn run(binary: &Path, extent: Extent) -> Result<()> {
 fn import(binary: &Path, data: &Path, file: &Path) -> Result<Duration> {
     let server = Server::thalweg(binary, data)?;
     let started = Instant::now();
-    documents::import_file(binary, &server, file)?;
+    documents::import_file(binary, &server, documents::COLLECTION, file)?;
     Ok(started.elapsed())
 }
 

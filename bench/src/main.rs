@@ -11,6 +11,7 @@
 //! |---|---|
 //! | `import` | documents through the command line and the server into the store |
 //! | `http` | requests per second over HTTP |
+//! | `graphql` | the same, beside other GraphQL servers |
 //! | `graphql_execution` | one large query, without a server |
 //! | `schema` | building the API schema of many collections |
 //! | `live` | from a write to its live query |
@@ -27,6 +28,7 @@ use clap::{Parser, Subcommand, ValueEnum};
 mod connection;
 mod documents;
 mod engine;
+mod graphql;
 mod graphql_execution;
 mod http;
 mod import;
@@ -93,6 +95,8 @@ enum Name {
     Import,
     /// Requests per second over HTTP.
     Http,
+    /// Requests per second over HTTP, beside Mercurius and PostGraphile.
+    Graphql,
     /// One query for 1,000 documents of 10 fields, without a server.
     GraphqlExecution,
     /// Building the API schema of 500 collections of 40 fields.
@@ -145,6 +149,7 @@ fn run(options: &Options) -> Result<()> {
         match name {
             Name::Import => import::run(&options.binary, extent)?,
             Name::Http => http::run(&options.binary, extent)?,
+            Name::Graphql => graphql::run(&options.binary, extent)?,
             Name::GraphqlExecution => graphql_execution::run(extent)?,
             Name::Schema => schema::run(extent)?,
             Name::Live => live::run(&options.binary, extent)?,

@@ -30,6 +30,8 @@ enum Name {
     Import,
     /// Requests per second over HTTP, beside a bare axum handler.
     Http,
+    /// Requests per second over HTTP, beside Mercurius and PostGraphile.
+    Graphql,
     /// 1,000 documents of 10 fields, beside serde_json and async-graphql.
     GraphqlExecution,
     /// Building the API schema of 500 collections of 40 fields, first and again.
@@ -43,8 +45,12 @@ enum Name {
 /// Builds what is needed and runs the benchmarks.
 pub(crate) fn run(options: &Options) -> Result<()> {
     let chosen = |name: Name| options.names.is_empty() || options.names.contains(&name);
-    if chosen(Name::Http) && tools::find("wrk").is_none() {
-        bail!("`http` needs wrk; Debian has it: apt-get install wrk");
+    let over_http = chosen(Name::Http) || chosen(Name::Graphql);
+    if over_http && tools::find("wrk").is_none() {
+        bail!("`http` and `graphql` need wrk; Debian has it: apt-get install wrk");
+    }
+    if chosen(Name::Graphql) {
+        tools::npm_ci(&workspace::root().join("bench/peers"))?;
     }
     let binary = workspace::build_release()?;
     let target = workspace::target_directory()?;

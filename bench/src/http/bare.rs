@@ -23,7 +23,7 @@ use tokio::net::TcpListener;
 type Recorded = Arc<HashMap<Bytes, Bytes>>;
 
 /// Writes pairs of request and answer, neither of which has a line break.
-pub(super) fn write(path: &Path, pairs: &[(String, Vec<u8>)]) -> Result<()> {
+pub(crate) fn write(path: &Path, pairs: &[(String, Vec<u8>)]) -> Result<()> {
     let mut text = Vec::new();
     for (request, answer) in pairs {
         for line in [request.as_bytes(), answer] {

@@ -12,20 +12,20 @@ const THREADS: &str = "-t2";
 
 /// The outcome of one load.
 #[derive(Debug, PartialEq)]
-pub(super) struct Load {
-    pub(super) requests: f64,
-    pub(super) requests_per_second: f64,
-    pub(super) p50_ms: f64,
-    pub(super) p99_ms: f64,
+pub(crate) struct Load {
+    pub(crate) requests: f64,
+    pub(crate) requests_per_second: f64,
+    pub(crate) p50_ms: f64,
+    pub(crate) p99_ms: f64,
 }
 
 /// Writes the script that [`load`] needs into a directory.
-pub(super) fn prepare(directory: &Path) -> Result<()> {
+pub(crate) fn prepare(directory: &Path) -> Result<()> {
     std::fs::write(directory.join("wrk.lua"), SCRIPT).context("cannot write the script for wrk")
 }
 
 /// Puts load on `/graphql` with the requests of the file `requests` in `directory`.
-pub(super) fn load(
+pub(crate) fn load(
     directory: &Path,
     requests: &str,
     address: &str,
