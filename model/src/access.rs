@@ -36,6 +36,11 @@ impl FieldName {
     pub fn as_str(&self) -> &str {
         &self.name
     }
+
+    /// The name as it stands in a stored text: `"name":`.
+    pub fn label(&self) -> &[u8] {
+        &self.label
+    }
 }
 
 impl<'a> ValueRef<'a> {
@@ -83,6 +88,13 @@ impl<'a> ValueRef<'a> {
     /// The members of an object in the order of the text; nothing for other kinds.
     pub fn members(self) -> Members<'a> {
         Members {
+            raw: self.raw_members(),
+        }
+    }
+
+    /// The same with the names as they stand in the text, for whoever knows them in that form and compares them only.
+    pub fn labelled_members(self) -> LabelledMembers<'a> {
+        LabelledMembers {
             raw: self.raw_members(),
         }
     }
@@ -216,6 +228,38 @@ impl<'a> Iterator for Members<'a> {
     fn next(&mut self) -> Option<Self::Item> {
         let (label, value) = self.raw.next()?;
         Some((label_name(label)?, value))
+    }
+}
+
+/// The name of a member as it stands in a stored text. Equal names have equal labels, since that text is canonical.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Label<'a>(&'a [u8]);
+
+impl<'a> Label<'a> {
+    /// `"name":`
+    pub fn as_bytes(self) -> &'a [u8] {
+        self.0
+    }
+
+    /// The name itself; `None` of a corrupt one.
+    pub fn name(self) -> Option<Cow<'a, str>> {
+        label_name(self.0)
+    }
+}
+
+/// The members of an object, see [`ValueRef::labelled_members`].
+#[derive(Clone, Debug)]
+pub struct LabelledMembers<'a> {
+    raw: RawMembers<'a>,
+}
+
+impl<'a> Iterator for LabelledMembers<'a> {
+    type Item = (Label<'a>, ValueRef<'a>);
+
+    #[inline]
+    fn next(&mut self) -> Option<Self::Item> {
+        let (label, value) = self.raw.next()?;
+        Some((Label(label), value))
     }
 }
 

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use thalweg_model::{FieldName, Label};
+
 /// What a [`Node`] counts. `DateTime` and `Date` values are counted under `String` as well.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Counter {
@@ -72,6 +74,8 @@ pub(crate) struct Record {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Member {
     pub(crate) name: Arc<str>,
+    /// The name as it stands in stored documents, which is compared without decoding it.
+    label: Box<[u8]>,
     pub(crate) node: Node,
 }
 
@@ -174,6 +178,19 @@ impl Record {
         Some(&self.entries[self.sorted[index] as usize].node)
     }
 
+    /// The same as [`position`](Record::position), for a name as it stands in a stored document; `None` where the member
+    /// at the cursor has another.
+    #[inline]
+    pub(super) fn expected(&self, label: Label<'_>, cursor: &mut usize) -> Option<usize> {
+        let position = *cursor;
+        let member = self.entries.get(position)?;
+        if *member.label != *label.as_bytes() {
+            return None;
+        }
+        *cursor = position + 1;
+        Some(position)
+    }
+
     /// The position of the member with this name. `cursor` is where the caller expects it and moves
     /// past it: members mostly come in the order in which they were first seen, and then one
     /// comparison finds each.
@@ -202,7 +219,8 @@ impl Record {
             return false;
         };
         self.sorted.insert(index, self.entries.len() as u32);
-        self.entries.push(Member { name, node });
+        let label = FieldName::new(&name).label().into();
+        self.entries.push(Member { name, label, node });
         true
     }
 

@@ -141,10 +141,16 @@ impl ObjectNode {
         self.count = self.count.saturating_add(1);
         let mut is_empty = true;
         let mut cursor = 0;
-        for (name, member) in value.members() {
+        for (label, member) in value.labelled_members() {
             is_empty = false;
-            self.member(&name, &mut cursor, depth, room)
-                .add(member, depth + 1, room);
+            let node = match self.record.expected(label, &mut cursor) {
+                Some(position) => self.record.node_mut(position),
+                None => match label.name() {
+                    Some(name) => self.member(&name, &mut cursor, depth, room),
+                    None => break,
+                },
+            };
+            node.add(member, depth + 1, room);
         }
         self.empty = self.empty.saturating_add(u64::from(is_empty));
     }
@@ -154,9 +160,16 @@ impl ObjectNode {
         let mut is_empty = true;
         let mut cursor = 0;
         let mut emptied = false;
-        for (name, member) in value.members() {
+        for (label, member) in value.labelled_members() {
             is_empty = false;
-            if let Some(position) = self.record.position(&name, &mut cursor) {
+            let position = match self.record.expected(label, &mut cursor) {
+                Some(position) => Some(position),
+                None => match label.name() {
+                    Some(name) => self.record.position(&name, &mut cursor),
+                    None => break,
+                },
+            };
+            if let Some(position) = position {
                 let node = self.record.node_mut(position);
                 node.subtract(member, room);
                 emptied |= node.is_empty();
