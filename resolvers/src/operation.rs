@@ -1,6 +1,6 @@
 //! A prepared operation: everything about a request that does not depend on the data.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use apollo_compiler::validation::Valid;
 use apollo_compiler::{Name, Schema};
@@ -9,6 +9,7 @@ use thalweg_model::{CollectionId, CommitTs, Value};
 
 use crate::bind::Bound;
 use crate::incremental::Part;
+use crate::input::Variables;
 use crate::plan::{OperationKind, Plan};
 use crate::schema::SchemaVersion;
 
@@ -25,7 +26,13 @@ pub(crate) struct Prepared {
     pub(crate) schema: Arc<SchemaVersion>,
     pub(crate) plan: Arc<Plan>,
     pub(crate) bound: Arc<[Bound]>,
-    pub(crate) key: OperationKey,
+    /// The operation's text, as it was parsed.
+    pub(crate) text: Arc<str>,
+    /// The operation's name in the text; `None` for an anonymous one.
+    pub(crate) name: Option<Box<str>>,
+    pub(crate) coerced: Variables,
+    /// Made when somebody asks: most operations run once and are forgotten.
+    pub(crate) key: OnceLock<OperationKey>,
     /// The request's own `operationName` and variables, to prepare it again.
     pub(crate) operation_name: Option<String>,
     pub(crate) variables: Option<Value>,
@@ -78,7 +85,18 @@ impl Operation {
     /// It does not hold the version of the API schema: operations of one key differ in it only until they are
     /// revalidated.
     pub fn key(&self) -> &OperationKey {
-        &self.inner.key
+        let Prepared {
+            text,
+            name,
+            coerced,
+            key,
+            ..
+        } = &*self.inner;
+        key.get_or_init(|| OperationKey {
+            text: Arc::clone(text),
+            operation: name.clone(),
+            variables: coerced.to_json().into(),
+        })
     }
 
     /// The version of the API schema that the operation is pinned to.
@@ -118,7 +136,7 @@ impl std::fmt::Debug for Operation {
         formatter
             .debug_struct("Operation")
             .field("kind", &self.kind())
-            .field("key", &self.inner.key)
+            .field("key", self.key())
             .field("schema_version", &self.schema_version())
             .finish_non_exhaustive()
     }

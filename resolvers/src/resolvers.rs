@@ -1,6 +1,6 @@
 //! Preparing operations: which schema, which text, which operation, which variables, which plan.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use apollo_compiler::executable;
 use parking_lot::{Mutex, RwLock};
@@ -13,7 +13,7 @@ use crate::field_uses;
 use crate::incremental;
 use crate::input::{Coercion, Variables};
 use crate::limits::Limits;
-use crate::operation::{Operation, OperationKey, Prepared};
+use crate::operation::{Operation, Prepared};
 use crate::persisted::PersistedTexts;
 use crate::plan::{Action, Collector, Plan, PlanKey, compile};
 use crate::request::Request;
@@ -114,7 +114,7 @@ impl Resolvers {
         )?;
         self.shared
             .persisted
-            .register(&text, &operation.inner.key.text);
+            .register(&text, &operation.inner.text);
         Ok(operation)
     }
 
@@ -128,7 +128,7 @@ impl Resolvers {
     ) -> Result<Operation, Failure> {
         let Prepared {
             schema,
-            key,
+            text,
             operation_name,
             variables,
             ..
@@ -139,7 +139,7 @@ impl Resolvers {
         let newer = self.schema(catalog)?;
         self.prepare_against(
             newer,
-            &key.text,
+            text,
             operation_name.as_deref(),
             variables.clone(),
             Some(schema),
@@ -231,11 +231,6 @@ impl Resolvers {
             limits,
         };
         let bound = bound(&plan, &binding, plan_key)?;
-        let key = OperationKey {
-            text: Arc::clone(&parsed.text),
-            operation: operation.name.as_ref().map(|name| name.as_str().into()),
-            variables: variables.to_json().into(),
-        };
         let is_live = is_live(operation, &variables);
         let mut parts = Vec::new();
         // A mutation runs once, so all of it comes at once.
@@ -263,7 +258,10 @@ impl Resolvers {
                 schema,
                 plan,
                 bound,
-                key,
+                text: Arc::clone(&parsed.text),
+                name: operation.name.as_ref().map(|name| name.as_str().into()),
+                coerced: variables,
+                key: OnceLock::new(),
                 operation_name,
                 variables: provided,
                 is_live,
