@@ -18,7 +18,7 @@ mod rules;
 mod split;
 
 use std::collections::{HashSet, VecDeque};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -107,7 +107,7 @@ impl Resolvers {
     fn part_operations(&self, operation: &Operation) -> Result<Vec<(Part, Operation)>, Failure> {
         let prepared = &*operation.inner;
         let (schema, limits) = (&prepared.schema, self.limits());
-        let parsed = schema.parse(&prepared.key.text, limits)?;
+        let parsed = schema.parse(&prepared.text, limits)?;
         let whole = choose(&parsed, prepared.operation_name.as_deref())?;
         let mut coercion = Coercion::new(&schema.types, &whole.variables, limits);
         let variables = coercion.variables(prepared.variables.as_ref());
@@ -130,7 +130,10 @@ impl Resolvers {
                 schema: Arc::clone(schema),
                 plan: Arc::new(plan),
                 bound,
-                key: prepared.key.clone(),
+                text: Arc::clone(&prepared.text),
+                name: prepared.name.clone(),
+                coerced: prepared.coerced.clone(),
+                key: OnceLock::new(),
                 operation_name: prepared.operation_name.clone(),
                 variables: prepared.variables.clone(),
                 is_live: false,
