@@ -32,7 +32,12 @@ pub(crate) fn run(extent: Extent) -> Result<()> {
     let engine = Engine::open(Arc::new(MemoryBackend::new()), options)?;
     for collection in 0..collections {
         let fields: Vec<String> = (0..FIELDS).map(|field| value(field, collection)).collect();
-        insert(&runtime, &engine, collection, &format!("{{{}}}", fields.join(",")))?;
+        insert(
+            &runtime,
+            &engine,
+            collection,
+            &format!("{{{}}}", fields.join(",")),
+        )?;
     }
     let mut first = Samples::default();
     let mut rebuilt = Samples::default();
@@ -43,12 +48,22 @@ pub(crate) fn run(extent: Extent) -> Result<()> {
         time(&mut first, &resolvers)?;
         let before = resolvers.sdl().map_err(|_| anyhow!("no schema"))?;
         let collection = turn * 7 % collections;
-        insert(&runtime, &engine, collection, &format!("{{\"new{turn}\":1}}"))?;
+        insert(
+            &runtime,
+            &engine,
+            collection,
+            &format!("{{\"new{turn}\":1}}"),
+        )?;
         time(&mut rebuilt, &resolvers)?;
         let after = resolvers.sdl().map_err(|_| anyhow!("no schema"))?;
         ensure!(before != after, "the new field is in the schema");
         bytes = after.len();
-        insert(&runtime, &engine, collection, &format!("{{\"new{turn}\":2}}"))?;
+        insert(
+            &runtime,
+            &engine,
+            collection,
+            &format!("{{\"new{turn}\":2}}"),
+        )?;
         time(&mut unchanged, &resolvers)?;
     }
     engine.close();

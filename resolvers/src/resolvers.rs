@@ -112,9 +112,7 @@ impl Resolvers {
             request.variables.clone(),
             None,
         )?;
-        self.shared
-            .persisted
-            .register(&text, &operation.inner.text);
+        self.shared.persisted.register(&text, &operation.inner.text);
         Ok(operation)
     }
 
