@@ -10,8 +10,10 @@ use rustc_hash::FxHashMap;
 use thalweg_model::{
     CollectionId, CommitTs, Document, DocumentId, FieldPath, ValueRef, write_json_string,
 };
-use thalweg_schema_infer::{CollectionSchema, NameRegistry, Relation, Shape};
+use thalweg_schema_infer::declared::check::Mistakes;
+use thalweg_schema_infer::{CollectionMode, CollectionSchema, NameRegistry, Relation, Shape};
 
+use crate::declared::{Declared, Way};
 use crate::error::{EngineError, IntentError};
 use crate::index::{Index, IndexDefinition, IndexStatus};
 use crate::policy::Policies;
@@ -42,6 +44,8 @@ pub struct Collection {
     pub name: Arc<str>,
     /// The API types of its documents.
     pub schema: Arc<CollectionSchema>,
+    /// Those that the documents lead to: where nothing is declared, the same.
+    pub(crate) latched: Arc<CollectionSchema>,
     /// When it was created, in microseconds since the Unix epoch.
     pub created_at: u64,
     /// Its indexes, in order of their creation.
@@ -54,9 +58,29 @@ pub struct Collection {
     pub relations: Arc<[Arc<Relation>]>,
     /// The same as it is stored, with what speaks for it.
     pub stored_relations: Arc<StoredRelations>,
+    /// What its documents have to be like; `None` of a flexible one.
+    pub declared: Option<Arc<Declared>>,
 }
 
 impl Collection {
+    /// How much of its types is declared.
+    pub fn mode(&self) -> CollectionMode {
+        let declared = self.declared.as_ref();
+        declared.map_or(CollectionMode::Flexible, |declared| declared.mode())
+    }
+
+    /// What is wrong with a document that is to be written as a whole. The commit decides; this is for whoever wants to
+    /// know before.
+    pub fn check(&self, document: &Document, now: CommitTs) -> Result<Mistakes, EngineError> {
+        match &self.declared {
+            None => Ok(Mistakes::default()),
+            Some(declared) => {
+                let document = declared.conform(document, Way::Whole, now)?;
+                Ok(declared.check(document.root()))
+            }
+        }
+    }
+
     /// The index of that definition, unless it is being dropped.
     pub fn index(&self, definition: &IndexDefinition) -> Option<&Arc<Index>> {
         self.indexes
@@ -158,6 +182,7 @@ pub(crate) struct StoredCollection {
     pub(crate) settings: Settings,
     pub(crate) configured_ts: CommitTs,
     pub(crate) relations: Arc<StoredRelations>,
+    pub(crate) declared: Option<Arc<Declared>>,
 }
 
 impl StoredCollection {
@@ -171,6 +196,7 @@ impl StoredCollection {
             settings: collection.settings.clone(),
             configured_ts: collection.configured_ts,
             relations: Arc::clone(&collection.stored_relations),
+            declared: collection.declared.clone(),
         }
     }
 
@@ -198,6 +224,9 @@ impl StoredCollection {
         }
         self.settings.write_json(&mut json);
         self.relations.write_json(&mut json);
+        if let Some(declared) = &self.declared {
+            declared.write_json(&mut json);
+        }
         json.push(b'}');
         Document::parse(&json).expect("this is a JSON object")
     }
@@ -221,6 +250,7 @@ impl StoredCollection {
                 settings: Settings::from_document(document)?,
                 configured_ts: configured.map_or(CommitTs::ZERO, CommitTs::from_micros),
                 relations: Arc::new(StoredRelations::from_document(document)?),
+                declared: Declared::from_document(document)?.map(Arc::new),
             })
         };
         read().ok_or(EngineError::Corrupt { what: "collection" })

@@ -324,7 +324,7 @@ impl Committer {
             seed: code.seed,
             is_kept: code.once.is_some(),
         };
-        let steps = group.apply(applicant, self.rules)?;
+        let steps = group.apply(applicant, &self.state, self.rules)?;
         let commit_ts = group.base.ts();
         let Some(once) = &code.once else {
             return Ok(Answer::Committed(value, commit_ts, steps));
@@ -513,7 +513,7 @@ impl Committer {
         }
         let schemas = outcome.counted.iter().filter_map(|id| {
             let collection = outcome.catalog.by_id(*id)?;
-            Some((*id, Arc::clone(&collection.schema)))
+            Some((*id, Arc::clone(&collection.latched)))
         });
         published_types::write(schemas, &mut self.state.stored_types, &mut writes);
         let names_revision = self.state.names.revision();

@@ -155,7 +155,7 @@ impl DependencySet {
         }
     }
 
-    fn read_whole(&mut self, collection: CollectionId) {
+    pub(crate) fn read_whole(&mut self, collection: CollectionId) {
         let place = self
             .reads
             .binary_search_by_key(&collection, |read| read.collection);

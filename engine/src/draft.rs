@@ -1,6 +1,7 @@
 //! One transaction while its intents are applied, in order, to the images as they are when its turn comes; or, for what it
 //! reads of its own writes, to the images that it reads.
 
+mod declared;
 mod indexes;
 mod policies;
 mod relations;
@@ -9,9 +10,11 @@ mod timed;
 use std::sync::Arc;
 
 use thalweg_model::{CollectionId, CommitTs, Document, DocumentId};
+use thalweg_schema_infer::Pins;
 use thalweg_storage::Write;
 
 use crate::catalog::{self, COLLECTIONS, Catalog, Collection, StoredCollection};
+use crate::declared::Way;
 use crate::dependency::DependencySet;
 use crate::engine::EngineOptions;
 use crate::error::{EngineError, IntentError, TransactionError};
@@ -116,6 +119,8 @@ pub(crate) struct Drafted {
     pub(crate) pages: Vec<IndexPage>,
     /// What is done to published types beside what follows from the documents.
     pub(crate) types: Vec<TypesChange>,
+    /// The names that collections and their fields are to get.
+    pub(crate) pins: Vec<(CollectionId, Pins)>,
     /// Who holds which unique value after it.
     pub(crate) unique: UniqueEntries,
     /// What changes beside documents.
@@ -141,6 +146,7 @@ impl<'g> Draft<'g> {
             next_index: ground.next_index(),
             pages: Vec::new(),
             types: Vec::new(),
+            pins: Vec::new(),
             unique: UniqueEntries::default(),
             upkeep: Vec::new(),
             erasures: Vec::new(),
@@ -238,7 +244,7 @@ impl<'g> Draft<'g> {
                         let document = before.to_document()?;
                         let patched =
                             thalweg_model::apply(&document, &patch).map_err(IntentError::Patch)?;
-                        self.put(key, &patched, expiry)
+                        self.put_in(Way::Patch(document.root()), key, &patched, expiry)
                     }
                 }
             }
@@ -323,6 +329,21 @@ impl<'g> Draft<'g> {
                 relations,
                 refused,
             } => self.relate(collection, &relations, &refused),
+            Intent::Declare {
+                collection,
+                declaration,
+            } => self.declare(collection, &declaration),
+            Intent::Backfill {
+                collection,
+                since,
+                ids,
+                to,
+            } => self.backfill(collection, since, ids, to),
+            Intent::FailBackfill {
+                collection,
+                since,
+                reason,
+            } => self.fail_backfill(collection, since, reason),
             Intent::Upkeep(upkeep) => self.upkeep(upkeep.0),
         }
     }
@@ -394,6 +415,7 @@ impl<'g> Draft<'g> {
             settings: Settings::default(),
             configured_ts: CommitTs::ZERO,
             relations: Arc::default(),
+            declared: None,
         };
         self.put(
             (COLLECTIONS, StoredCollection::document_id(id)),
@@ -403,6 +425,7 @@ impl<'g> Draft<'g> {
         let schema = catalog::placeholder_schema(&stored.name);
         self.catalog_mut().insert(Collection {
             id,
+            latched: Arc::clone(&schema),
             schema,
             name: stored.name,
             created_at: stored.created_at,
@@ -411,6 +434,7 @@ impl<'g> Draft<'g> {
             configured_ts: stored.configured_ts,
             relations: Arc::from([]),
             stored_relations: stored.relations,
+            declared: None,
         });
         Ok(id)
     }
@@ -498,15 +522,45 @@ impl<'g> Draft<'g> {
         document: &Document,
         expiry: ExpiryChange,
     ) -> Result<Step, ApplyError> {
-        let (bytes, bytes_max) = (document.json().len(), self.rules.document_bytes_max);
+        self.put_in(Way::Whole, key, document, expiry)
+    }
+
+    /// Writes a document as it has to be by what is declared of its collection.
+    fn put_in(
+        &mut self,
+        way: Way<'_>,
+        key: DocumentKey,
+        document: &Document,
+        expiry: ExpiryChange,
+    ) -> Result<Step, ApplyError> {
+        let Some(declared) = self.declared(key.0) else {
+            return self.write_document(key, document, expiry);
+        };
+        let document = declared.conform(document, way, self.ts)?;
+        self.check_declared(&declared, &key, &document)?;
+        self.write_document(key, &document, expiry)
+    }
+
+    fn check_size(&mut self, bytes: usize) -> Result<(), IntentError> {
+        let bytes_max = self.rules.document_bytes_max;
         if bytes > bytes_max {
-            return Err(IntentError::DocumentTooLarge { bytes, bytes_max }.into());
+            return Err(IntentError::DocumentTooLarge { bytes, bytes_max });
         }
         self.bytes += bytes;
         if self.bytes > self.rules.transaction_bytes_max {
             let bytes_max = self.rules.transaction_bytes_max;
-            return Err(IntentError::TransactionTooLarge { bytes_max }.into());
+            return Err(IntentError::TransactionTooLarge { bytes_max });
         }
+        Ok(())
+    }
+
+    fn write_document(
+        &mut self,
+        key: DocumentKey,
+        document: &Document,
+        expiry: ExpiryChange,
+    ) -> Result<Step, ApplyError> {
+        self.check_size(document.json().len())?;
         let before = self.image(&key)?;
         // One that is softly deleted is replaced by a new document, whose versions go on from its own.
         let shown = before.clone().filter(|record| !record.is_deleted());

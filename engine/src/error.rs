@@ -7,10 +7,13 @@
 use thalweg_model::{
     CommitTs, DocumentId, ErrorClass, ErrorCode, FieldPath, PatchError, write_rfc3339,
 };
+use thalweg_schema_infer::PinConflict;
+use thalweg_schema_infer::declared::check::Mistakes;
 use thalweg_storage::StorageError;
 use thiserror::Error;
 
 use crate::budget::Interruption;
+use crate::declared::Violation;
 use crate::duration::write_duration;
 use crate::index::IndexDefinitionError;
 
@@ -330,6 +333,67 @@ pub enum IntentError {
     /// What was to be an index cannot be one.
     #[error("{0}")]
     IndexDefinition(#[from] IndexDefinitionError),
+    /// The document does not satisfy what is declared of its collection.
+    #[error("document {id:?} of collection {collection:?} is not as declared: {mistakes}")]
+    SchemaViolation {
+        /// The collection's name.
+        collection: String,
+        /// The document.
+        id: DocumentId,
+        /// All that is wrong with it.
+        mistakes: Box<Mistakes>,
+    },
+    /// The documents that are there do not satisfy what is to be declared.
+    #[error("{}", not_satisfied(violations))]
+    NotSatisfied {
+        /// What is wrong with them.
+        violations: Vec<Violation>,
+    },
+    /// The counts do not tell whether documents satisfy what is to be declared, and nobody has looked at them all.
+    #[error(
+        "collection {collection:?} changed so that its counts do not tell whether {} is as declared; declare it again",
+        paths.join(", ")
+    )]
+    NotJudged {
+        /// The collection's name.
+        collection: String,
+        /// Where they do not tell.
+        paths: Vec<String>,
+    },
+    /// Names that are declared cannot be given.
+    #[error("collection {collection:?}: {}", joined(conflicts))]
+    Names {
+        /// The collection's name.
+        collection: String,
+        /// Which, and why.
+        conflicts: Vec<PinConflict>,
+    },
+    /// Documents have the new name of a field already.
+    #[error(
+        "{from} of collection {collection:?} cannot become {to}: documents have {to} already; remove it from them first"
+    )]
+    RenameTaken {
+        /// The collection's name.
+        collection: String,
+        /// The field.
+        from: String,
+        /// Its new name.
+        to: String,
+    },
+    /// A field is getting another name, which a declaration would leave half done.
+    #[error(
+        "collection {collection:?} is still moving the values of {from} to {to}; until that is done, {advice}"
+    )]
+    RenameUnderWay {
+        /// The collection's name.
+        collection: String,
+        /// The field.
+        from: String,
+        /// Its new name.
+        to: String,
+        /// What would be right.
+        advice: &'static str,
+    },
     /// The collection has as many indexes as it may.
     #[error("collection {collection:?} has {indexes_max} indexes already; drop one first")]
     TooManyIndexes {
@@ -414,6 +478,19 @@ fn restricted(target: &str, collection: &str, field: &str, count: u64, ids: &[St
     )
 }
 
+fn not_satisfied(violations: &[Violation]) -> String {
+    let told: Vec<String> = violations.iter().map(ToString::to_string).collect();
+    format!(
+        "documents are not as declared, so nothing is changed: {}",
+        told.join("; ")
+    )
+}
+
+fn joined(conflicts: &[PinConflict]) -> String {
+    let told: Vec<String> = conflicts.iter().map(ToString::to_string).collect();
+    told.join("; ")
+}
+
 fn version_mismatch(id: &DocumentId, expected: u64, found: Option<u64>) -> String {
     match found {
         Some(found) => format!("document {id:?} is at version {found}, not {expected}"),
@@ -428,6 +505,13 @@ impl IntentError {
             IntentError::AlreadyExists { .. }
             | IntentError::CollectionExists { .. }
             | IntentError::UniqueViolation { .. } => ErrorCode::UniqueViolation,
+            IntentError::SchemaViolation { .. } | IntentError::NotSatisfied { .. } => {
+                ErrorCode::SchemaViolation
+            }
+            IntentError::NotJudged { .. } => ErrorCode::Unavailable,
+            IntentError::Names { .. }
+            | IntentError::RenameTaken { .. }
+            | IntentError::RenameUnderWay { .. } => ErrorCode::BadRequest,
             IntentError::IndexDefinition(error) => error.code(),
             IntentError::VersionMismatch { .. } => ErrorCode::VersionMismatch,
             IntentError::Restricted { .. } => ErrorCode::SchemaViolation,

@@ -6,9 +6,9 @@
 use thalweg_model::{CollectionId, CommitTs};
 
 use crate::catalog::Catalog;
-use crate::commit::Change;
+use crate::commit::{Change, Commit};
 use crate::error::EngineError;
-use crate::group::{DocumentKey, Group, Image};
+use crate::group::{DocumentKey, Group, Image, State};
 use crate::index::writer::IndexPage;
 use crate::index::{IndexId, IndexStatistics};
 use crate::snapshot::Snapshot;
@@ -23,6 +23,8 @@ pub(crate) struct Ground<'g> {
     pub(crate) base: &'g Snapshot,
     /// The group that the base is of; `None` for a snapshot of what is published.
     group: Option<&'g Group>,
+    /// What is counted, and which names are given, below the group; `None` where nothing is decided by it.
+    state: Option<&'g State>,
 }
 
 impl<'g> Ground<'g> {
@@ -30,11 +32,34 @@ impl<'g> Ground<'g> {
         Ground {
             base: &group.base,
             group: Some(group),
+            state: None,
         }
     }
 
     pub(crate) fn of_snapshot(base: &'g Snapshot) -> Self {
-        Ground { base, group: None }
+        Ground {
+            base,
+            group: None,
+            state: None,
+        }
+    }
+
+    /// The same with what the group stands on.
+    pub(crate) fn counted_in(self, state: &'g State) -> Self {
+        Ground {
+            state: Some(state),
+            ..self
+        }
+    }
+
+    /// What is counted, and which names are given, below the commits of the group.
+    pub(crate) fn state(self) -> Option<&'g State> {
+        self.state
+    }
+
+    /// The commits of the group.
+    pub(crate) fn commits(self) -> &'g [Commit] {
+        self.group.map_or(&[], |group| &group.commits)
     }
 
     /// Whether what is applied here is committed.

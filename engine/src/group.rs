@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
 use thalweg_model::{CollectionId, CommitTs, DocumentId};
-use thalweg_schema_infer::{CollectionSchema, Evolution, NameRegistry};
+use thalweg_schema_infer::{CollectionSchema, Evolution, NameRegistry, Pins};
 use thalweg_storage::Write;
 
 use crate::catalog::{COLLECTIONS, Catalog, Collection};
@@ -66,6 +66,8 @@ pub(crate) struct Group {
     index_pages: Vec<(CommitTs, IndexPage)>,
     /// What is done to published types beside what follows from the documents.
     types: Vec<TypesChange>,
+    /// The names that collections and their fields are to get when the group ends.
+    pins: Vec<(CollectionId, Pins)>,
     /// What is counted of indexes in the state that the group stands on.
     pub(crate) index_statistics: Arc<FxHashMap<IndexId, IndexStatistics>>,
     /// What the new images take.
@@ -114,6 +116,7 @@ impl Group {
             answers: Vec::new(),
             index_pages: Vec::new(),
             types: Vec::new(),
+            pins: Vec::new(),
             index_statistics: Arc::clone(&state.index_statistics),
             bytes: 0,
         }
@@ -127,6 +130,7 @@ impl Group {
     pub(crate) fn apply(
         &mut self,
         applicant: Applicant,
+        state: &State,
         rules: Rules,
     ) -> Result<Vec<Step>, TransactionError> {
         let Applicant {
@@ -136,7 +140,8 @@ impl Group {
             is_kept,
         } = applicant;
         let Intents { list, ends, origin } = intents;
-        let mut draft = Draft::new(Ground::of_group(self), rules, ts, seed, origin);
+        let ground = Ground::of_group(self).counted_in(state);
+        let mut draft = Draft::new(ground, rules, ts, seed, origin);
         let mut steps = Vec::with_capacity(list.len());
         let mut ends = ends.into_iter().peekable();
         for (step, intent) in list.into_iter().enumerate() {
@@ -165,6 +170,7 @@ impl Group {
             next_index,
             pages,
             types,
+            pins,
             unique,
             upkeep,
             erasures,
@@ -194,7 +200,8 @@ impl Group {
             && emptied.is_empty()
             && catalog.is_none()
             && pages.is_empty()
-            && types.is_empty();
+            && types.is_empty()
+            && pins.is_empty();
         if is_nothing && upkeep.is_empty() && erasures.is_empty() && !is_kept {
             return Ok(());
         }
@@ -220,6 +227,7 @@ impl Group {
         self.next_collection = next_collection;
         self.next_index = next_index;
         self.base.overlay.change_unique(unique);
+        self.pins.extend(pins);
         self.index_pages
             .extend(pages.into_iter().map(|page| (ts, page)));
         self.commits.push(Commit {
@@ -322,17 +330,28 @@ impl Group {
             counted.extend(changed.map(|collection| collection.id));
         }
         counted.extend(self.types.iter().map(TypesChange::collection));
+        counted.extend(self.pins.iter().map(|(collection, _)| *collection));
         for id in &counted {
             let statistics = state.statistics.entry(*id).or_default();
             let Some(collection) = self.base.catalog.by_id(*id) else {
                 continue;
             };
-            let names = match state.catalog.by_id(*id) {
-                Some(known) if known.name != collection.name => {
-                    state.names.rename_collection(&known.name, &collection.name)
-                }
-                _ => state.names.collection(&collection.name),
-            };
+            let known = state.catalog.by_id(*id);
+            if let Some(known) = known
+                && known.name != collection.name
+            {
+                state.names.rename_collection(&known.name, &collection.name);
+            }
+            let pins: Vec<&Pins> = (self.pins.iter())
+                .filter(|(of, _)| of == id)
+                .map(|(_, pins)| pins)
+                .collect();
+            for pins in &pins {
+                // It was tried when the transaction was applied. What another one of the group has taken since is named
+                // as if nothing had been declared.
+                let _ = state.names.pin(&collection.name, pins);
+            }
+            let names = state.names.collection(&collection.name);
             let changes: Vec<TypesChange> = self
                 .types
                 .iter()
@@ -340,7 +359,7 @@ impl Group {
                 .cloned()
                 .collect();
             let step = published_types::Step {
-                published: &collection.schema,
+                published: &collection.latched,
                 names: &names,
                 statistics,
                 evolution,
@@ -348,12 +367,32 @@ impl Group {
                 changes: &changes,
                 ts: self.base.ts,
             };
-            let schema = step.take(&mut state.names);
+            let latched = step.take(&mut state.names);
             // From now on they are stored by themselves.
             statistics.former = None;
-            if !Arc::ptr_eq(&schema, &collection.schema) {
+            let is_declared_anew = known.is_none_or(|known| known.declared != collection.declared);
+            let schema = match &collection.declared {
+                _ if Arc::ptr_eq(&latched, &collection.latched)
+                    && pins.is_empty()
+                    && !is_declared_anew =>
+                {
+                    Arc::clone(&collection.schema)
+                }
+                Some(declared) => {
+                    let published = declared.publish((*latched).clone(), &mut state.names);
+                    match published == *collection.schema {
+                        true => Arc::clone(&collection.schema),
+                        false => Arc::new(published),
+                    }
+                }
+                None => Arc::clone(&latched),
+            };
+            let is_same = Arc::ptr_eq(&latched, &collection.latched)
+                && Arc::ptr_eq(&schema, &collection.schema);
+            if !is_same {
                 let changed = Collection {
                     schema,
+                    latched,
                     ..(**collection).clone()
                 };
                 Arc::make_mut(&mut self.base.catalog).insert(changed);

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use thalweg_model::{CollectionId, CommitTs, Document, DocumentId, FieldPath, Patch};
 
+use crate::declared::{BackfillCursor, Declaration};
 use crate::index::{IndexDefinition, IndexId};
 use crate::made_id::has_own_id;
 use crate::record::Record;
@@ -177,6 +178,34 @@ pub enum Intent {
         relations: Vec<DeclaredRelation>,
         /// Fields that are none.
         refused: Vec<FieldPath>,
+    },
+    /// Declares what the documents of a collection are like; refused where those that are there are not so.
+    Declare {
+        /// Which.
+        collection: CollectionRef,
+        /// What is declared. It replaces what was declared before.
+        declaration: Declaration,
+    },
+    /// Writes a page of older documents as they have to be by what was declared. This is what the maintenance of the
+    /// engine sends; it does nothing where that pass over the documents is over.
+    Backfill {
+        /// Which.
+        collection: CollectionId,
+        /// The pass.
+        since: CommitTs,
+        /// The documents.
+        ids: Vec<DocumentId>,
+        /// How far the pass has come with it; `None` at the end of the collection.
+        to: Option<BackfillCursor>,
+    },
+    /// Stops a backfill whose documents cannot be written.
+    FailBackfill {
+        /// Of which collection.
+        collection: CollectionId,
+        /// The pass.
+        since: CommitTs,
+        /// Why.
+        reason: Arc<str>,
     },
     /// What the engine does by itself when its time has come.
     Upkeep(Upkeep),

@@ -520,6 +520,11 @@ pub(crate) fn is_long_meta(key: &[u8]) -> bool {
     key == names() || key.starts_with(&metas(TYPES)) || key.starts_with(&metas("uses"))
 }
 
+/// How far the backfill of a collection's documents has come; nothing where none goes on.
+pub(crate) fn backfilling(collection: CollectionId) -> Vec<u8> {
+    meta_of("backfilling", collection)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

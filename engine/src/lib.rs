@@ -25,6 +25,7 @@ mod chunk;
 mod clock;
 mod commit;
 mod committer;
+mod declared;
 mod dependency;
 mod draft;
 mod due;
@@ -84,6 +85,10 @@ pub use changes::{
 };
 pub use clock::{Clock, ClockAlarm, SystemClock};
 pub use commit::{Change, ChangeKind, Commit};
+pub use declared::{
+    Backfill, BackfillCursor, BackfillKind, BackfillProgress, Declaration, Declared, Rename,
+    RenamePhase, Violation,
+};
 pub use dependency::{Dependency, DependencySet, Range, Scope};
 pub use duration::{InvalidDuration, parse_duration, write_duration, write_iso_duration};
 pub use engine::{Engine, EngineOptions, Place};

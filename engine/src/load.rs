@@ -50,16 +50,23 @@ pub(crate) fn load(reader: &dyn Reader) -> Result<State, EngineError> {
                 Arc::new(derived)
             }
         };
+        let latched = schema;
+        let schema = match &stored.declared {
+            Some(declared) => Arc::new(declared.publish((*latched).clone(), &mut names)),
+            None => Arc::clone(&latched),
+        };
         catalog.insert(Collection {
             id: stored.id,
             name: stored.name,
             schema,
+            latched,
             created_at: stored.created_at,
             indexes: stored.indexes,
             settings: stored.settings,
             configured_ts: stored.configured_ts,
             relations: Arc::from([]),
             stored_relations: stored.relations,
+            declared: stored.declared,
         });
         statistics.insert(stored.id, counted);
     }

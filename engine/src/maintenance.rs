@@ -13,11 +13,13 @@ use std::time::Duration;
 
 use parking_lot::{Condvar, Mutex};
 
+use crate::declared::BackfillDuty;
 use crate::engine::{Engine, Shared};
 use crate::error::{EngineError, TransactionError};
 use crate::index::duty::IndexDuty;
 use crate::intent::Intent;
 use crate::published_types::TypesDuty;
+use crate::transaction::Transaction;
 
 /// Who does the background work of an engine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -33,6 +35,11 @@ pub enum MaintenanceMode {
 pub(crate) trait Duty: Send + Sync {
     /// The next piece of it: what one transaction writes. `None` where there is nothing to do.
     fn next(&self, engine: &Engine) -> Result<Option<Vec<Intent>>, EngineError>;
+
+    /// What to write where a piece was refused; `None` to try it again later.
+    fn refused(&self, _intents: &[Intent], _error: &TransactionError) -> Option<Vec<Intent>> {
+        None
+    }
 }
 
 /// The background work of an engine, a piece at a time.
@@ -45,7 +52,11 @@ impl Maintenance {
     pub(crate) fn new(engine: Engine) -> Self {
         Maintenance {
             engine,
-            duties: vec![Box::new(IndexDuty), Box::new(TypesDuty)],
+            duties: vec![
+                Box::new(IndexDuty),
+                Box::new(TypesDuty),
+                Box::new(BackfillDuty),
+            ],
         }
     }
 
@@ -60,17 +71,25 @@ impl Maintenance {
             let Some(intents) = duty.next(&self.engine)? else {
                 continue;
             };
-            self.engine
-                .transact(move |transaction| {
-                    for intent in &intents {
-                        transaction.write(intent.clone())?;
-                    }
-                    Ok(())
-                })
-                .await?;
+            if let Err(error) = self.write(intents.clone()).await {
+                let Some(instead) = duty.refused(&intents, &error) else {
+                    return Err(error);
+                };
+                self.write(instead).await?;
+            }
             has_done_something = true;
         }
         Ok(has_done_something)
+    }
+
+    async fn write(&self, intents: Vec<Intent>) -> Result<(), TransactionError> {
+        let code = move |transaction: &mut Transaction<'_>| {
+            for intent in &intents {
+                transaction.write(intent.clone())?;
+            }
+            Ok(())
+        };
+        self.engine.transact(code).await.map(|_| ())
     }
 }
 

@@ -283,7 +283,7 @@ impl Engine {
         let collection: Arc<str> = collection.into();
         let catalog = published.newest_catalog();
         let known = catalog.by_name(&collection);
-        let before = known.map(|known| Arc::clone(&known.schema));
+        let before = known.map(|known| Arc::clone(&known.latched));
         published.imports.begin(&collection, before);
         ImportGuard {
             published,
@@ -316,9 +316,11 @@ impl Snapshot {
         };
         let mut names = load_names(self.reader())?;
         let statistics = self.statistics(collection)?;
-        Ok(Some(
-            found.schema.promote(statistics.evidence(), &mut names),
-        ))
+        let promoted = found.latched.promote(statistics.evidence(), &mut names);
+        Ok(Some(match &found.declared {
+            Some(declared) => Arc::new(declared.publish((*promoted).clone(), &mut names)),
+            None => promoted,
+        }))
     }
 }
 
@@ -359,15 +361,15 @@ fn find_unsettled(
         }
         let statistics = snapshot.statistics(collection.id)?;
         let step = Step {
-            published: &collection.schema,
-            names: &collection.schema.names,
+            published: &collection.latched,
+            names: &collection.latched.names,
             statistics: &statistics,
             evolution: engine.evolution(),
             settling: None,
             changes: &[],
             ts: snapshot.ts(),
         };
-        if !Arc::ptr_eq(&step.take(&mut names), &collection.schema) {
+        if !Arc::ptr_eq(&step.take(&mut names), &collection.latched) {
             let settle = UpkeepWork::Types(TypesChange::Settle(collection.id));
             intents.push(Intent::Upkeep(Upkeep(settle)));
         }

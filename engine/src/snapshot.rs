@@ -492,6 +492,26 @@ impl Snapshot {
         self.scan(None, range, visit)
     }
 
+    /// Visits the images of a collection, softly deleted ones too, until `visit` says that it is enough.
+    pub(crate) fn each_document<'s>(
+        &'s self,
+        collection: CollectionId,
+        visit: &mut dyn FnMut(Record<'s>) -> bool,
+    ) -> Result<(), EngineError> {
+        let prefix = keyspace::documents(collection);
+        let end = prefix_end(&prefix).expect("a document key does not consist of 0xff bytes");
+        self.scan_documents(
+            collection,
+            Bound::Included(&prefix),
+            Bound::Excluded(&end),
+            Direction::Forward,
+            &mut |_, record| match visit(record) {
+                true => ControlFlow::Continue(()),
+                false => ControlFlow::Break(()),
+            },
+        )
+    }
+
     /// Visits the images of a range.
     pub(crate) fn scan<'s>(
         &'s self,

@@ -26,6 +26,7 @@ use crate::intent::{Intent, Intents, Origin, Step};
 use crate::join;
 use crate::made_id::made_id;
 use crate::record::Record;
+use crate::snapshot::Snapshot;
 
 /// A transaction while its code runs.
 ///
@@ -282,6 +283,15 @@ impl<'s> Transaction<'s> {
         let id = next_id((self.ids_made, self.run));
         self.ids_made += 1;
         id
+    }
+
+    pub(crate) fn snapshot(&self) -> &'s Snapshot {
+        self.ground.base
+    }
+
+    /// Notes that the transaction depends on all documents of a collection.
+    pub(crate) fn depend_on_all(&mut self, collection: CollectionId) {
+        self.dependencies.read_whole(collection);
     }
 
     /// Says who makes the transaction; kept with every revision that it writes.

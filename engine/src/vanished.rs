@@ -124,7 +124,7 @@ impl Engine {
         let mut until: Option<u64> = None;
         let mut used = Vec::new();
         for collection in snapshot.catalog().collections() {
-            let deprecated = collection.schema.deprecated();
+            let deprecated = collection.latched.deprecated();
             if deprecated.is_empty() {
                 continue;
             }

@@ -34,6 +34,7 @@ mod types;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::ops::{Bound, ControlFlow};
+use std::sync::Arc;
 
 use thalweg_model::{CollectionId, CommitTs, Document, prefix_end};
 use thalweg_storage::{Backend, Direction, Head, Snapshot as Reader};
@@ -41,6 +42,7 @@ use thalweg_storage::{Backend, Direction, Head, Snapshot as Reader};
 pub use findings::{Finding, FindingKind};
 
 use crate::chunk;
+use crate::declared::Declared;
 use crate::error::EngineError;
 use crate::format;
 use crate::history::{read_ts, trimmed};
@@ -117,6 +119,7 @@ pub fn verify(backend: &dyn Backend) -> Result<Verification, EngineError> {
         counted: BTreeMap::new(),
         indexes: BTreeMap::new(),
         settings: BTreeMap::new(),
+        declared: BTreeMap::new(),
         kept_from: BTreeMap::new(),
         marks: BTreeMap::new(),
         done: Verification {
@@ -153,6 +156,8 @@ struct Store<'r> {
     indexes: indexes::Indexes,
     /// Those of the collections of the catalog.
     settings: BTreeMap<CollectionId, Settings>,
+    /// What is declared of them.
+    declared: BTreeMap<CollectionId, Arc<Declared>>,
     /// From when on the earlier images of collections are kept, as far as it was asked for.
     kept_from: BTreeMap<CollectionId, CommitTs>,
     /// Up to when histories of documents are hidden.

@@ -4,7 +4,7 @@
 //! its response has no `data`. Both know their [`ErrorCode`] and write themselves as JSON.
 
 use bytes::Bytes;
-use thalweg_engine::{IntentError, TransactionError};
+use thalweg_engine::{IntentError, TransactionError, Violation};
 use thalweg_model::{ErrorCode, write_json_string};
 
 /// A place in the operation's text.
@@ -128,6 +128,23 @@ pub(crate) fn write_path(path: &[PathSegment], out: &mut Vec<u8>) {
         }
     }
     out.push(b']');
+}
+
+/// `[{"collection": …, "path": …, "kind": …, "expected": …, "found": …, "count": …, "ids": […]}, …]`
+fn violations_json(violations: &[Violation]) -> Vec<u8> {
+    let mut out = vec![b'['];
+    for (index, violation) in violations.iter().enumerate() {
+        if index > 0 {
+            out.push(b',');
+        }
+        out.extend_from_slice(b"{\"collection\":");
+        write_json_string(&violation.collection, &mut out);
+        out.extend_from_slice(b",");
+        violation.mistake.write_members(&mut out);
+        out.push(b'}');
+    }
+    out.push(b']');
+    out
 }
 
 /// Appends `"errors":[…]` without anything around it.
@@ -300,6 +317,17 @@ impl Refusal {
                 .with_json("fields", b"[\"id\"]")
                 .with("value", id.as_str())
                 .with("id", id.as_str()),
+            IntentError::SchemaViolation {
+                collection,
+                id,
+                mistakes,
+            } => Details::default()
+                .with("collection", collection)
+                .with("id", id.as_str())
+                .with_json("mistakes", &mistakes.to_json()),
+            IntentError::NotSatisfied { violations } => {
+                Details::default().with_json("violations", &violations_json(violations))
+            }
             _ => Details::default(),
         };
         Refusal { details, ..refusal }

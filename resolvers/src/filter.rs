@@ -130,7 +130,7 @@ fn several(
 /// The test of a value that is not an object.
 pub(crate) fn test(api: &ApiSchema, ty: &FieldType, operators: &Fields) -> Result<Test, Refusal> {
     match ty {
-        FieldType::List(item) => list_tests(api, item, operators),
+        FieldType::List(item, _) => list_tests(api, item, operators),
         FieldType::Map { entry } => map_tests(api, &entry.value, operators),
         FieldType::DateTime => scalar_tests(Scalar::Instant, operators),
         _ => scalar_tests(Scalar::Plain, operators),

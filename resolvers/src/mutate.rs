@@ -307,8 +307,19 @@ impl Resolvers {
                 let collections = self
                     .describe_applied(items, done)
                     .map_err(|error| renderer.refuse_root(&failed(&error), &root.target))?;
-                let changes = done.applied.map_or(&[][..], |applied| &applied.changes);
-                renderer.schema_change(items, &collections, changes, path)
+                // What turned out to be so already when its turn came is no change.
+                let is_real = |index: usize| {
+                    let is_dry = done.applied.is_some_and(|applied| applied.is_dry);
+                    is_dry || done.steps.get(index).is_some_and(|step| step.changed)
+                };
+                let applied = done.applied.map_or(&[][..], |applied| &applied.changes);
+                let changes: Vec<&str> = applied
+                    .iter()
+                    .enumerate()
+                    .filter(|(index, _)| is_real(*index))
+                    .map(|(_, words)| &**words)
+                    .collect();
+                renderer.schema_change(items, &collections, &changes, path)
             }
             MutationAction::PromoteSchema(items) => {
                 self.render_promotion(renderer, items, root, done, path)

@@ -148,7 +148,7 @@ pub(crate) fn extra_members(value: &Input) -> Result<Vec<(String, Value)>, Refus
 /// Appends an input value as it is stored.
 pub(crate) fn write(ty: &FieldType, value: &Input, out: &mut Vec<u8>) -> Result<(), Refusal> {
     match (ty, value) {
-        (FieldType::List(item), Input::List(items)) => {
+        (FieldType::List(item, _), Input::List(items)) => {
             out.push(b'[');
             for (index, value) in items.iter().enumerate() {
                 if index > 0 {

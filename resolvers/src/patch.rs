@@ -173,7 +173,7 @@ fn operation(
         });
     }
     let item = match ty {
-        FieldType::List(item) => item,
+        FieldType::List(item, _) => item,
         other => other,
     };
     let values = match operand {

@@ -64,6 +64,7 @@ impl SchemaVersion {
                 id: collection.id,
                 schema: Arc::clone(&collection.schema),
                 relations: Arc::clone(&collection.relations),
+                mode: collection.mode(),
                 directives: declaration::directives(collection, catalog).into(),
             })
             .collect();

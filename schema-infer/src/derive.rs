@@ -18,7 +18,7 @@ use std::sync::Arc;
 use crate::keyed_map::{self, Reading};
 use crate::names::{CollectionNames, NameRegistry, Names, Scope};
 use crate::shape::{Counter, Node, ObjectNode, Record, Shape};
-use crate::types::{CollectionSchema, Field, FieldType, MapType, ObjectType};
+use crate::types::{CollectionSchema, Field, FieldType, Items, MapType, ObjectType};
 
 /// The member that holds a document's id. It reads as the system field `id`.
 pub(crate) const ID_MEMBER: &str = "id";
@@ -99,12 +99,7 @@ impl Derivation<'_> {
                 field: name,
             };
             if let Some(ty) = self.published_type(&member.node, inner, at) {
-                let field = Field {
-                    name: name.to_owned(),
-                    json_name: Arc::clone(json_name),
-                    ty,
-                    deprecated: None,
-                };
+                let field = Field::inferred(name.to_owned(), Arc::clone(json_name), ty);
                 fields.push((position, field));
             }
         }
@@ -139,7 +134,7 @@ impl Derivation<'_> {
             (scalar, None, None) => scalar,
             (None, Some(list), None) => {
                 let item = self.field_type(&list.item, scope, at)?;
-                Some(FieldType::List(Box::new(item)))
+                Some(FieldType::List(Box::new(item), Items::Nullable))
             }
             (None, None, Some(object)) => self.object_type(object, scope, at),
             // Lists and objects without content are no evidence by themselves, but where values
@@ -173,6 +168,7 @@ impl Derivation<'_> {
                         name,
                         entry_name,
                         value,
+                        is_value_required: false,
                     }),
                 })
             }

@@ -101,7 +101,7 @@ impl Search {
             self.note(Some(text), found, misfits);
         }
         match published {
-            FieldType::List(item) => {
+            FieldType::List(item, _) => {
                 if let Some(list) = &node.list {
                     self.within("[]", "[]", |search| search.value(item, &list.item));
                 }
@@ -172,9 +172,14 @@ fn misfits(ty: &FieldType, node: &Node) -> Vec<(&'static str, u64)> {
         FieldType::Int => &["int"],
         FieldType::BigInt => &["int", "bigInt"],
         FieldType::Float => &["int", "bigInt", "float"],
-        FieldType::String | FieldType::DateTime | FieldType::Date => &["string"],
+        FieldType::String
+        | FieldType::DateTime
+        | FieldType::Date
+        | FieldType::Id
+        | FieldType::Duration
+        | FieldType::Bytes => &["string"],
         // What is not looked into is a list or an object, and nobody knows which.
-        FieldType::List(_) => &["list", "deep"],
+        FieldType::List(..) => &["list", "deep"],
         FieldType::Object(_) | FieldType::Map { .. } => &["object", "deep"],
     };
     let mut misfits = kinds(node);

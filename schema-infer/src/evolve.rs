@@ -179,7 +179,7 @@ fn collect_deprecated(
 /// The object type at the bottom of lists and maps.
 fn object_inside(ty: &FieldType) -> Option<&Arc<ObjectType>> {
     match ty {
-        FieldType::List(item) => object_inside(item),
+        FieldType::List(item, _) => object_inside(item),
         FieldType::Map { entry } => object_inside(&entry.value),
         FieldType::Object(object) => Some(object),
         _ => None,
@@ -189,7 +189,9 @@ fn object_inside(ty: &FieldType) -> Option<&Arc<ObjectType>> {
 /// The type with another object type at its bottom.
 fn with_object_inside(ty: &FieldType, object: Arc<ObjectType>) -> FieldType {
     match ty {
-        FieldType::List(item) => FieldType::List(Box::new(with_object_inside(item, object))),
+        FieldType::List(item, items) => {
+            FieldType::List(Box::new(with_object_inside(item, object)), *items)
+        }
         FieldType::Map { entry } => FieldType::Map {
             entry: Arc::new(MapType {
                 value: with_object_inside(&entry.value, object),
@@ -294,12 +296,7 @@ impl Walk<'_> {
                 };
                 let ty = self.derivation.published_type(&member.node, inner, at);
                 added.extend(ty.map(|ty| {
-                    let field = Field {
-                        name: name.to_owned(),
-                        json_name: Arc::clone(json_name),
-                        ty,
-                        deprecated: None,
-                    };
+                    let field = Field::inferred(name.to_owned(), Arc::clone(json_name), ty);
                     (position, field)
                 }));
             }
@@ -341,9 +338,9 @@ impl Walk<'_> {
 
     fn ty(&mut self, published: &FieldType, node: &Node, scope: &mut Scope) -> Option<FieldType> {
         match published {
-            FieldType::List(item) => {
+            FieldType::List(item, items) => {
                 let item = self.ty(item, &node.list.as_ref()?.item, scope)?;
-                Some(FieldType::List(Box::new(item)))
+                Some(FieldType::List(Box::new(item), *items))
             }
             FieldType::Object(object) => {
                 let place = Place {
@@ -441,7 +438,9 @@ impl Naming<'_> {
     fn ty(&mut self, ty: &FieldType, scope: &mut Scope, at: Position<'_>) -> FieldType {
         let names = &mut self.derivation.names;
         match ty {
-            FieldType::List(item) => FieldType::List(Box::new(self.ty(item, scope, at))),
+            FieldType::List(item, items) => {
+                FieldType::List(Box::new(self.ty(item, scope, at)), *items)
+            }
             FieldType::Object(object) => {
                 let name = scope.type_name(at.parent, at.field, names);
                 FieldType::Object(Arc::new(self.object(object, scope, &name, false)))
@@ -459,6 +458,7 @@ impl Naming<'_> {
                         name,
                         entry_name,
                         value,
+                        is_value_required: entry.is_value_required,
                     }),
                 }
             }

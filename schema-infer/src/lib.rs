@@ -11,6 +11,7 @@
 //! - [`evolve`](CollectionSchema::evolve): what becomes of published types when the data changes; [`drift`]: what in the
 //!   data does not fit them.
 //! - [`relation`]: what leads from the documents of one collection to those of another.
+//! - [`declared`]: schemas that are declared: what they demand of documents, and which types they give.
 //! - [`api`]: the API schema of a whole database: its SDL, and the tables through which an executor
 //!   gets from a GraphQL name to what it stands for.
 //!
@@ -24,10 +25,11 @@
 //! - Where types are latched, data adds fields and never changes or removes a published one.
 //! - Every SDL text made here is valid GraphQL, whatever the names in the documents are.
 //!
-//! Not here: declared schemas, the finding of relations, and all I/O. This crate is
+//! Not here: the finding of relations, and all I/O. This crate is
 //! pure: it is handed values and gives values back.
 
 pub mod api;
+pub mod declared;
 mod derive;
 pub mod drift;
 pub mod error;
@@ -45,10 +47,16 @@ pub use api::{
     ListOperator, MapOperator, MapPatchKey, MutationField, OrderTarget, OutputField, PatchKey,
     QueryField, ScalarOperator, SystemField, TypeBinding, Way,
 };
+pub use declared::{CollectionMode, DeclaredSchema};
 pub use drift::Drift;
 pub use error::{CorruptNames, CorruptShape, CorruptTypes};
 pub use evolve::{Evidence, Evolution, Latch};
-pub use names::{CollectionNames, NameRegistry, RelationNaming, default_collection_name};
+pub use names::{
+    CollectionNames, FieldPin, MAP_VALUE, NameRegistry, PinConflict, Pins, RelationNaming,
+    default_collection_name, default_type_name,
+};
 pub use relation::{Candidate, OnDelete, Relation, RelationKey, RelationOrigin, ValuesLook};
 pub use shape::Shape;
-pub use types::{CollectionSchema, Deprecation, Field, FieldType, MapType, ObjectType};
+pub use types::{
+    CollectionSchema, DeclaredAs, Deprecation, Field, FieldType, Items, MapType, ObjectType,
+};

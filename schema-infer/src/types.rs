@@ -26,10 +26,16 @@ pub enum FieldType {
     DateTime,
     /// `Date`: every string seen was a calendar date, `YYYY-MM-DD`.
     Date,
+    /// `ID`: strings, where that is declared.
+    Id,
+    /// `Duration`: strings that are spans of time, where that is declared.
+    Duration,
+    /// `Bytes`: strings that are base64 text, where that is declared.
+    Bytes,
     /// `JSON`: values of more than one kind, in and out as stored.
     Json,
-    /// A list; its items may be null.
-    List(Box<FieldType>),
+    /// A list, and whether its items may be null.
+    List(Box<FieldType>, Items),
     /// A record with known fields.
     Object(Arc<ObjectType>),
     /// An object with unbounded keys and one type of value, read as a list of entries.
@@ -37,6 +43,32 @@ pub enum FieldType {
         /// The type of the entries.
         entry: Arc<MapType>,
     },
+}
+
+/// Whether the items of a list may be null.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Items {
+    /// They may: inferred ones always.
+    Nullable,
+    /// They are declared not to be.
+    Required,
+}
+
+impl Items {
+    pub(crate) fn required(is_required: bool) -> Items {
+        if is_required {
+            Items::Required
+        } else {
+            Items::Nullable
+        }
+    }
+
+    fn mark(self) -> &'static str {
+        match self {
+            Items::Nullable => "",
+            Items::Required => "!",
+        }
+    }
 }
 
 /// A GraphQL object type made of a JSON object.
@@ -61,6 +93,10 @@ pub struct Field {
     pub ty: FieldType,
     /// Set while no document has the field any more.
     pub deprecated: Option<Deprecation>,
+    /// Whether it is declared to be there and not null, and every document satisfies that.
+    pub is_required: bool,
+    /// What was declared of it; `None` where its type is inferred.
+    pub declared: Option<Arc<DeclaredAs>>,
 }
 
 /// Why a field is still published that no document has: clients may use it.
@@ -80,6 +116,43 @@ impl Deprecation {
     }
 }
 
+/// What is shown of a field's declaration.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeclaredAs {
+    /// The declared name in the stored document. It is another one than [`Field::json_name`] while values move.
+    pub json_name: Arc<str>,
+    /// The default, as a GraphQL literal.
+    pub default: Option<Box<str>>,
+}
+
+impl Field {
+    /// A field whose type is inferred.
+    pub fn inferred(name: String, json_name: Arc<str>, ty: FieldType) -> Field {
+        Field {
+            name,
+            json_name,
+            ty,
+            deprecated: None,
+            is_required: false,
+            declared: None,
+        }
+    }
+
+    /// Whether it must be given when a document is created.
+    pub fn must_be_given(&self) -> bool {
+        let has_default = |declared: &Arc<DeclaredAs>| declared.default.is_some();
+        self.is_required && !self.declared.as_ref().is_some_and(has_default)
+    }
+
+    /// The type as an output position says it, with `!` where it is required.
+    pub fn write_output(&self, out: &mut String) {
+        self.ty.write_output(out);
+        if self.is_required {
+            out.push('!');
+        }
+    }
+}
+
 /// The entries `{key value}` of a keyed map.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MapType {
@@ -90,6 +163,8 @@ pub struct MapType {
     pub entry_name: String,
     /// The type of the values.
     pub value: FieldType,
+    /// Whether no value may be null.
+    pub is_value_required: bool,
 }
 
 /// Everything the API says about the documents of one collection.
@@ -125,7 +200,7 @@ impl ObjectType {
             let mut ty = &field.ty;
             loop {
                 match ty {
-                    FieldType::List(item) => ty = item,
+                    FieldType::List(item, _) => ty = item,
                     FieldType::Map { entry } => ty = &entry.value,
                     FieldType::Object(object) => break object.for_each_field(visit),
                     _ => break,
@@ -154,15 +229,18 @@ impl FieldType {
             FieldType::String => "String",
             FieldType::DateTime => "DateTime",
             FieldType::Date => "Date",
+            FieldType::Id => "ID",
+            FieldType::Duration => "Duration",
+            FieldType::Bytes => "Bytes",
             FieldType::Json => "JSON",
-            FieldType::List(_) | FieldType::Object(_) | FieldType::Map { .. } => return None,
+            FieldType::List(..) | FieldType::Object(_) | FieldType::Map { .. } => return None,
         })
     }
 
     /// True for types that are read without a selection: scalars and lists of them.
     pub fn is_leaf(&self) -> bool {
         match self {
-            FieldType::List(item) => item.is_leaf(),
+            FieldType::List(item, _) => item.is_leaf(),
             FieldType::Object(_) | FieldType::Map { .. } => false,
             _ => true,
         }
@@ -171,7 +249,7 @@ impl FieldType {
     /// How many lists are around the named type, a keyed map's list of entries among them.
     pub(crate) fn list_levels(&self) -> usize {
         match self {
-            FieldType::List(item) => 1 + item.list_levels(),
+            FieldType::List(item, _) => 1 + item.list_levels(),
             FieldType::Map { .. } => 1,
             _ => 0,
         }
@@ -185,9 +263,10 @@ impl FieldType {
     /// Writes the type as an output position says it: `String`, `[MovieCast]`, `[XEntry!]`.
     pub fn write_output(&self, out: &mut String) {
         match self {
-            FieldType::List(item) => {
+            FieldType::List(item, items) => {
                 out.push('[');
                 item.write_output(out);
+                out.push_str(items.mark());
                 out.push(']');
             }
             FieldType::Object(object) => out.push_str(&object.name),

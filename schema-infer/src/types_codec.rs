@@ -9,7 +9,7 @@ use thalweg_model::CommitTs;
 
 use crate::error::CorruptTypes;
 use crate::names::{CollectionNames, NameRegistry};
-use crate::types::{CollectionSchema, Deprecation, Field, FieldType, MapType, ObjectType};
+use crate::types::{CollectionSchema, Deprecation, Field, FieldType, Items, MapType, ObjectType};
 use crate::wire::{Reader, WireError, write_number, write_text};
 
 const VERSION: u8 = 1;
@@ -88,11 +88,14 @@ fn write_type(ty: &FieldType, out: &mut Vec<u8>) {
         FieldType::Int => out.push(INT),
         FieldType::BigInt => out.push(BIG_INT),
         FieldType::Float => out.push(FLOAT),
-        FieldType::String => out.push(STRING),
+        // The others come from declarations, which are stored by themselves.
+        FieldType::String | FieldType::Id | FieldType::Duration | FieldType::Bytes => {
+            out.push(STRING);
+        }
         FieldType::DateTime => out.push(DATE_TIME),
         FieldType::Date => out.push(DATE),
         FieldType::Json => out.push(JSON),
-        FieldType::List(item) => {
+        FieldType::List(item, _) => {
             out.push(LIST);
             write_type(item, out);
         }
@@ -123,12 +126,11 @@ fn read_object(reader: &mut Reader<'_>, depth: usize) -> Result<ObjectType, Wire
             }),
             _ => return Err(reader.error("unknown flags")),
         };
+        let ty = read_type(reader, depth + 1)?;
         fields.push(Field {
-            // It is named when all has been read.
-            name: String::new(),
-            json_name,
-            ty: read_type(reader, depth + 1)?,
             deprecated,
+            // It is named when all has been read.
+            ..Field::inferred(String::new(), json_name, ty)
         });
     }
     Ok(ObjectType::new(String::new(), fields))
@@ -147,13 +149,14 @@ fn read_type(reader: &mut Reader<'_>, depth: usize) -> Result<FieldType, WireErr
         DATE_TIME => FieldType::DateTime,
         DATE => FieldType::Date,
         JSON => FieldType::Json,
-        LIST => FieldType::List(Box::new(read_type(reader, depth + 1)?)),
+        LIST => FieldType::List(Box::new(read_type(reader, depth + 1)?), Items::Nullable),
         OBJECT => FieldType::Object(Arc::new(read_object(reader, depth)?)),
         MAP => FieldType::Map {
             entry: Arc::new(MapType {
                 name: String::new(),
                 entry_name: String::new(),
                 value: read_type(reader, depth + 1)?,
+                is_value_required: false,
             }),
         },
         _ => return Err(reader.error("unknown type")),

@@ -12,6 +12,7 @@ use super::{ApplyError, Draft};
 use crate::catalog::{COLLECTIONS, Collection, StoredCollection};
 use crate::chunk;
 use crate::commit::erases;
+use crate::declared::Way;
 use crate::due::{DueEntry, DueKind, due_of};
 use crate::error::{EngineError, IntentError};
 use crate::group::{DocumentKey, Image};
@@ -81,6 +82,7 @@ impl Draft<'_> {
             keyspace::sweeping(collection),
             keyspace::swept(collection),
             keyspace::images_trimmed(collection),
+            keyspace::backfilling(collection),
         ];
         let deletes = keys.into_iter().map(|key| Write::Delete { key });
         self.drafted.upkeep.extend(deletes);
@@ -111,8 +113,14 @@ impl Draft<'_> {
             Some(at) => self.revision(&key, current, at)?,
         };
         let expires_at = source.expires_at().filter(|at| *at > self.ts.as_micros());
+        let mut document = source.to_document()?;
+        if let Some(declared) = self.declared(key.0) {
+            let conforming = declared.conform(&document, Way::Whole, self.ts)?;
+            self.check_declared(&declared, &key, &conforming)?;
+            document = conforming.into_owned();
+        }
         let is_same = !current.is_deleted()
-            && source.document().json() == current.document().json()
+            && document.json() == current.document().json()
             && (expires_at, source.on_expire()) == (current.expires_at(), current.on_expire());
         if is_same {
             return Ok(unchanged(image));
@@ -126,7 +134,7 @@ impl Draft<'_> {
             cause: Some(Cause::Restored),
             ..self.next_fields(current)?
         };
-        let after = Record::new(&fields, &source.to_document()?);
+        let after = Record::new(&fields, &document);
         let before = to.and(image.filter(|image| !image.is_deleted()));
         Ok(self.write_step(key, before, Some(Arc::new(after))))
     }

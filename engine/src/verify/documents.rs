@@ -2,10 +2,11 @@
 
 use std::borrow::Cow;
 
-use thalweg_model::CommitTs;
+use thalweg_model::{CollectionId, CommitTs};
 
 use super::{FindingKind, Store, document_name, due, indexes, log_key_exists, name};
 use crate::catalog::{COLLECTIONS, StoredCollection};
+use crate::declared::Way;
 use crate::error::EngineError;
 use crate::keyspace::{self, Keyspace};
 use crate::record::Record;
@@ -55,11 +56,34 @@ fn check_document<'r>(
     } else {
         indexes::check_document(store, &place, collection, &record)?;
         due::check_document(store, &place, collection, &record)?;
+        check_declared(store, &place, collection, &record)?;
         store.done.documents += 1;
         match store.counted.get_mut(&collection) {
             Some(counted) => counted.add(&record),
             None => store.find(kind, &place, "there is no such collection"),
         }
+    }
+    Ok(())
+}
+
+/// Checks that a document satisfies what is declared of its collection, but for what the engine still does to it.
+fn check_declared(
+    store: &mut Store<'_>,
+    place: &str,
+    collection: CollectionId,
+    record: &Record<'_>,
+) -> Result<(), EngineError> {
+    let Some(declared) = store.declared.get(&collection) else {
+        return Ok(());
+    };
+    let document = record.to_document()?;
+    let document = match declared.backfills.is_empty() {
+        true => Cow::Borrowed(&document),
+        false => declared.conform(&document, Way::Whole, record.commit_ts())?,
+    };
+    let mistakes = declared.check(document.root());
+    if !mistakes.is_empty() {
+        store.find(FindingKind::Document, place, mistakes.to_string());
     }
     Ok(())
 }
@@ -98,5 +122,8 @@ fn check_collection(
     }
     store.counted.insert(collection.id, Statistics::default());
     store.settings.insert(collection.id, collection.settings);
+    if let Some(declared) = collection.declared {
+        store.declared.insert(collection.id, declared);
+    }
     indexes::note(store, collection.id, &collection.indexes)
 }

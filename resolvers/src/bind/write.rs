@@ -84,17 +84,24 @@ pub(crate) enum Write {
     DropCollection {
         name: Arc<str>,
     },
-    ApplySchema(Declaration),
     PromoteSchema {
         collection: Arc<str>,
         dry_run: bool,
     },
+    ApplySchema {
+        declaration: Declaration,
+        /// Only say what it would change.
+        is_dry: bool,
+    },
 }
 
 impl Write {
-    /// Whether it finds the documents to write by a filter.
+    /// Whether it may look at every document of a collection: it finds those to write by a filter, or judges a declaration.
     pub(crate) fn reads_a_collection(&self) -> bool {
-        matches!(self, Write::UpdateMany { .. } | Write::DeleteMany { .. })
+        matches!(
+            self,
+            Write::UpdateMany { .. } | Write::DeleteMany { .. } | Write::ApplySchema { .. }
+        )
     }
 }
 
@@ -107,7 +114,10 @@ pub(super) fn bind(
     if let MutationAction::ApplySchema(_) = action {
         let sdl = arguments.text("sdl").ok_or_else(|| required("sdl"))?;
         return Ok(match declaration::read(&sdl, limits) {
-            Ok(declared) => Bound::Write(Write::ApplySchema(declared)),
+            Ok(declaration) => Bound::Write(Write::ApplySchema {
+                declaration,
+                is_dry: arguments.flag("dryRun"),
+            }),
             Err(refusals) => Bound::Refused(refusals.into()),
         });
     }

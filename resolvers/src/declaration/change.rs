@@ -9,8 +9,7 @@ use thalweg_engine::{
 use thalweg_model::FieldPath;
 use thalweg_schema_infer::default_collection_name;
 
-use super::relations;
-use super::{Declaration, DeclaredCollection, DeclaredIndex};
+use super::{Declaration, DeclaredCollection, DeclaredIndex, relations, schema};
 use crate::failure::Refusal;
 
 /// One thing to write, and what it is in words.
@@ -52,7 +51,11 @@ fn name_of(declared: &DeclaredCollection, catalog: &Catalog) -> Arc<str> {
         return Arc::clone(name);
     }
     let mut collections = catalog.collections();
-    match collections.find(|found| *found.schema.names.type_name == *declared.type_name) {
+    let types = [
+        declared.type_override.as_deref(),
+        Some(&*declared.type_name),
+    ];
+    match collections.find(|found| types.contains(&Some(&*found.schema.names.type_name))) {
         Some(found) => Arc::clone(&found.name),
         None => default_collection_name(&declared.type_name).into(),
     }
@@ -75,10 +78,22 @@ impl Changes<'_> {
         }
         let before = found.map(|found| Settings::clone(&found.settings));
         self.configure(&before.unwrap_or_default(), &declared.settings);
+        if let Some((declaration, words)) =
+            schema::declaration(declared, self.name, found.map(|found| &**found))
+        {
+            let collection = self.collection();
+            self.push(
+                Intent::Declare {
+                    collection,
+                    declaration,
+                },
+                format!("{}: {}", self.name, words.join(", ")),
+            );
+        }
         let wanted: Vec<IndexDefinition> = declared
             .indexes
             .iter()
-            .map(|index| definition(index, found))
+            .map(|index| definition(index, declared, found))
             .collect();
         let there = || found.into_iter().flat_map(|found| found.indexes.iter());
         for index in there() {
@@ -176,16 +191,20 @@ fn differences(before: &Settings, after: &Settings) -> Vec<String> {
 }
 
 /// The index with the original name of its field, which the types of the collection know.
-fn definition(declared: &DeclaredIndex, found: Option<&Arc<Collection>>) -> IndexDefinition {
-    match declared {
+fn definition(
+    index: &DeclaredIndex,
+    declared: &DeclaredCollection,
+    found: Option<&Arc<Collection>>,
+) -> IndexDefinition {
+    match index {
         DeclaredIndex::Exact(definition) => definition.clone(),
         DeclaredIndex::OfField {
             field,
             like,
             unique,
         } => {
-            let published = found.and_then(|found| found.schema.object.field(field));
-            let path = published.map(|published| FieldPath::top(&published.json_name));
+            let original = schema::original(declared, field, found.map(|found| &**found));
+            let path = original.map(|original| FieldPath::top(&original));
             IndexDefinition {
                 fields: vec![IndexField {
                     field: path.map_or_else(|| like.field.clone(), FieldRef::Path),

@@ -2,6 +2,7 @@
 
 use thalweg_engine::{Catalog, Collection, IndexStatus, Retain, write_duration};
 use thalweg_model::write_json_string;
+use thalweg_schema_infer::{CollectionMode, default_type_name};
 
 use super::relations;
 
@@ -9,6 +10,14 @@ use super::relations;
 pub(crate) fn directives(collection: &Collection, catalog: &Catalog) -> String {
     let settings = &collection.settings;
     let mut arguments = vec![format!("name: {}", quoted(&collection.name))];
+    let type_name = &collection.schema.names.type_name;
+    if *type_name != default_type_name(&collection.name) {
+        arguments.push(format!("type: {}", quoted(type_name)));
+    }
+    let mode = collection.mode();
+    if mode != CollectionMode::Flexible {
+        arguments.push(format!("mode: {}", mode.as_str()));
+    }
     if !settings.soft_delete {
         arguments.push("softDelete: false".to_owned());
     }

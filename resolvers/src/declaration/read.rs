@@ -19,9 +19,9 @@ use thalweg_engine::{
     FieldRef, IndexDefinition, IndexField, ListItems, OnExpire, Settings, parse_duration,
 };
 use thalweg_model::{CommitTs, ErrorCode, FieldPath};
-use thalweg_schema_infer::ApiSchema;
+use thalweg_schema_infer::{ApiSchema, CollectionMode};
 
-use super::{Declaration, DeclaredCollection, DeclaredIndex, relations};
+use super::{Declaration, DeclaredCollection, DeclaredIndex, fields, relations};
 use crate::document::locate;
 use crate::failure::{Location, Refusal};
 use crate::limits::{Limits, PARSER_DEPTH_MAX};
@@ -30,18 +30,19 @@ use crate::limits::{Limits, PARSER_DEPTH_MAX};
 const TOKENS_MAX: usize = 2_000_000;
 
 /// Directives that will mean something, and do not yet.
-const UNSUPPORTED: &[&str] = &[
-    "default",
-    "key",
-    "policy",
-    "search",
-    "shareable",
-    "vector",
-    "was",
-];
+const UNSUPPORTED: &[&str] = &["key", "policy", "search", "shareable", "vector"];
 
 /// The directives that have a definition of their own here, whatever the SDL says of them.
-const OWN: &[&str] = &["collection", "index", "relation", "unique"];
+const OWN: &[&str] = &[
+    "collection",
+    "default",
+    "field",
+    "index",
+    "inferred",
+    "relation",
+    "unique",
+    "was",
+];
 
 /// Reads a declared schema, or tells every mistake in it.
 pub(crate) fn read(sdl: &str, limits: &Limits) -> Result<Declaration, Vec<Refusal>> {
@@ -200,7 +201,7 @@ impl Reader {
             };
             match object.directives.get("collection") {
                 Some(declares) => {
-                    let mut collection = self.collection(object, declares, document);
+                    let mut collection = self.collection(object, declares, schema, document);
                     let is_collection = |name: &str| {
                         let object = schema.get_object(name);
                         object.is_some_and(|object| object.directives.has("collection"))
@@ -261,6 +262,7 @@ impl Reader {
         &mut self,
         object: &ObjectType,
         declares: &Component<Directive>,
+        schema: &Schema,
         document: &Document,
     ) -> DeclaredCollection {
         let mut indexes = Vec::new();
@@ -281,9 +283,20 @@ impl Reader {
                 self.bad(declares.location(), document, message);
             }
         }
+        let mode = argument(declares, "mode").and_then(|mode| mode.as_enum());
+        let mode = mode.and_then(|mode| CollectionMode::from_name(mode.as_str()));
+        let mode = mode.unwrap_or_default();
+        let mut mistakes = Vec::new();
+        let fields = fields::read(object, mode, schema, &mut mistakes);
+        for (field, message) in mistakes {
+            self.bad(field.location(), document, message);
+        }
         DeclaredCollection {
             type_name: object.name.as_str().into(),
             name: text(declares, "name").map(Arc::from),
+            type_override: text(declares, "type").map(Arc::from),
+            mode,
+            fields,
             settings: self.settings(declares, document),
             indexes,
             relations: Default::default(),
@@ -291,12 +304,6 @@ impl Reader {
     }
 
     fn settings(&mut self, declares: &Node<Directive>, document: &Document) -> Settings {
-        if let Some(mode) = argument(declares, "mode").and_then(|mode| mode.as_enum())
-            && matches!(mode.as_str(), "PARTIAL" | "STRICT")
-        {
-            let message = format!("mode: {mode} is not supported yet; collections are FLEXIBLE");
-            self.bad(mode.location(), document, message);
-        }
         let mut duration = |name| {
             let given = argument(declares, name)?;
             match given.as_str().map(parse_duration) {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 use thalweg_engine::{
-    Catalog, Collection, CollectionRef, EngineError, ExpiryChange, Find, Intent, Record,
+    Catalog, Collection, CollectionRef, EngineError, ExpiryChange, Find, Intent, IntentError, Record,
     Transaction, TransactionError,
 };
 use thalweg_model::{CollectionId, DocumentId, ErrorCode, Patch, PatchOperation};
@@ -51,6 +51,8 @@ pub(super) struct Applied {
     pub(super) collections: Vec<Arc<str>>,
     /// What it changes, in words.
     pub(super) changes: Vec<String>,
+    /// Nothing of it is written.
+    pub(super) is_dry: bool,
 }
 
 /// The transaction's code: turns bound root fields into intents.
@@ -155,8 +157,12 @@ impl<'s> Writer<'_, 's> {
                 Ok(Vec::new())
             }
             MutationAction::ApplySchema(_) => {
-                if let Write::ApplySchema(declaration) = write {
-                    self.apply(declaration)?;
+                if let Write::ApplySchema {
+                    declaration,
+                    is_dry,
+                } = write
+                {
+                    self.apply(declaration, *is_dry)?;
                 }
                 Ok(Vec::new())
             }
@@ -391,7 +397,7 @@ impl<'s> Writer<'_, 's> {
 
     /// A declaration is compared with the catalog of the transaction's snapshot, which does not show what earlier root
     /// fields change of collections; so it comes first.
-    fn apply(&mut self, declaration: &Declaration) -> Result<(), TransactionError> {
+    fn apply(&mut self, declaration: &Declaration, is_dry: bool) -> Result<(), TransactionError> {
         let part = self.steps;
         if !self.touched.is_empty() {
             return Err(TransactionError::Refused {
@@ -418,9 +424,31 @@ impl<'s> Writer<'_, 's> {
         let mut applied = Applied {
             collections,
             changes: Vec::with_capacity(changes.len()),
+            is_dry: false,
         };
+        let mut changes = changes;
+        let mut violations = Vec::new();
+        for change in &mut changes {
+            if let Intent::Declare {
+                collection: CollectionRef::Name { name, .. },
+                declaration,
+            } = &mut change.intent
+                && let Some(collection) = catalog.by_name(name)
+            {
+                violations.extend(self.transaction.judge(collection, declaration)?);
+            }
+        }
+        if !violations.is_empty() {
+            return Err(TransactionError::Intent {
+                step: part,
+                error: IntentError::NotSatisfied { violations },
+            });
+        }
+        applied.is_dry = is_dry;
         for Change { intent, words } in changes {
-            self.write(intent)?;
+            if !is_dry {
+                self.write(intent)?;
+            }
             applied.changes.push(words);
         }
         let root = self.written.selected.len();

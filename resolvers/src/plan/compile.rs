@@ -454,11 +454,13 @@ impl<'d> Compiler<'d> {
             FieldType::Int => OutputType::Int,
             FieldType::BigInt => OutputType::BigInt,
             FieldType::Float => OutputType::Float,
-            FieldType::String => OutputType::String,
+            FieldType::String | FieldType::Id | FieldType::Duration | FieldType::Bytes => {
+                OutputType::String
+            }
             FieldType::DateTime => OutputType::DateTime,
             FieldType::Date => OutputType::Date,
             FieldType::Json => OutputType::Json,
-            FieldType::List(item) => OutputType::List {
+            FieldType::List(item, _) => OutputType::List {
                 is_item_non_null: declared.item_type().is_non_null(),
                 item: Box::new(self.output(item, declared.item_type(), sets)?),
             },

@@ -196,6 +196,7 @@ pub(crate) enum InfoSource {
     Indexes(Vec<Selected<IndexSource>>),
     Relations(Vec<Selected<RelationSource>>),
     Drift(Vec<Selected<DriftSource>>),
+    Backfills(Vec<Selected<BackfillSource>>),
 }
 
 /// Where a field of `CollectionDrift` comes from.
@@ -226,6 +227,17 @@ pub(crate) enum PromotionSource {
     TypeName(Box<[u8]>),
     Collection(Vec<Selected<InfoSource>>),
     Changes(Vec<Selected<ApiChangeSource>>),
+}
+
+/// Where a field of `CollectionBackfill` comes from.
+#[derive(Debug)]
+pub(crate) enum BackfillSource {
+    TypeName(Box<[u8]>),
+    Kind,
+    Fields,
+    Was,
+    Progress,
+    Failure,
 }
 
 /// Where a field of `CollectionSettings` comes from.

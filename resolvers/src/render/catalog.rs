@@ -1,15 +1,17 @@
 //! What the API says about collections, the schema, and bulk mutations.
 
 use thalweg_engine::{
-    Collection, Index, IndexProgress, IndexStatus, OnExpire, Settings, Statistics,
+    BackfillKind, Collection, Index, IndexProgress, IndexStatus, OnExpire, Settings, Statistics,
     write_iso_duration,
 };
 use thalweg_model::write_json_string;
 
 use super::{Nulled, Path, Renderer};
+use crate::declaration::backfill_fields;
 use crate::failure::Refusal;
 use crate::plan::selection::{
-    BulkSource, IndexSource, InfoSource, SchemaChangeSource, SchemaSource, Selected, SettingsSource,
+    BackfillSource, BulkSource, IndexSource, InfoSource, SchemaChangeSource, SchemaSource,
+    Selected, SettingsSource,
 };
 use crate::schema::SchemaVersion;
 use crate::schema_diff::ApiChange;
@@ -35,8 +37,9 @@ impl Renderer<'_> {
                     write_json_string(&names.type_name, &mut renderer.out);
                 }
                 InfoSource::ListField => write_json_string(&names.list_field, &mut renderer.out),
-                // Schemas cannot be declared yet, so every collection is inferred.
-                InfoSource::Mode => renderer.raw(b"\"FLEXIBLE\""),
+                InfoSource::Mode => {
+                    write_json_string(collection.mode().as_str(), &mut renderer.out);
+                }
                 InfoSource::Count => renderer.big_integer(statistics.documents),
                 InfoSource::Shape => renderer.raw(&statistics.shape.to_json()),
                 InfoSource::CreatedAt => renderer.instant(collection.created_at),
@@ -55,6 +58,71 @@ impl Renderer<'_> {
                 InfoSource::Drift(items) => {
                     return renderer.drifts(items, collection, statistics, path);
                 }
+                InfoSource::Backfills(items) => {
+                    let declared = collection.declared.as_deref();
+                    let backfills = declared.map_or(&[][..], |declared| &declared.backfills);
+                    return renderer.list(0..backfills.len(), path, |renderer, position, path| {
+                        renderer.backfill(items, collection, position, path)
+                    });
+                }
+            }
+            Ok(())
+        })
+    }
+
+    /// A piece of work that a declaration has brought about.
+    fn backfill(
+        &mut self,
+        items: &[Selected<BackfillSource>],
+        collection: &Collection,
+        position: usize,
+        path: &Path<'_>,
+    ) -> Result<(), Nulled> {
+        let declared = collection.declared.as_deref();
+        let Some(declared) = declared.filter(|it| position < it.backfills.len()) else {
+            return Err(Nulled);
+        };
+        let backfill = &declared.backfills[position];
+        let needs_progress = items
+            .iter()
+            .any(|item| matches!(item.source, BackfillSource::Progress));
+        let snapshot = self.source.map(|source| source.snapshot);
+        let mut done = 0.0;
+        if let Some(snapshot) = snapshot.filter(|_| needs_progress) {
+            match snapshot.backfill_progress(collection.id, declared, position) {
+                Ok(progress) => done = progress.done,
+                Err(error) => {
+                    let (code, message) = (error.code(), error.to_string());
+                    self.store_error = Some(error);
+                    return Err(self.refuse(code, message, path, None));
+                }
+            }
+        }
+        self.object(items, path, |renderer, source, _, path| {
+            match source {
+                BackfillSource::TypeName(json) => renderer.raw(json),
+                BackfillSource::Kind => renderer.raw(match backfill.kind {
+                    BackfillKind::Default { .. } => b"\"DEFAULT\"",
+                    BackfillKind::Rename { .. } => b"\"RENAME\"",
+                }),
+                BackfillSource::Fields => {
+                    let fields = backfill_fields(&backfill.kind).into_iter();
+                    return renderer.list(fields, path, |renderer, field, _| {
+                        write_json_string(field, &mut renderer.out);
+                        Ok(())
+                    });
+                }
+                BackfillSource::Was => match &backfill.kind {
+                    BackfillKind::Rename { rename, .. } => {
+                        write_json_string(&rename.from, &mut renderer.out);
+                    }
+                    BackfillKind::Default { .. } => renderer.null(),
+                },
+                BackfillSource::Progress => renderer.raw(format!("{done:.3}").as_bytes()),
+                BackfillSource::Failure => match &backfill.failure {
+                    Some(failure) => write_json_string(failure, &mut renderer.out),
+                    None => renderer.null(),
+                },
             }
             Ok(())
         })
@@ -156,7 +224,7 @@ impl Renderer<'_> {
         &mut self,
         items: &[Selected<SchemaChangeSource>],
         collections: &[(&Collection, Statistics)],
-        changes: &[String],
+        changes: &[&str],
         path: &Path<'_>,
     ) -> Result<(), Nulled> {
         self.object(items, path, |renderer, source, _, path| match source {

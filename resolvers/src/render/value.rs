@@ -28,12 +28,22 @@ impl Renderer<'_> {
     ) -> Result<(), Nulled> {
         let hint = &mut self.hints[field.slot];
         match object.get_hinted(&field.name, hint) {
+            Some(value) if target.is_non_null && value.is_null() => {
+                Err(self.lacks(&field.ty, target, path))
+            }
             Some(value) => self.value(&field.ty, value, target.location, path),
+            None if target.is_non_null => Err(self.lacks(&field.ty, target, path)),
             None => {
                 self.null();
                 Ok(())
             }
         }
+    }
+
+    /// A required field is absent, or null: the document is of a time before that was declared.
+    #[cold]
+    fn lacks(&mut self, ty: &OutputType, target: &Target, path: &Path<'_>) -> Nulled {
+        self.drift(ty, Kind::Null, target.location, path)
     }
 
     /// A scalar whose stored kind is its type's is copied at once; the rest is not worth inlining.
@@ -163,6 +173,9 @@ impl Renderer<'_> {
                 EntrySource::Key => {
                     write_json_string(&key, &mut renderer.out);
                     Ok(())
+                }
+                EntrySource::Value(ty) if target.is_non_null && value.is_null() => {
+                    Err(renderer.lacks(ty, target, path))
                 }
                 EntrySource::Value(ty) => renderer.value(ty, value, target.location, path),
             })

@@ -6,6 +6,7 @@ mod aggregates;
 mod chunks;
 mod cost;
 mod declared;
+mod declared_types;
 mod documentation;
 mod errors;
 mod explain;

@@ -121,6 +121,8 @@ pub enum TypeBinding {
     CollectionRelation,
     /// `RelationEvidence`
     RelationEvidence,
+    /// `CollectionBackfill`
+    CollectionBackfill,
     /// `SchemaChange`
     SchemaChange,
     /// `SchemaInfo`
@@ -601,6 +603,7 @@ impl TypeBinding {
             ("CollectionIndex", TypeBinding::CollectionIndex),
             ("CollectionRelation", TypeBinding::CollectionRelation),
             ("RelationEvidence", TypeBinding::RelationEvidence),
+            ("CollectionBackfill", TypeBinding::CollectionBackfill),
             ("SchemaChange", TypeBinding::SchemaChange),
             ("SchemaInfo", TypeBinding::SchemaInfo),
             ("ApiChange", TypeBinding::ApiChange),

@@ -41,7 +41,7 @@ impl Shared {
                 out.push_str(&entry.name);
                 out.push_str("Map");
             }
-            FieldType::List(item) => match &**item {
+            FieldType::List(item, _) => match &**item {
                 FieldType::Object(object) => {
                     out.push_str(&object.name);
                     out.push_str("List");
@@ -87,7 +87,7 @@ impl Shared {
 /// `Int` for a scalar, `IntList` for a list of it; none where there is no scalar at the bottom.
 fn list_stem(ty: &FieldType) -> Option<String> {
     match ty {
-        FieldType::List(item) => Some(format!("{}List", list_stem(item)?)),
+        FieldType::List(item, _) => Some(format!("{}List", list_stem(item)?)),
         scalar => scalar.scalar_name().map(str::to_owned),
     }
 }
@@ -206,7 +206,7 @@ fn write_lists_of_named(object: &ObjectType, shared: &mut Shared, writer: &mut W
 }
 
 fn write_list_of_named(ty: &FieldType, shared: &mut Shared, writer: &mut Writer<'_>) {
-    if let FieldType::List(item) = ty
+    if let FieldType::List(item, _) = ty
         && matches!(**item, FieldType::Object(_) | FieldType::Map { .. })
     {
         shared.scalars.insert("Int");

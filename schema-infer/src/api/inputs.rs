@@ -8,7 +8,7 @@
 use super::related_inputs;
 use super::sdl::{Nested, NestedType, Related};
 use super::writer::{Body, Writer};
-use crate::types::{CollectionSchema, FieldType, MapType, ObjectType};
+use crate::types::{CollectionSchema, Field, FieldType, Items, MapType, ObjectType};
 
 /// Writes the input types of a collection and of what is inside its documents.
 pub(super) fn write(
@@ -24,7 +24,7 @@ pub(super) fn write(
         match ty.ty {
             NestedType::Object(object) => {
                 writer.block("", &["input ", &object.name, "Input"], |body| {
-                    write_fields(object, write_input_type, body);
+                    write_fields(object, write_input_field, body);
                 });
                 if ty.in_place {
                     write_object_patch(object, writer);
@@ -34,6 +34,9 @@ pub(super) fn write(
             NestedType::Map(entry) => {
                 let mut value = String::new();
                 write_input_type(&entry.value, &mut value);
+                if entry.is_value_required {
+                    value.push('!');
+                }
                 writer.block("", &["input ", &entry.entry_name, "Input"], |body| {
                     body.plain(&["key: String!"]);
                     body.plain(&["value: ", &value]);
@@ -52,7 +55,7 @@ fn write_document_input(schema: &CollectionSchema, related: Related<'_>, writer:
     let description = format!("A document for `{}`.", names.collection);
     writer.block(&description, &["input ", &names.input], |body| {
         body.member("Made by the server if it is not given.", &["id: ID"]);
-        write_fields(&schema.object, write_input_type, body);
+        write_fields(&schema.object, write_input_field, body);
         related_inputs::write_fields(&names.type_name, related, body);
         body.member(
             "An object with fields that no document has yet, or under original names.",
@@ -82,7 +85,7 @@ fn write_document_patch(schema: &CollectionSchema, related: Related<'_>, writer:
         names.collection
     );
     writer.block(&description, &["input ", &names.patch], |body| {
-        write_fields(object, write_patch_type, body);
+        write_fields(object, write_patch_field, body);
         related_inputs::write_fields(&names.type_name, related, body);
         if !object.fields.is_empty() {
             body.member("Fields to remove.", &["_unset: [", &names.field_enum, "!]"]);
@@ -117,7 +120,7 @@ fn write_document_patch(schema: &CollectionSchema, related: Related<'_>, writer:
 fn write_object_patch(object: &ObjectType, writer: &mut Writer<'_>) {
     let description = "Absent leaves alone, null removes, objects merge, lists replace.";
     writer.block(description, &["input ", &object.name, "Patch"], |body| {
-        write_fields(object, write_patch_type, body);
+        write_fields(object, write_patch_field, body);
     });
 }
 
@@ -131,24 +134,39 @@ fn write_map_patch(entry: &MapType, writer: &mut Writer<'_>) {
     });
 }
 
+/// The type of a field in an input: a field that has a default need not be given.
+fn write_input_field(field: &Field, out: &mut String) {
+    write_input_type(&field.ty, out);
+    if field.must_be_given() {
+        out.push('!');
+    }
+}
+
+fn write_patch_field(field: &Field, out: &mut String) {
+    write_patch_type(&field.ty, out);
+}
+
 fn write_fields(
     object: &ObjectType,
-    write_type: impl Fn(&FieldType, &mut String),
+    write_type: impl Fn(&Field, &mut String),
     body: &mut Body<'_>,
 ) {
     let mut ty = String::new();
     for field in &object.fields {
         ty.clear();
-        write_type(&field.ty, &mut ty);
+        write_type(field, &mut ty);
         body.field(field, &[&ty]);
     }
 }
 
 fn write_input_type(ty: &FieldType, out: &mut String) {
     match ty {
-        FieldType::List(item) => {
+        FieldType::List(item, items) => {
             out.push('[');
             write_input_type(item, out);
+            if *items == Items::Required {
+                out.push('!');
+            }
             out.push(']');
         }
         FieldType::Object(object) => {
@@ -216,7 +234,7 @@ fn write_operands(
 }
 
 fn is_list(ty: &FieldType) -> bool {
-    matches!(ty, FieldType::List(_))
+    matches!(ty, FieldType::List(..))
 }
 
 fn has_numbers(object: &ObjectType) -> bool {

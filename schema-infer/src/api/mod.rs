@@ -26,6 +26,7 @@ use std::sync::Arc;
 
 use thalweg_model::{CollectionId, CommitTs};
 
+use crate::declared::CollectionMode;
 use crate::relation::Relation;
 use crate::types::{CollectionSchema, FieldType, ObjectType};
 
@@ -47,6 +48,8 @@ pub struct ApiCollection {
     pub schema: Arc<CollectionSchema>,
     /// How its documents name others.
     pub relations: Arc<[Arc<Relation>]>,
+    /// How much of its types is declared.
+    pub mode: CollectionMode,
     /// What was declared of it, as the directives of its type: `@collection(name: "movies")`. Whoever knows what they
     /// mean writes them.
     pub directives: Arc<str>,
@@ -175,7 +178,7 @@ impl ApiSchema {
 
 fn bind_nested(ty: &FieldType, collection: usize, types: &mut HashMap<String, TypeBinding>) {
     match ty {
-        FieldType::List(item) => bind_nested(item, collection, types),
+        FieldType::List(item, _) => bind_nested(item, collection, types),
         FieldType::Object(object) => {
             let binding = TypeBinding::Object {
                 collection,
@@ -205,7 +208,7 @@ fn has_order(object: &ObjectType) -> bool {
 
 fn is_orderable(ty: &FieldType) -> bool {
     match ty {
-        FieldType::List(_) | FieldType::Map { .. } => false,
+        FieldType::List(..) | FieldType::Map { .. } => false,
         FieldType::Object(object) => has_order(object),
         _ => true,
     }

@@ -111,8 +111,8 @@ fn write_mutation(collections: &[&CollectionSchema], body: &mut Body<'_>) {
         &["dropCollection(name: String!): Collection!"],
     );
     body.member(
-        "Gives the collections that the SDL declares the settings and indexes that it declares; all or nothing.",
-        &["applySchema(sdl: String!): SchemaChange!"],
+        "Makes the collections that the SDL declares as it declares them; all or nothing. With `dryRun` it only says what that would change.",
+        &["applySchema(sdl: String!, dryRun: Boolean = false): SchemaChange!"],
     );
     evolution::write_mutation(body);
 }

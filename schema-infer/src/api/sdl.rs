@@ -7,6 +7,7 @@ use super::{
     ApiCollection, aggregates, declared, evolution, filters, inputs, related_inputs, revisions,
     roots,
 };
+use crate::declared::CollectionMode;
 use crate::names::is_system_collection;
 use crate::types::{CollectionSchema, FieldType, MapType, ObjectType};
 
@@ -64,7 +65,7 @@ pub(super) fn nested(object: &ObjectType) -> Vec<Nested<'_>> {
 
 fn collect<'a>(ty: &'a FieldType, in_place: bool, found: &mut Vec<Nested<'a>>) {
     match ty {
-        FieldType::List(item) => collect(item, false, found),
+        FieldType::List(item, _) => collect(item, false, found),
         FieldType::Object(object) => {
             found.push(Nested {
                 ty: NestedType::Object(object),
@@ -107,12 +108,13 @@ fn write_collection(
 ) {
     let schema = &*collection.schema;
     let nested = nested(&schema.object);
-    write_document_type(schema, &collection.directives, related, writer);
+    write_document_type(collection, related, writer);
     for ty in &nested {
         match ty.ty {
             NestedType::Object(object) => {
+                let is_declared = object.fields.iter().any(|field| field.declared.is_some());
                 writer.block("", &["type ", &object.name], |body| {
-                    write_fields(object, body);
+                    write_fields(object, is_declared, body);
                     related.write_fields(&object.name, body);
                 });
             }
@@ -126,12 +128,9 @@ fn write_collection(
     inputs::write(schema, &nested, related, writer);
 }
 
-fn write_document_type(
-    schema: &CollectionSchema,
-    directives: &str,
-    related: Related<'_>,
-    writer: &mut Writer<'_>,
-) {
+fn write_document_type(collection: &ApiCollection, related: Related<'_>, writer: &mut Writer<'_>) {
+    let (schema, directives) = (&*collection.schema, &*collection.directives);
+    let is_declared = collection.mode != CollectionMode::Flexible;
     let names = &schema.names;
     let description = format!("A document of the collection `{}`.", names.collection);
     writer.block(
@@ -147,7 +146,7 @@ fn write_document_type(
             for field in SystemField::ALL.iter().take(2) {
                 write_system_field(*field, body);
             }
-            write_fields(&schema.object, body);
+            write_fields(&schema.object, is_declared, body);
             related.write_fields(&names.type_name, body);
             for field in SystemField::ALL.iter().skip(2) {
                 if *field == SystemField::Json {
@@ -184,11 +183,13 @@ fn write_system_field(field: SystemField, body: &mut Body<'_>) {
     );
 }
 
-fn write_fields(object: &ObjectType, body: &mut Body<'_>) {
+/// The fields as they are read, with the directives that declare the same again.
+fn write_fields(object: &ObjectType, is_declared: bool, body: &mut Body<'_>) {
     let mut ty = String::new();
     for field in &object.fields {
         ty.clear();
-        field.ty.write_output(&mut ty);
+        field.write_output(&mut ty);
+        declared::write_field(field, is_declared, &mut ty);
         body.field(field, &[&ty]);
     }
 }
@@ -196,6 +197,9 @@ fn write_fields(object: &ObjectType, body: &mut Body<'_>) {
 fn write_entry_type(entry: &MapType, writer: &mut Writer<'_>) {
     let mut value = String::new();
     entry.value.write_output(&mut value);
+    if entry.is_value_required {
+        value.push('!');
+    }
     writer.block("", &["type ", &entry.entry_name], |body| {
         body.plain(&["key: String!"]);
         body.plain(&["value: ", &value]);
@@ -270,6 +274,10 @@ fn write_system_types(writer: &mut Writer<'_>) {
                 &["relations: [CollectionRelation!]!"],
             );
             evolution::write_collection_fields(body);
+            body.member(
+                "What is being done to older documents so that they are as declared.",
+                &["backfills: [CollectionBackfill!]!"],
+            );
         },
     );
     writer.block(

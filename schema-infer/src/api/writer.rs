@@ -110,7 +110,7 @@ fn describe(indent: &str, description: &str, out: &mut String) {
 }
 
 /// Escapes as a GraphQL quoted string demands (October 2021 specification, section 2.9.4).
-fn escape(text: &str, out: &mut String) {
+pub(super) fn escape(text: &str, out: &mut String) {
     const HEX: &[u8; 16] = b"0123456789ABCDEF";
     for character in text.chars() {
         match character {

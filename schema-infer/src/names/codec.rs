@@ -30,12 +30,15 @@ impl NameRegistry {
         write_number(self.collections.len() as u64, &mut out);
         for entry in &self.collections {
             write_text(&entry.name, &mut out);
-            write_text(&entry.stems.type_name, &mut out);
-            write_text(&entry.stems.list_field, &mut out);
-            write_text(&entry.stems.by_id_field, &mut out);
-            write_text(&entry.stems.many, &mut out);
+            write_stems(&entry.stems, &mut out);
             write_scope(&entry.scope, &mut out);
             write_relations(&entry.relations, &mut out);
+        }
+        if !self.retired.is_empty() {
+            write_number(self.retired.len() as u64, &mut out);
+            for stems in &self.retired {
+                write_stems(stems, &mut out);
+            }
         }
         out
     }
@@ -60,12 +63,7 @@ fn decode(reader: &mut Reader<'_>) -> Result<NameRegistry, WireError> {
         if registry.by_name.contains_key(&name) {
             return Err(reader.error("a collection named twice"));
         }
-        let stems = Stems {
-            type_name: reader.text()?.to_owned(),
-            list_field: reader.text()?.to_owned(),
-            by_id_field: reader.text()?.to_owned(),
-            many: reader.text()?.to_owned(),
-        };
+        let stems = read_stems(reader)?;
         let mut fields = 0;
         let scope = read_scope(reader, &mut fields, 0)?;
         scope.take_type_names(&mut registry.types);
@@ -75,6 +73,13 @@ fn decode(reader: &mut Reader<'_>) -> Result<NameRegistry, WireError> {
                 let entry = read_relation(reader)?;
                 registry.collections[index].take_relation(entry);
             }
+        }
+    }
+    // Where there are none, nothing is written of them.
+    if reader.finish().is_err() {
+        for _ in 0..reader.count()? {
+            let stems = read_stems(reader)?;
+            registry.retire(stems);
         }
     }
     reader.finish()?;
@@ -120,6 +125,22 @@ fn read_relation(reader: &mut Reader<'_>) -> Result<RelationEntry, WireError> {
         source,
         wanted,
         name: reader.text()?.to_owned(),
+    })
+}
+
+fn write_stems(stems: &Stems, out: &mut Vec<u8>) {
+    write_text(&stems.type_name, out);
+    write_text(&stems.list_field, out);
+    write_text(&stems.by_id_field, out);
+    write_text(&stems.many, out);
+}
+
+fn read_stems(reader: &mut Reader<'_>) -> Result<Stems, WireError> {
+    Ok(Stems {
+        type_name: reader.text()?.to_owned(),
+        list_field: reader.text()?.to_owned(),
+        by_id_field: reader.text()?.to_owned(),
+        many: reader.text()?.to_owned(),
     })
 }
 

@@ -32,6 +32,11 @@ pub(super) fn field_name(json_name: &str) -> (String, bool) {
     (name, json_name.starts_with("__"))
 }
 
+/// Whether a name can be a GraphQL name of a user's as it is.
+pub(super) fn is_name(name: &str) -> bool {
+    name.len() <= NAME_BYTES_MAX && !name.starts_with("__") && field_name(name).0 == name
+}
+
 /// The words of a name: parted at what is neither letter nor digit and where lower case turns to
 /// upper; a run of capitals is one word, less the one that begins the next: `HTTPServers` is
 /// `HTTP`, `Servers`, while `userURLs` is `user`, `URLs`. Words without any lower case in the whole

@@ -8,12 +8,14 @@
 //! - `legal`: how a JSON name becomes a legal GraphQL name.
 //! - `inflect`: the singular of a collection's name.
 //! - `reserved`: what belongs to the system.
+//! - `pin`: names that are declared.
 //! - `scope`: the names inside one object, and inside what it contains.
 //! - `relations`: the names of relations between collections.
 
 mod codec;
 mod inflect;
 mod legal;
+mod pin;
 mod relations;
 mod reserved;
 mod scope;
@@ -28,6 +30,7 @@ use thalweg_model::FieldPath;
 use relations::RelationEntry;
 use scope::Used;
 
+pub use pin::{FieldPin, MAP_VALUE, PinConflict, Pins};
 pub use relations::RelationNaming;
 pub(crate) use scope::{Names, Scope};
 
@@ -131,6 +134,11 @@ pub fn default_collection_name(type_name: &str) -> String {
     fitting.unwrap_or(&candidates[0]).clone()
 }
 
+/// The type of a collection's documents, unless it is declared or taken: `Movie` for `movies`.
+pub fn default_type_name(collection: &str) -> String {
+    Stems::new(collection, 1).type_name
+}
+
 /// The stored, append-only allocation of GraphQL names.
 #[derive(Clone, Debug, Default)]
 pub struct NameRegistry {
@@ -139,6 +147,8 @@ pub struct NameRegistry {
     types: Used,
     query: Used,
     mutation: Used,
+    /// What collections were called before a declaration named their types: nothing else gets those names.
+    retired: Vec<Stems>,
     revision: u64,
 }
 
@@ -250,15 +260,6 @@ impl NameRegistry {
 
     fn insert(&mut self, name: Arc<str>, stems: Stems, scope: Scope, fields: usize) -> usize {
         let names = CollectionNames::of(&name, &stems);
-        for taken in names.query_fields() {
-            self.query.insert(taken);
-        }
-        for taken in names.mutation_fields() {
-            self.mutation.insert(taken.clone());
-        }
-        for taken in reserved::collection_types(&stems.type_name) {
-            self.types.insert(taken);
-        }
         let index = self.collections.len();
         self.by_name.insert(Arc::clone(&name), index);
         self.collections.push(CollectionEntry {
@@ -269,7 +270,37 @@ impl NameRegistry {
             fields,
             relations: Vec::new(),
         });
+        self.take(index);
         index
+    }
+
+    /// Marks the names of a collection as taken.
+    fn take(&mut self, index: usize) {
+        let entry = &self.collections[index];
+        for taken in entry.names.query_fields() {
+            self.query.insert(taken);
+        }
+        for taken in entry.names.mutation_fields() {
+            self.mutation.insert(taken.clone());
+        }
+        for taken in reserved::collection_types(&entry.stems.type_name) {
+            self.types.insert(taken);
+        }
+    }
+
+    /// Keeps names that a collection had from being given to anything else.
+    fn retire(&mut self, stems: Stems) {
+        let names = CollectionNames::of("", &stems);
+        for taken in names.query_fields() {
+            self.query.insert(taken);
+        }
+        for taken in names.mutation_fields() {
+            self.mutation.insert(taken.clone());
+        }
+        for taken in reserved::collection_types(&stems.type_name) {
+            self.types.insert(taken);
+        }
+        self.retired.push(stems);
     }
 
     /// The first stems, counting up, none of whose names is taken.
@@ -312,6 +343,7 @@ impl PartialEq for NameRegistry {
                         && a.fields == b.fields
                         && a.relations == b.relations
                 })
+            && self.retired == other.retired
     }
 }
 

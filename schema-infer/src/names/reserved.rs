@@ -5,10 +5,12 @@
 
 const TYPES: &[&str] = &[
     "ApiChange",
+    "BackfillKind",
     "BulkResult",
     "Change",
     "ChangeKind",
     "Collection",
+    "CollectionBackfill",
     "CollectionDrift",
     "CollectionIndex",
     "CollectionMode",

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use super::pin::{PinConflict, field_conflict};
 use super::{legal, reserved};
 
 /// How many fields of one collection get names. What is beyond is not published (`_json` has it):
@@ -139,6 +140,36 @@ impl Scope {
             scope: Scope::default(),
         });
         Some(self.fields.len() - 1)
+    }
+
+    /// Gives a field a declared name. One that has another already keeps it.
+    pub(super) fn pin(
+        &mut self,
+        json_name: &str,
+        name: &Arc<str>,
+        top: bool,
+        names: &mut Names<'_>,
+    ) -> Result<(), PinConflict> {
+        if let Some((known, _)) = self.field(json_name) {
+            return match *known == **name {
+                true => Ok(()),
+                false => Err(PinConflict::Named {
+                    what: json_name.to_owned(),
+                    known: known.to_owned(),
+                }),
+            };
+        }
+        if let Some(conflict) = field_conflict(&self.used, json_name, name, top) {
+            return Err(conflict);
+        }
+        *names.fields += 1;
+        *names.revision += 1;
+        self.insert(FieldEntry {
+            json_name: Arc::from(json_name),
+            name: (**name).to_owned(),
+            scope: Scope::default(),
+        });
+        Ok(())
     }
 
     /// The original and the GraphQL name of the field at a position, and the names inside it.

@@ -133,6 +133,11 @@ impl Shape {
         self.root.is_exact()
     }
 
+    /// Whether some document has a member of that name; true as well where that is not counted.
+    pub fn may_have(&self, name: &str) -> bool {
+        self.root.overflow.is_some() || self.root.record.get(name).is_some()
+    }
+
     pub(crate) fn root(&self) -> &ObjectNode {
         &self.root
     }

@@ -198,8 +198,8 @@ fn check_filter(schema: &apollo_compiler::Schema, ty: &FieldType) {
             check_filter(schema, &entry.value);
         }
         // What is in lists of lists has a filter only if it is scalar.
-        FieldType::List(item) if matches!(&**item, FieldType::List(_)) && !item.is_leaf() => {}
-        FieldType::List(item) => {
+        FieldType::List(item, _) if matches!(&**item, FieldType::List(..)) && !item.is_leaf() => {}
+        FieldType::List(item, _) => {
             if let FieldType::Object(object) = &**item {
                 for key in keys(schema, &format!("{}ListFilter", object.name)) {
                     assert!(ListOperator::from_graphql_name(&key).is_some(), "{key}");

@@ -1,8 +1,8 @@
 //! Selections on what the database says of its collections and of its schema.
 
 use super::super::selection::{
-    EvidenceSource, IndexSource, InfoSource, RelationSource, SchemaChangeSource, SchemaSource,
-    Selected, SettingsSource,
+    BackfillSource, EvidenceSource, IndexSource, InfoSource, RelationSource, SchemaChangeSource,
+    SchemaSource, Selected, SettingsSource,
 };
 use super::super::{CollectionMutation, MutationAction};
 use super::{Compiler, Group, json_string, subsets, unbound};
@@ -36,6 +36,7 @@ impl<'d> Compiler<'d> {
                 "indexes" => InfoSource::Indexes(compiler.indexes(group)?),
                 "relations" => InfoSource::Relations(compiler.relations(group)?),
                 "drift" => InfoSource::Drift(compiler.drift(group)?),
+                "backfills" => InfoSource::Backfills(compiler.backfills(group)?),
                 _ => return Err(unbound(name)),
             })
         })
@@ -104,6 +105,21 @@ impl<'d> Compiler<'d> {
                 "ratio" => EvidenceSource::Ratio,
                 "sampled" => EvidenceSource::IsSampled,
                 "at" => EvidenceSource::At,
+                _ => return Err(unbound(name)),
+            })
+        })
+    }
+
+    fn backfills(&mut self, group: &Group<'d>) -> Result<Vec<Selected<BackfillSource>>, Failure> {
+        let type_name = group[0].definition.ty.inner_named_type().clone();
+        self.select(&type_name, &subsets(group), |_, name, _| {
+            Ok(match name {
+                "__typename" => BackfillSource::TypeName(json_string(&type_name)),
+                "kind" => BackfillSource::Kind,
+                "fields" => BackfillSource::Fields,
+                "was" => BackfillSource::Was,
+                "progress" => BackfillSource::Progress,
+                "failure" => BackfillSource::Failure,
                 _ => return Err(unbound(name)),
             })
         })
