@@ -262,6 +262,9 @@ pub(crate) struct SchemaDiffArguments {
 pub(crate) struct SchemaApplyArguments {
     /// The file with the SDL; `-` for standard input.
     pub(crate) file: PathBuf,
+    /// Say what would change, and change nothing.
+    #[arg(long)]
+    pub(crate) dry_run: bool,
     /// How to print what was changed.
     #[arg(long, value_enum, default_value = "text")]
     pub(crate) format: ReportFormat,

@@ -24,8 +24,7 @@ pub(crate) fn print(arguments: &ServerArguments) -> anyhow::Result<()> {
     Ok(())
 }
 
-const APPLY: &str =
-    "mutation ($sdl: String!) { applySchema(sdl: $sdl) { changes collections { name } } }";
+const APPLY: &str = "mutation ($sdl: String!, $dry: Boolean) { applySchema(sdl: $sdl, dryRun: $dry) { changes collections { name } } }";
 
 #[derive(Deserialize)]
 struct Applied {
@@ -48,11 +47,11 @@ struct Named {
 pub(crate) fn apply(arguments: &SchemaApplyArguments) -> anyhow::Result<Outcome> {
     let sdl = read(&arguments.file)?;
     let client = Client::new(&arguments.server.url);
-    let variables = serde_json::json!({ "sdl": sdl });
+    let variables = serde_json::json!({ "sdl": sdl, "dry": arguments.dry_run });
     let change = match client.query_with::<Applied>(APPLY, &variables) {
         Ok(applied) => applied.change,
         Err(ClientError::Refused { message, .. }) => {
-            let text = with_file(&message, &arguments.file);
+            let text = readable(&with_file(&message, &arguments.file));
             quiet_when_reader_left(writeln!(stderr(), "{text}"))?;
             return Ok(Outcome::Failed);
         }
@@ -90,6 +89,18 @@ fn with_file(message: &str, file: &Path) -> String {
     lines.join("\n")
 }
 
+/// A message that lists what is wrong with many documents, each on a line of its own.
+fn readable(message: &str) -> String {
+    const HEAD: &str = "documents are not as declared, so nothing is changed: ";
+    match message.split_once(HEAD) {
+        None => message.to_owned(),
+        Some((before, list)) => {
+            let head = HEAD.trim_end();
+            format!("{before}{head}\n  {}", list.replace("; ", "\n  "))
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -102,6 +113,7 @@ mod tests {
         let server = TestServer::start(vec![answer("200 OK", body)]);
         let arguments = SchemaApplyArguments {
             file,
+            dry_run: true,
             format: ReportFormat::Text,
             server: ServerArguments {
                 url: server.url.clone(),
@@ -119,6 +131,7 @@ mod tests {
         assert_eq!(outcome, Outcome::Done);
         let request: serde_json::Value = serde_json::from_str(&body).expect("JSON");
         assert_eq!(request["variables"]["sdl"], "type A @collection");
+        assert_eq!(request["variables"]["dry"], true);
         assert!(
             request["query"]
                 .as_str()
@@ -132,5 +145,10 @@ mod tests {
         assert_eq!(run(refused).0, Outcome::Failed);
         let text = with_file("sdl 1:2: no\nneither", Path::new("s.graphql"));
         assert_eq!(text, "s.graphql:1:2: no\nneither");
+        let counted = "documents are not as declared, so nothing is changed: a: x; b: y";
+        assert_eq!(
+            readable(counted),
+            "documents are not as declared, so nothing is changed:\n  a: x\n  b: y"
+        );
     }
 }

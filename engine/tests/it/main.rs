@@ -9,6 +9,7 @@ mod budget;
 mod changes;
 mod collections;
 mod concurrency;
+mod declared;
 mod dependencies;
 mod documents;
 mod erasing;

@@ -325,7 +325,11 @@ impl<'r> Reader<'r> {
         is_required: bool,
     ) -> Option<DefaultValue> {
         let directive = field.directives.get("default")?;
-        let given = directive.specified_argument_by_name("value")?;
+        let Some(given) = directive.specified_argument_by_name("value") else {
+            let message = format!("@default on {} says no value", field.name);
+            self.refuse(field, message);
+            return None;
+        };
         let is_date_time = *ty == SdlType::Scalar(DeclaredScalar::DateTime);
         if is_date_time && given.as_str() == Some(NOW) {
             return Some(DefaultValue::Now);

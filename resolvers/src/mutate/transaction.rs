@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 use thalweg_engine::{
-    Catalog, Collection, CollectionRef, EngineError, ExpiryChange, Find, Intent, IntentError, Record,
-    Transaction, TransactionError,
+    Catalog, Collection, CollectionRef, EngineError, ExpiryChange, Find, Intent, IntentError,
+    Record, Transaction, TransactionError,
 };
 use thalweg_model::{CollectionId, DocumentId, ErrorCode, Patch, PatchOperation};
 use thalweg_schema_infer::{ApiCollection, CollectionSchema};

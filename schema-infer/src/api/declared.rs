@@ -162,7 +162,7 @@ pub(super) fn write_directives(writer: &mut Writer<'_>) {
     );
     writer.line(
         "What a field is where it is not given; `\"now()\"` is the time of the write.",
-        "directive @default(value: JSON!) on FIELD_DEFINITION",
+        "directive @default(value: JSON) on FIELD_DEFINITION",
     );
     writer.line(
         "The name that a declared field has in the documents that are there: its values move to the new one.",

@@ -62,7 +62,7 @@ fn add_of_object(
         let mut ty = &field.ty;
         loop {
             match ty {
-                FieldType::List(item) => ty = item,
+                FieldType::List(item, _) => ty = item,
                 FieldType::Map { entry } => ty = &entry.value,
                 FieldType::Object(inner) => {
                     add_of_object(collection, inner, path, found);

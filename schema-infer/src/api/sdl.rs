@@ -378,6 +378,10 @@ fn write_scalars(writer: &mut Writer<'_>) {
         "scalar Duration",
     );
     writer.line(
+        "Bytes as base64 text.",
+        "scalar Bytes @specifiedBy(url: \"https://www.rfc-editor.org/rfc/rfc4648\")",
+    );
+    writer.line(
         "Any JSON value, as stored.",
         "scalar JSON @specifiedBy(url: \"https://www.rfc-editor.org/rfc/rfc8259\")",
     );

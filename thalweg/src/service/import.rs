@@ -9,7 +9,7 @@ use thalweg_engine::{
 use thalweg_gateway::{
     ApiError, ImportFailure, ImportOptions, ImportOutcome, ImportRecord, ImportSink,
 };
-use thalweg_model::{DocumentId, ErrorCode, FieldPath};
+use thalweg_model::{Document, DocumentId, ErrorCode, FieldPath};
 use uuid::Uuid;
 
 /// What an atomic import may hold in memory, in bytes of JSON.
@@ -90,6 +90,7 @@ impl Import {
             }),
         };
         let id = id.transpose().map_err(|error| refuse(error.to_string()))?;
+        self.check(line, id.as_ref(), &document)?;
         let intent = Intent::Put {
             collection: self.collection.clone(),
             id,
@@ -97,6 +98,37 @@ impl Import {
             expiry: ExpiryChange::KEEP,
         };
         Ok(Write { line, intent })
+    }
+
+    /// Whether a document is as declared, as far as is known before it is committed.
+    fn check(
+        &self,
+        line: u64,
+        id: Option<&DocumentId>,
+        document: &Document,
+    ) -> Result<(), ImportFailure> {
+        let CollectionRef::Name { name, .. } = &self.collection else {
+            return Ok(());
+        };
+        let catalog = self.engine.catalog();
+        let Some(collection) = catalog.by_name(name).filter(|it| it.declared.is_some()) else {
+            return Ok(());
+        };
+        // One that cannot even be looked at is refused by the commit.
+        let Ok(mistakes) = collection.check(document, catalog.version) else {
+            return Ok(());
+        };
+        if mistakes.is_empty() {
+            return Ok(());
+        }
+        let place = id.map_or_else(String::new, |id| format!(" {id:?}"));
+        Err(ImportFailure {
+            line,
+            code: ErrorCode::SchemaViolation,
+            message: format!(
+                "document{place} of collection {name:?} is not as declared: {mistakes}"
+            ),
+        })
     }
 
     /// Commits a batch. Should the engine still refuse a document, it is left out and reported, and the others are
@@ -214,7 +246,9 @@ fn failure(line: u64, error: &IntentError) -> ImportFailure {
 fn is_about_document(error: &IntentError) -> bool {
     matches!(
         error,
-        IntentError::Id { .. } | IntentError::DocumentTooLarge { .. }
+        IntentError::Id { .. }
+            | IntentError::DocumentTooLarge { .. }
+            | IntentError::SchemaViolation { .. }
     )
 }
 
