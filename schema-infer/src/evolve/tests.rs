@@ -79,7 +79,7 @@ fn write(object: &ObjectType, out: &mut String) {
 
 fn write_type(ty: &FieldType, out: &mut String) {
     match ty {
-        FieldType::List(item) => {
+        FieldType::List(item, _) => {
             out.push('[');
             write_type(item, out);
             out.push(']');
@@ -289,7 +289,7 @@ fn keeps(old: &ObjectType, new: &ObjectType) -> bool {
 
 fn keeps_type(old: &FieldType, new: &FieldType) -> bool {
     match (old, new) {
-        (FieldType::List(old), FieldType::List(new)) => keeps_type(old, new),
+        (FieldType::List(old, _), FieldType::List(new, _)) => keeps_type(old, new),
         (FieldType::Object(old), FieldType::Object(new)) => keeps(old, new),
         (FieldType::Map { entry: old }, FieldType::Map { entry: new }) => {
             old.name == new.name && keeps_type(&old.value, &new.value)

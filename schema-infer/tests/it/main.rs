@@ -25,6 +25,7 @@ fn infer(collections: &[(&str, Vec<Document>)]) -> ApiSchema {
         let schema = CollectionSchema::derive(&names, &shape, false, &mut registry);
         schemas.push(ApiCollection {
             id: CollectionId(index as u32),
+            mode: Default::default(),
             directives: "@collection".into(),
             relations: Arc::from([]),
             schema: Arc::new(schema),
