@@ -185,7 +185,7 @@ fn add_fields(object: &ObjectType, prefix: Option<&FieldPath>, found: &mut Vec<F
         }
         match &field.ty {
             FieldType::Object(inner) => add_fields(inner, Some(&path), found),
-            FieldType::List(item) if is_key_type(item) => found.push(Field {
+            FieldType::List(item, _) if is_key_type(item) => found.push(Field {
                 path,
                 is_list: true,
             }),
@@ -199,7 +199,10 @@ fn add_fields(object: &ObjectType, prefix: Option<&FieldPath>, found: &mut Vec<F
 }
 
 fn is_key_type(ty: &FieldType) -> bool {
-    matches!(ty, FieldType::String | FieldType::Int | FieldType::BigInt)
+    matches!(
+        ty,
+        FieldType::String | FieldType::Id | FieldType::Int | FieldType::BigInt
+    )
 }
 
 /// What was counted of a collection.

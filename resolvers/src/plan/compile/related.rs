@@ -113,7 +113,7 @@ fn id_kind(object: &ObjectType, path: &FieldPath) -> IdKind {
             _ => None,
         };
     }
-    if let Some(FieldType::List(item)) = ty {
+    if let Some(FieldType::List(item, _)) = ty {
         ty = Some(item);
     }
     match ty {
