@@ -265,7 +265,7 @@ pub(crate) fn placeholders(related: &[Related]) -> impl Iterator<Item = PatchOpe
 
 fn holds_numbers(ty: &FieldType) -> bool {
     match ty {
-        FieldType::List(item) => item.is_number(),
+        FieldType::List(item, _) => item.is_number(),
         ty => ty.is_number(),
     }
 }

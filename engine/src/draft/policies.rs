@@ -13,6 +13,7 @@ use thalweg_model::{CollectionId, DocumentId, Patch, Value};
 use thalweg_schema_infer::{OnDelete, RelationKey};
 
 use super::{ApplyError, Draft};
+use crate::declared::Way;
 use crate::dependency::{Dependency, Scope};
 use crate::error::{EngineError, IntentError, TransactionError};
 use crate::field::FieldMask;
@@ -242,7 +243,8 @@ impl Draft<'_> {
             let key = (policy.source, id_of(&record)?);
             let document = record.to_document()?;
             let patched = thalweg_model::apply(&document, &patch).map_err(IntentError::Patch)?;
-            draft.put(key, &patched, ExpiryChange::KEEP)?;
+            let way = Way::Patch(document.root());
+            draft.put_in(way, key, &patched, ExpiryChange::KEEP)?;
             Ok(())
         })
     }
