@@ -91,11 +91,13 @@ pub(crate) fn value_kind(ty: &FieldType) -> ValueKind {
         FieldType::Int => ValueKind::Int,
         FieldType::BigInt => ValueKind::BigInt,
         FieldType::Float => ValueKind::Float,
-        FieldType::String => ValueKind::String,
+        FieldType::String | FieldType::Id | FieldType::Duration | FieldType::Bytes => {
+            ValueKind::String
+        }
         FieldType::DateTime => ValueKind::DateTime,
         FieldType::Date => ValueKind::Date,
         FieldType::Json => ValueKind::Any,
-        FieldType::List(_) => ValueKind::List,
+        FieldType::List(..) => ValueKind::List,
         FieldType::Object(_) | FieldType::Map { .. } => ValueKind::Object,
     }
 }
