@@ -109,6 +109,7 @@ impl Resolvers {
         let api = |promote: bool| {
             let collections = catalog.collections().map(|known| ApiCollection {
                 id: known.id,
+                mode: known.mode(),
                 schema: match promote && known.id == collection.id {
                     true => Arc::clone(promoted),
                     false => Arc::clone(&known.schema),
