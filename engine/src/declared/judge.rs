@@ -158,7 +158,7 @@ fn looked_at(
             })
         };
         let may_go_on = known.is_none() || looked < LOOKED_AT_MAX;
-        may_go_on && (looked % 64 != 0 || !is_enough())
+        may_go_on && (!looked.is_multiple_of(64) || !is_enough())
     })?;
     match failure {
         Some(error) => Err(error),

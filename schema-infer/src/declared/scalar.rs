@@ -210,7 +210,7 @@ fn is_base64(text: &str) -> bool {
     let padding = bytes.len() - body.len();
     let is_digit = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/');
     let digits = body.as_bytes();
-    if bytes.len() % 4 != 0 || padding > 2 || !digits.iter().all(is_digit) {
+    if !bytes.len().is_multiple_of(4) || padding > 2 || !digits.iter().all(is_digit) {
         return false;
     }
     // The bits behind the last whole byte are zero.
