@@ -559,6 +559,18 @@ pub(super) static KNOBS: &[Knob] = &[
     ),
     knob(
         "engine",
+        "policy_writes_max",
+        Count(1, |s| &mut s.engine.policy_writes_max),
+        "How many documents one transaction may change or delete because they name others that it deletes.",
+    ),
+    knob(
+        "engine",
+        "detect_relations",
+        Flag(|s| &mut s.engine.detect_relations),
+        "Look for relations in the documents when they have come to rest.",
+    ),
+    knob(
+        "engine",
         "transaction_bytes_max",
         Bytes(1, |s| &mut s.engine.transaction_bytes_max),
         "How long the new images of one transaction may be together.",
