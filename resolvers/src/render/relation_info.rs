@@ -81,8 +81,10 @@ impl Renderer<'_> {
                 }
                 EvidenceSource::Distinct => renderer.big_integer(evidence.distinct),
                 EvidenceSource::Ratio => {
+                    // To four places, and none where they are zeros.
                     let ratio = matching as f64 / documents.max(1) as f64;
-                    renderer.raw(format!("{ratio:.4}").as_bytes());
+                    let rounded = (ratio * 1e4).round() / 1e4;
+                    renderer.raw(rounded.to_string().as_bytes());
                 }
                 EvidenceSource::IsSampled => renderer.boolean(evidence.sampled),
                 EvidenceSource::At => renderer.instant(evidence.at),
