@@ -161,7 +161,7 @@ fn text(text: &str) -> String {
     out
 }
 
-/// The setting of a name on the command line: its whole name, or that without the section where it is one of [limits]
+/// The setting of a name on the command line: its whole name, or that without the section where it is one of `[limits]`
 /// or no other has it.
 pub(super) fn named(name: &str) -> Option<usize> {
     let position = |is_it: &dyn Fn(&Knob) -> bool| KNOBS.iter().position(is_it);
