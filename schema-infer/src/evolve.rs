@@ -14,7 +14,7 @@
 //! `Follow` does. A deprecated field is one again as soon as a document has it; that it goes after a grace period is
 //! decided by whoever has a clock, and done by [`CollectionSchema::without_vanished`].
 //!
-//! A record stays a record and a keyed map a map, whatever [`keyed_map`](crate::keyed_map) makes of the data now. A
+//! A record stays a record and a keyed map a map, whatever `keyed_map` makes of the data now. A
 //! record whose members have come to look like keys gets no further fields: they would have no end.
 
 #[cfg(test)]
