@@ -15,6 +15,10 @@ use crate::{fetch, python, tools, workspace};
 /// A file of tests that takes longer hangs.
 const TEST_TIMEOUT: &str = "--test-timeout=300000";
 
+/// What tests make random choices of, unless the environment says another: a change is judged by itself, and not by luck.
+/// `node --test` by hand takes a new one each time.
+const SEED: (&str, &str) = ("THALWEG_SEED", "20261128");
+
 /// Starts a server with example data, runs the tests against it, stops it; `see` gets each line
 /// that the tests print.
 pub(crate) fn run(binary: &Path, see: impl FnMut(&str)) -> Result<()> {
@@ -46,6 +50,10 @@ pub(crate) fn run(binary: &Path, see: impl FnMut(&str)) -> Result<()> {
         .env("CHROMIUM", chromium)
         .env("THALWEG_PYTHON", python)
         .env("THALWEG_PYTHON_ARIADNE", ariadne);
+    let (variable, seed) = SEED;
+    if std::env::var_os(variable).is_none() {
+        command.env(variable, seed);
+    }
     tools::run_watched(&mut command, see).with_context(|| server.log_end())?;
     server.stop()
 }
