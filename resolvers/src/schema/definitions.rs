@@ -2,7 +2,7 @@
 //!
 //! The text of the schema is one definition after the other, parted by empty lines. A definition whose text is in the
 //! schema before stands for the same thing, so its tree is shared; only the others are parsed. With 500 collections of 40
-//! fields that is what makes a change of one of them cheap (`docs/benchmarks.md`).
+//! fields that is what makes a change of one of them cheap (`cargo xtask bench schema`).
 //!
 //! Validation looks at the whole and takes longer than all the rest. What `schema-infer` writes is valid by construction;
 //! that is checked for the first schema of a process, and for every one in builds with debug assertions.
