@@ -98,7 +98,7 @@ pub(crate) struct Applicant {
     pub(crate) intents: Intents,
     /// What its random choices are made of.
     pub(crate) seed: u64,
-    /// Commit it even if it changes nothing, because an answer goes with it.
+    /// Commit it even if none of its writes changes anything, because an answer goes with it.
     pub(crate) is_kept: bool,
 }
 
@@ -156,6 +156,8 @@ impl Group {
             return Err(error.at(last_step(&steps, &key)));
         }
         let drafted = draft.finish();
+        // Images that it told of carry its time, so the time is its own even where its writes undo each other.
+        let is_kept = is_kept || steps.iter().any(|step| step.changed);
         self.merge(ts, drafted, is_kept)?;
         Ok(steps)
     }

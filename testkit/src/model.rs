@@ -40,7 +40,7 @@ pub struct Written {
     pub model: Model,
     /// What each did.
     pub steps: Vec<StepSeen>,
-    /// Whether they make a commit: a transaction that changes nothing is none.
+    /// Whether they make a commit: a transaction none of whose writes changes anything is none.
     pub commits: bool,
 }
 
@@ -177,6 +177,7 @@ impl Model {
         let was_there =
             |key: &Key| !draft.emptied.contains(&key.0) && self.images.contains_key(key);
         let commits = !draft.emptied.is_empty()
+            || steps.iter().any(|step| step.changed)
             || draft
                 .written
                 .iter()

@@ -288,3 +288,28 @@ proptest! {
         })?;
     }
 }
+
+#[tokio::test]
+async fn writes_that_undo_each_other_are_a_commit_of_the_time_that_they_tell() {
+    let engine = engine();
+    commit(&engine, vec![create("a", r#"{"id":"x"}"#)])
+        .await
+        .unwrap();
+    let a = collection(&engine, "a");
+    let before = engine.snapshot().unwrap().ts();
+    let delete = Intent::Delete {
+        collection: a,
+        id: id("y"),
+        permanent: true,
+        purge_at: None,
+        if_version: None,
+    };
+    let intents = vec![create("a", r#"{"id":"y"}"#), delete];
+    let done = commit(&engine, intents).await.unwrap();
+    let told = done.steps[0].after.as_deref().unwrap().commit_ts();
+    assert!(before < told);
+    assert_eq!(done.commit_ts, told);
+    let snapshot = engine.snapshot().unwrap();
+    assert_eq!(snapshot.ts(), told);
+    assert_eq!(json_of(&snapshot, a, "y"), None);
+}
