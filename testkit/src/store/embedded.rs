@@ -1,8 +1,9 @@
 //! A store in a directory, opened in one directory after another.
 //!
 //! A crash goes on in a copy of the files as they are, which is what a killed process leaves; the old backend may close its
-//! own as it likes. Nothing may write them meanwhile, so the applier never acts by itself: now and then, after a
-//! batch, the tree is brought up to date by hand. A crash then finds all, some or nothing of the log applied.
+//! own as it likes. Nothing may write them meanwhile, so a batch that is under way on another thread is waited for, and the
+//! applier never acts by itself: now and then, after a batch, the tree is brought up to date by hand. A crash then finds
+//! all, some or nothing of the log applied.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -27,6 +28,8 @@ pub(super) struct EmbeddedStore {
     scratch: TempDir,
     life: u32,
     random: Random,
+    /// Held while the files are written, and while they are copied.
+    writing: Arc<Mutex<()>>,
 }
 
 impl EmbeddedStore {
@@ -36,6 +39,7 @@ impl EmbeddedStore {
             scratch,
             life: 0,
             random,
+            writing: Arc::default(),
         })
     }
 
@@ -58,10 +62,17 @@ impl Store for EmbeddedStore {
         };
         let inner = EmbeddedBackend::open(&self.directory(), options)?;
         let random = Mutex::new(Random::new(self.random.number()));
-        Ok(Arc::new(Drained { inner, random }))
+        // A life of its own: whoever goes on writing the files of an earlier one writes no file that is copied again.
+        self.writing = Arc::default();
+        Ok(Arc::new(Drained {
+            inner,
+            random,
+            writing: Arc::clone(&self.writing),
+        }))
     }
 
     fn crash(&mut self) -> Result<()> {
+        let _writing = self.writing.lock();
         let old = self.directory();
         self.life += 1;
         copy(&old, &self.directory()).context("cannot copy the store")
@@ -86,6 +97,7 @@ fn copy(from: &Path, to: &Path) -> io::Result<()> {
 struct Drained {
     inner: EmbeddedBackend,
     random: Mutex<Random>,
+    writing: Arc<Mutex<()>>,
 }
 
 impl Backend for Drained {
@@ -98,6 +110,7 @@ impl Backend for Drained {
     }
 
     fn commit(&self, batch: &Batch) -> Result<(), CommitError> {
+        let _writing = self.writing.lock();
         self.inner.commit(batch)?;
         if self.random.lock().in_thousand(DRAINS_IN_THOUSAND) {
             // The batch is in the log whether or not this succeeds.
