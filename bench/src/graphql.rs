@@ -55,14 +55,14 @@ const MERCURIUS: Dialect = Dialect {
     ..OURS
 };
 const POSTGRAPHILE: Dialect = Dialect {
-    by_id: "query Book($id: String!) { bookById(id: $id) { id title isbn year pages price language publisher inPrint \
-            rating } }",
-    list: "query Books($after: Cursor) { allBooks(first: 20, after: $after) { nodes { id title year \
-           authorByAuthorId { id name } } pageInfo { hasNextPage } } }",
+    by_id: "query Book($id: String!) { bookByRowId(rowId: $id) { id: rowId title isbn year pages price language publisher \
+            inPrint rating } }",
+    list: "query Books($after: Cursor) { allBooks(first: 20, after: $after) { nodes { id: rowId title year \
+           authorByAuthorId { id: rowId name } } pageInfo { hasNextPage } } }",
     cursor: Some(
         "query($offset: Int) { allBooks(first: 1, offset: $offset) { pageInfo { endCursor } } }",
     ),
-    names: ["bookById", "allBooks", "authorByAuthorId"],
+    names: ["bookByRowId", "allBooks", "authorByAuthorId"],
 };
 
 /// The requests of one kind, and the answers to them with all names alike.
@@ -208,14 +208,30 @@ impl Recorded {
                 value.is_object() && answer["errors"].is_null(),
                 "{root} was answered with {answer}"
             );
-            for node in value["nodes"].as_array_mut().into_iter().flatten() {
+            let nodes = value.get_mut("nodes").and_then(Value::as_array_mut);
+            for node in nodes.into_iter().flatten() {
                 let node = node.as_object_mut().context("a node is no object")?;
                 let found = node.remove(author).context("a book has no author")?;
                 node.insert("author".to_owned(), found);
             }
+            as_javascript(&mut value);
             self.values.push(value);
         }
         Ok(())
+    }
+}
+
+/// Numbers as JavaScript has them: 14.0 is 14.
+fn as_javascript(value: &mut Value) {
+    match value {
+        Value::Number(number) => {
+            if let Some(float) = number.as_f64() {
+                *value = json!(float);
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(as_javascript),
+        Value::Object(members) => members.values_mut().for_each(as_javascript),
+        _ => {}
     }
 }
 

@@ -25,8 +25,9 @@ const TABLES: &str = "
 /// How many documents go to PostgreSQL at a time.
 const BATCH: usize = 5_000;
 
+/// PostGraphile wants a Node.js from 22 on, so the pinned one runs both.
 fn node(script: &str) -> Command {
-    let mut command = Command::new("node");
+    let mut command = Command::new(directory().join("node_modules/node/bin/node"));
     command
         .arg(directory().join(script))
         .env("NODE_ENV", "production");
