@@ -14,7 +14,7 @@ use anyhow::{Result, anyhow, ensure};
 use serde_json::Value;
 use thalweg_engine::{CollectionRef, Engine, EngineOptions, ExpiryChange, Intent};
 use thalweg_model::Document;
-use thalweg_resolvers::{Limits, Operation, Request, Resolvers};
+use thalweg_resolvers::{IdNames, Limits, Operation, Request, Resolvers};
 use thalweg_storage::{Backend, EmbeddedBackend, EmbeddedOptions, MemoryBackend};
 use tokio::runtime::Runtime;
 
@@ -129,7 +129,7 @@ fn resolvers(runtime: &Runtime, backend: Arc<dyn Backend>) -> Result<Resolvers> 
         }
         Ok(())
     }))?;
-    Ok(Resolvers::new(engine, Limits::default()))
+    Ok(Resolvers::new(engine, Limits::default(), IdNames::Local))
 }
 
 fn prepare(resolvers: &Resolvers, text: &str) -> Result<Operation> {

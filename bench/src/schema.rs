@@ -11,7 +11,7 @@ use std::time::Instant;
 use anyhow::{Result, anyhow, ensure};
 use thalweg_engine::{CollectionRef, Engine, EngineOptions, Evolution, ExpiryChange, Intent};
 use thalweg_model::Document;
-use thalweg_resolvers::{Limits, Request, Resolvers};
+use thalweg_resolvers::{IdNames, Limits, Request, Resolvers};
 use thalweg_storage::MemoryBackend;
 use tokio::runtime::Runtime;
 
@@ -44,7 +44,7 @@ pub(crate) fn run(extent: Extent) -> Result<()> {
     let mut unchanged = Samples::default();
     let mut bytes = 0;
     for turn in 0..extent.choose(10, 2) {
-        let resolvers = Resolvers::new(engine.clone(), Limits::default());
+        let resolvers = Resolvers::new(engine.clone(), Limits::default(), IdNames::Local);
         time(&mut first, &resolvers)?;
         let before = resolvers.sdl().map_err(|_| anyhow!("no schema"))?;
         let collection = turn * 7 % collections;

@@ -209,10 +209,11 @@ fn query(
     Ok(match action {
         QueryAction::Collections(_) | QueryAction::Schema(_) => Bound::Nothing,
         QueryAction::Node(_) => {
-            Bound::Node(arguments.text("nodeId").and_then(|id| node_id::parse(&id)))
+            let id = arguments.text(schema.api.ids().global());
+            Bound::Node(id.and_then(|id| node_id::parse(&id)))
         }
         QueryAction::ById { .. } => Bound::Document {
-            id: arguments.text("id").unwrap_or_default(),
+            id: arguments.text(schema.api.ids().own()).unwrap_or_default(),
             deleted: deleted(arguments),
             at: instant::at(arguments)?,
         },

@@ -154,7 +154,8 @@ fn write_change(
     })
 }
 
-/// Writes a change as a JSON object with all of its fields, named as in GraphQL.
+/// Writes a change as a JSON object with all of its fields, named as in GraphQL. The id is `id`, as in the documents as
+/// stored, whatever the API schema calls it.
 pub fn write_change_json(event: &ChangeEvent, out: &mut Vec<u8>) {
     out.extend_from_slice(b"{\"commitTs\":");
     write_timestamp(event.commit_ts, out);

@@ -24,7 +24,7 @@ pub(crate) fn predicate(
 ) -> Result<Predicate, Refusal> {
     let mut all = Vec::with_capacity(filter.len());
     for (name, value) in filter.iter() {
-        let Some(key) = schema.filter_key(name) else {
+        let Some(key) = schema.filter_key(name, api.ids()) else {
             all.push(related::related(api, &schema.names.type_name, name, value)?);
             continue;
         };

@@ -80,3 +80,4 @@ pub use request::Request;
 pub use resolvers::Resolvers;
 pub use run::Chunked;
 pub use schema_diff::{ApiChange, InvalidSchema, diff_sdl};
+pub use thalweg_schema_infer::IdNames;

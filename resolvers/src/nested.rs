@@ -61,7 +61,7 @@ pub(crate) struct Nesting<'a> {
 }
 
 impl Nesting<'_> {
-    /// Reads a collection's input object, the new documents in it included; `id` is the `id:` argument beside it and
+    /// Reads a collection's input object, the new documents in it included; `id` is the document's id as it is given beside it and
     /// `path` where it stands in the arguments.
     pub(crate) fn document(
         &self,
@@ -71,7 +71,7 @@ impl Nesting<'_> {
         path: &str,
         depth: usize,
     ) -> Result<NewDocument, Refusal> {
-        let mut new = new_document::from_input(&collection.schema, input, id)?;
+        let mut new = new_document::from_input(&collection.schema, self.api.ids(), input, id)?;
         new.related = self.related(collection, input, path, Offer::Everything, depth)?;
         for related in &new.related {
             if related.way != Way::Back && new.document.root().at(&related.field).is_some() {
@@ -93,7 +93,7 @@ impl Nesting<'_> {
         let schema = &collection.schema;
         let mut all: Vec<Related> = Vec::new();
         for (name, value) in input.iter() {
-            if schema.input_key(name).is_some() {
+            if schema.input_key(name, self.api.ids()).is_some() {
                 continue;
             }
             let Some(link) = self.api.link(&schema.names.type_name, name) else {

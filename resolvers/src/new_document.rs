@@ -9,7 +9,7 @@ use thalweg_engine::ExpiryChange;
 use thalweg_model::{
     Document, DocumentId, FieldPath, Kind, PatchOperation, Value, write_json_string,
 };
-use thalweg_schema_infer::{CollectionSchema, FieldType, InputKey, ObjectType};
+use thalweg_schema_infer::{CollectionSchema, FieldType, IdNames, InputKey, ObjectType};
 
 use crate::failure::Refusal;
 use crate::input::{Fields, Input};
@@ -26,17 +26,18 @@ pub(crate) struct NewDocument {
     pub(crate) related: Vec<Related>,
 }
 
-/// Reads a collection's input object without the relations in it; `id` is the `id:` argument beside it.
+/// Reads a collection's input object without the relations in it; `id` is the document's id as it is given beside it.
 pub(crate) fn from_input(
     schema: &CollectionSchema,
+    ids: IdNames,
     input: &Fields,
     id: Option<&Input>,
 ) -> Result<NewDocument, Refusal> {
     let mut members = Members::new();
     for (name, value) in input.iter() {
-        match schema.input_key(name) {
+        match schema.input_key(name, ids) {
             Some(InputKey::Id | InputKey::ExpiresAt | InputKey::OnExpire) | None => {}
-            Some(InputKey::Extra) => members.extra(value)?,
+            Some(InputKey::Extra) => members.extra(extra_members(schema, ids, value)?)?,
             Some(InputKey::Member(field)) => {
                 members.begin(&field.json_name)?;
                 write(&field.ty, value, &mut members.json)?;
@@ -44,25 +45,28 @@ pub(crate) fn from_input(
         }
     }
     Ok(NewDocument {
-        id: agreed_id(id, input.get("id"))?,
+        id: agreed_id(schema, ids, id, input)?,
         document: members.finish()?,
         expiry: instant::expiry(input)?,
         related: Vec::new(),
     })
 }
 
-/// The id that an `id:` argument and an input's own `id` agree on.
+/// The id that an argument and the input beside it agree on.
 fn agreed_id(
+    schema: &CollectionSchema,
+    ids: IdNames,
     argument: Option<&Input>,
-    member: Option<&Input>,
+    input: &Fields,
 ) -> Result<Option<DocumentId>, Refusal> {
+    let (own, key) = (ids.own(), schema.own_id(ids));
     let argument = argument.and_then(Input::as_text);
-    let member = member.and_then(Input::as_text);
+    let member = input.get(&key).and_then(Input::as_text);
     if let (Some(argument), Some(member)) = (&argument, &member)
         && argument != member
     {
         return Err(Refusal::bad_request(format!(
-            "the argument id is {argument:?} but input.id is {member:?}; give one of them, or the same"
+            "the argument {own} is {argument:?} but input.{key} is {member:?}; give one of them, or the same"
         )));
     }
     argument.or(member).map(|id| document_id(&id)).transpose()
@@ -99,8 +103,8 @@ impl Members {
         Ok(())
     }
 
-    fn extra(&mut self, value: &Input) -> Result<(), Refusal> {
-        for (name, value) in extra_members(value)? {
+    fn extra(&mut self, members: Vec<(String, Value)>) -> Result<(), Refusal> {
+        for (name, value) in members {
             self.begin(&name)?;
             self.json.extend_from_slice(value.json());
         }
@@ -122,7 +126,11 @@ fn twice(name: &str) -> Refusal {
 }
 
 /// The members of `_extra` or `_set`: an object with original names.
-pub(crate) fn extra_members(value: &Input) -> Result<Vec<(String, Value)>, Refusal> {
+pub(crate) fn extra_members(
+    schema: &CollectionSchema,
+    ids: IdNames,
+    value: &Input,
+) -> Result<Vec<(String, Value)>, Refusal> {
     let value = match value {
         Input::Null => return Ok(Vec::new()),
         Input::Scalar(value) if value.as_ref().kind() == Kind::Object => value,
@@ -138,9 +146,10 @@ pub(crate) fn extra_members(value: &Input) -> Result<Vec<(String, Value)>, Refus
         .map(|(name, value)| (name.into_owned(), value.to_value()))
         .collect();
     if members.iter().any(|(name, _)| name == "id") {
-        return Err(Refusal::bad_request(
-            "_extra and _set cannot hold id; a document's id is given as id and never changes",
-        ));
+        return Err(Refusal::bad_request(format!(
+            "_extra and _set cannot hold id; a document's id is given as {} and never changes",
+            schema.own_id(ids)
+        )));
     }
     Ok(members)
 }
@@ -229,14 +238,15 @@ pub(crate) fn stored(ty: &FieldType, value: &Input) -> Result<Value, Refusal> {
 /// replaces, nulls are stored.
 pub(crate) fn merge_operations(
     schema: &CollectionSchema,
+    ids: IdNames,
     input: &Fields,
 ) -> Result<Vec<PatchOperation>, Refusal> {
     let mut operations = Vec::new();
     for (name, value) in input.iter() {
-        match schema.input_key(name) {
+        match schema.input_key(name, ids) {
             Some(InputKey::Id | InputKey::ExpiresAt | InputKey::OnExpire) | None => {}
             Some(InputKey::Extra) => {
-                for (name, value) in extra_members(value)? {
+                for (name, value) in extra_members(schema, ids, value)? {
                     merge_json(&FieldPath::top(&name), &value, &mut operations);
                 }
             }

@@ -50,7 +50,7 @@ fn document(
     hops: Vec<Hop>,
 ) -> Result<JoinedKey, Refusal> {
     let (name, value) = only_key(element)?;
-    match schema.order_target(name) {
+    match schema.order_target(name, api.ids()) {
         Some(OrderTarget::System(field)) => Ok(JoinedKey {
             hops,
             key: OrderKey {

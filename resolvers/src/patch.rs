@@ -5,7 +5,7 @@
 
 use thalweg_model::{FieldPath, Kind, Patch, PatchOperation, Value};
 use thalweg_schema_infer::{
-    CollectionSchema, FieldType, MapPatchKey, MapType, ObjectType, PatchKey,
+    CollectionSchema, FieldType, IdNames, MapPatchKey, MapType, ObjectType, PatchKey,
 };
 
 use crate::failure::Refusal;
@@ -13,7 +13,11 @@ use crate::input::{Fields, Input};
 use crate::new_document::{extra_members, map_entry, stored};
 
 /// Reads a collection's patch object.
-pub(crate) fn from_input(schema: &CollectionSchema, input: &Fields) -> Result<Patch, Refusal> {
+pub(crate) fn from_input(
+    schema: &CollectionSchema,
+    ids: IdNames,
+    input: &Fields,
+) -> Result<Patch, Refusal> {
     let mut operations = Vec::with_capacity(input.len());
     for (name, value) in input.iter() {
         let Some(key) = schema.patch_key(name) else {
@@ -31,12 +35,12 @@ pub(crate) fn from_input(schema: &CollectionSchema, input: &Fields) -> Result<Pa
             // Read by themselves: they are no part of the stored document.
             PatchKey::ExpiresAt | PatchKey::OnExpire => {}
             PatchKey::Extra => {
-                for (name, value) in extra_members(value)? {
+                for (name, value) in extra_members(schema, ids, value)? {
                     merge(FieldPath::top(&name), &value, &mut operations);
                 }
             }
             PatchKey::Set => {
-                for (name, value) in extra_members(value)? {
+                for (name, value) in extra_members(schema, ids, value)? {
                     operations.push(PatchOperation::Set {
                         path: FieldPath::top(&name),
                         value,

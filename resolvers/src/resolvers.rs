@@ -6,6 +6,7 @@ use apollo_compiler::executable;
 use parking_lot::{Mutex, RwLock};
 use thalweg_engine::{Catalog, Engine};
 use thalweg_model::{CommitTs, ErrorCode, Value};
+use thalweg_schema_infer::IdNames;
 
 use crate::bind::{self, Binding, Bound, input_failure};
 use crate::failure::{Failure, GraphqlError};
@@ -29,6 +30,8 @@ pub struct Resolvers {
 struct Shared {
     engine: Engine,
     limits: Limits,
+    /// What the API schema calls ids.
+    ids: IdNames,
     persisted: PersistedTexts,
     /// The newest API schema that somebody has asked for; `None` until then.
     newest: RwLock<Option<Newest>>,
@@ -46,14 +49,15 @@ struct Newest {
 }
 
 impl Resolvers {
-    /// Resolvers for an engine.
-    pub fn new(engine: Engine, limits: Limits) -> Self {
+    /// Resolvers for an engine, whose API schema calls ids by these names.
+    pub fn new(engine: Engine, limits: Limits, ids: IdNames) -> Self {
         let newest = RwLock::new(None);
         let persisted = PersistedTexts::new(&limits);
         Resolvers {
             shared: Arc::new(Shared {
                 engine,
                 limits,
+                ids,
                 persisted,
                 newest,
                 history: SchemaHistory::default(),
@@ -171,6 +175,7 @@ impl Resolvers {
                 let previous = newest.as_ref().map(|newest| &*newest.schema);
                 Arc::new(SchemaVersion::build(
                     catalog,
+                    self.shared.ids,
                     &self.shared.limits,
                     previous,
                 )?)

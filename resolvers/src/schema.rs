@@ -12,7 +12,7 @@ use apollo_compiler::validation::Valid;
 use apollo_compiler::{ExecutableDocument, Name, Schema};
 use thalweg_engine::Catalog;
 use thalweg_model::CommitTs;
-use thalweg_schema_infer::{ApiCollection, ApiSchema};
+use thalweg_schema_infer::{ApiCollection, ApiSchema, IdNames};
 
 use self::definitions::Definitions;
 use crate::bind::Bound;
@@ -55,6 +55,7 @@ impl SchemaVersion {
     /// text is not valid, which is a defect.
     pub(crate) fn build(
         catalog: &Catalog,
+        ids: IdNames,
         limits: &Limits,
         previous: Option<&SchemaVersion>,
     ) -> Result<Self, Failure> {
@@ -68,17 +69,18 @@ impl SchemaVersion {
                 directives: declaration::directives(collection, catalog).into(),
             })
             .collect();
-        Self::of_collections(collections, catalog.version, limits, previous)
+        Self::of_collections(collections, catalog.version, ids, limits, previous)
     }
 
     /// The schema of some collections.
     pub(crate) fn of_collections(
         collections: Vec<ApiCollection>,
         version: CommitTs,
+        ids: IdNames,
         limits: &Limits,
         previous: Option<&SchemaVersion>,
     ) -> Result<Self, Failure> {
-        let api = ApiSchema::build(collections, version);
+        let api = ApiSchema::build(collections, version, ids);
         let previous = previous.map(|previous| &previous.definitions);
         let definitions = Definitions::build(api.sdl(), previous)?;
         let types = Arc::clone(definitions.types());

@@ -86,7 +86,8 @@ impl Resolvers {
         let earlier = match self.history().get(catalog.version) {
             Some(known) => known,
             None => {
-                let built = SchemaVersion::build(&catalog, self.limits(), Some(present));
+                let ids = present.api.ids();
+                let built = SchemaVersion::build(&catalog, ids, self.limits(), Some(present));
                 let built = built.map_err(|failure| refusal(&failure))?;
                 self.history().keep(catalog.version, &built.types);
                 built.types
@@ -121,6 +122,7 @@ impl Resolvers {
             SchemaVersion::of_collections(
                 collections.collect(),
                 catalog.version,
+                operation.schema.api.ids(),
                 self.limits(),
                 near,
             )

@@ -43,9 +43,9 @@ mod types_codec;
 mod wire;
 
 pub use api::{
-    AggregateFunction, ApiCollection, ApiSchema, DeprecatedField, FilterKey, InputKey, Link,
-    ListOperator, MapOperator, MapPatchKey, MutationField, OrderTarget, OutputField, PatchKey,
-    QueryField, ScalarOperator, SystemField, TypeBinding, Way,
+    AggregateFunction, ApiCollection, ApiSchema, DeprecatedField, FilterKey, IdNames, InputKey,
+    Link, ListOperator, MapOperator, MapPatchKey, MutationField, OrderTarget, OutputField,
+    PatchKey, QueryField, ScalarOperator, SystemField, TypeBinding, Way,
 };
 pub use declared::{CollectionMode, DeclaredSchema};
 pub use drift::Drift;

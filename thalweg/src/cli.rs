@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use clap::error::ErrorKind;
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use thalweg_engine::Evolution;
+use thalweg_resolvers::IdNames;
 use thalweg_storage::PostgresUrl;
 use thalweg_storage::postgres::PostgresUrlError;
 
@@ -75,6 +76,24 @@ impl From<Evolve> for Evolution {
             Evolve::Follow => Evolution::Follow,
             Evolve::Additive => Evolution::Additive,
             Evolve::Manual => Evolution::Manual,
+        }
+    }
+}
+
+/// What the API schema calls ids.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Ids {
+    /// `id` is a document's own id, `nodeId` the global one.
+    Local,
+    /// `id` is the global one, as Relay takes for granted; a document's own is `rowId`.
+    Relay,
+}
+
+impl From<Ids> for IdNames {
+    fn from(ids: Ids) -> IdNames {
+        match ids {
+            Ids::Local => IdNames::Local,
+            Ids::Relay => IdNames::Relay,
         }
     }
 }

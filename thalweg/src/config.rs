@@ -18,13 +18,13 @@ use std::time::Duration;
 
 use thalweg_engine::{EngineOptions, Evolution, write_duration};
 use thalweg_gateway::{GatewayOptions, OriginPolicy};
-use thalweg_resolvers::Limits;
+use thalweg_resolvers::{IdNames, Limits};
 use thalweg_storage::{EmbeddedOptions, PostgresOptions};
 use thalweg_subscriptions::LiveLimits;
 
 use self::table::{KNOBS, Knob};
 use self::value::Given;
-use crate::cli::{DevArguments, Evolve, ServeArguments, StoreUrl};
+use crate::cli::{DevArguments, Evolve, Ids, ServeArguments, StoreUrl};
 
 pub(crate) use print::{help, toml};
 
@@ -43,6 +43,8 @@ pub(crate) struct Settings {
     pub(crate) allow_origins: Vec<String>,
     /// The only documents that are run, where there are any.
     pub(crate) trusted_documents: Option<PathBuf>,
+    /// What the API schema calls ids.
+    pub(crate) ids: IdNames,
     pub(crate) limits: Limits,
     /// How long one operation may take.
     pub(crate) time_max: Duration,
@@ -69,6 +71,7 @@ impl Settings {
             allow_hosts: Vec::new(),
             allow_origins: Vec::new(),
             trusted_documents: None,
+            ids: IdNames::Local,
             limits: Limits {
                 auto_create: false,
                 ..Limits::default()
@@ -183,6 +186,7 @@ impl Configuration {
             |settings| &mut settings.allow_origins,
         );
         layers.types(arguments.evolve, arguments.keep_deprecated);
+        layers.ids(arguments.ids);
         let trusted = arguments.trusted_documents.clone();
         layers.flag("trusted_documents", trusted.map(Some), |settings| {
             &mut settings.trusted_documents
@@ -210,6 +214,7 @@ impl Configuration {
         layers.below_command_line(arguments.configuration.file(), surroundings);
         layers.flag("listen", arguments.listen, |settings| &mut settings.listen);
         layers.types(arguments.evolve, arguments.keep_deprecated);
+        layers.ids(arguments.ids);
         let data = arguments.data.clone().map(StoreUrl::File);
         layers.flag("store", data, |settings| &mut settings.store);
         layers.words(&arguments.configuration.limits);
@@ -339,6 +344,11 @@ impl Layers {
         self.flag("keep_deprecated", keep_deprecated, |settings| {
             &mut settings.engine.deprecated_kept
         });
+    }
+
+    /// What ids are called, as the command line says.
+    fn ids(&mut self, ids: Option<Ids>) {
+        self.flag("ids", ids.map(IdNames::from), |settings| &mut settings.ids);
     }
 
     /// An option of its own on the command line.

@@ -49,7 +49,7 @@ impl Service {
     /// Starts to serve an engine.
     pub(crate) fn start(engine: Engine, settings: &Settings) -> Result<Self, EngineError> {
         let auto_create = settings.limits.auto_create;
-        let resolvers = Resolvers::new(engine.clone(), settings.limits.clone());
+        let resolvers = Resolvers::new(engine.clone(), settings.limits.clone(), settings.ids);
         let runner = ResolverRunner {
             resolvers: resolvers.clone(),
             time_max: settings.live_time_max,

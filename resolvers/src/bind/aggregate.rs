@@ -8,7 +8,7 @@ use thalweg_engine::{
 };
 use thalweg_model::{CommitTs, FieldPath, TimeUnit, calendar};
 use thalweg_schema_infer::{
-    AggregateFunction, ApiCollection, ApiSchema, CollectionSchema, FieldType, ObjectType,
+    AggregateFunction, ApiCollection, ApiSchema, CollectionSchema, FieldType, IdNames, ObjectType,
 };
 
 use super::{deleted, filter_argument};
@@ -42,7 +42,7 @@ pub(super) fn bind(
     limits: &Limits,
 ) -> Result<BoundAggregate, Refusal> {
     let schema = &*collection.schema;
-    let keys = Keys::of(schema, arguments)?;
+    let keys = Keys::of(schema, version.api.ids(), arguments)?;
     let mut values = Values {
         api: &version.api,
         schema,
@@ -87,12 +87,12 @@ pub(super) fn bind(
 struct Keys(Vec<(Box<str>, GroupKey)>);
 
 impl Keys {
-    fn of(schema: &CollectionSchema, arguments: &Fields) -> Result<Keys, Refusal> {
+    fn of(schema: &CollectionSchema, ids: IdNames, arguments: &Fields) -> Result<Keys, Refusal> {
         let mut keys = Keys(Vec::new());
         let list = |name| arguments.present(name).map_or(&[][..], Input::as_list);
         for field in list("groupBy") {
             let name = field.as_text().unwrap_or_default();
-            let found = find(schema, &name)?;
+            let found = find(schema, &name, ids)?;
             let form = match found.ty() {
                 FieldType::DateTime => KeyForm::Instant,
                 _ => KeyForm::Value,
@@ -104,7 +104,7 @@ impl Keys {
                 continue;
             };
             let name = bucket.text("field").unwrap_or_default();
-            let found = find(schema, &name)?;
+            let found = find(schema, &name, ids)?;
             keys.add(&name, found.field(), span(&name, found.ty(), bucket)?)?;
         }
         Ok(keys)
@@ -158,8 +158,12 @@ fn span(name: &str, ty: &FieldType, bucket: &Fields) -> Result<KeyForm, Refusal>
     Ok(KeyForm::DateSpan(unit))
 }
 
-fn find<'s>(schema: &'s CollectionSchema, name: &str) -> Result<Aggregated<'s>, Refusal> {
-    Aggregated::find(schema, name).ok_or_else(|| unknown(name))
+fn find<'s>(
+    schema: &'s CollectionSchema,
+    name: &str,
+    ids: IdNames,
+) -> Result<Aggregated<'s>, Refusal> {
+    Aggregated::find(schema, name, ids).ok_or_else(|| unknown(name))
 }
 
 /// The values of groups: those that are selected, then those that conditions and orders look at.

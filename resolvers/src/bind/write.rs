@@ -113,7 +113,7 @@ pub(super) fn bind(
 ) -> Result<Bound, Refusal> {
     if let MutationAction::ApplySchema(_) = action {
         let sdl = arguments.text("sdl").ok_or_else(|| required("sdl"))?;
-        return Ok(match declaration::read(&sdl, limits) {
+        return Ok(match declaration::read(&sdl, schema.api.ids(), limits) {
             Ok(declaration) => Bound::Write(Write::ApplySchema {
                 declaration,
                 is_dry: arguments.flag("dryRun"),
@@ -208,10 +208,11 @@ fn document(
     nesting: Nesting<'_>,
     arguments: &Fields,
 ) -> Result<Write, Refusal> {
-    let id = || document_id(&arguments.text("id").unwrap_or_default());
+    let ids = nesting.api.ids();
+    let id = || document_id(&arguments.text(ids.own()).unwrap_or_default());
     let given = || {
         let input = input_argument(arguments)?;
-        nesting.document(collection, input, arguments.present("id"), "input", 0)
+        nesting.document(collection, input, arguments.present(ids.own()), "input", 0)
     };
     Ok(match operation {
         DocumentMutation::Create => Write::Create(given()?),
@@ -229,7 +230,7 @@ fn document(
         DocumentMutation::Upsert => {
             let given = given()?;
             let input = input_argument(arguments)?;
-            let operations = new_document::merge_operations(&collection.schema, input)?;
+            let operations = new_document::merge_operations(&collection.schema, ids, input)?;
             Write::Upsert {
                 id: id()?,
                 document: given.document,
@@ -314,7 +315,7 @@ fn patch_argument(
 ) -> Result<(Patch, ExpiryChange, Vec<Related>), Refusal> {
     let input = arguments.present("patch").and_then(Input::as_object);
     let input = input.ok_or_else(|| required("patch"))?;
-    let patch = patch::from_input(&collection.schema, input)?;
+    let patch = patch::from_input(&collection.schema, nesting.api.ids(), input)?;
     let related = nesting.related(collection, input, "patch", offer, 0)?;
     let mut all = patch.operations.clone();
     all.extend(nested::placeholders(&related));

@@ -8,11 +8,11 @@ use apollo_compiler::ast::{FieldDefinition, Type, Value as Literal};
 use apollo_compiler::schema::{Component, ExtendedType, ObjectType};
 use apollo_compiler::{Node, Schema};
 use thalweg_model::{Value, write_json_string};
-use thalweg_schema_infer::SystemField;
 use thalweg_schema_infer::declared::{
     CollectionMode, DeclaredField, DeclaredObject, DeclaredScalar, DeclaredSchema, DeclaredType,
     DefaultValue,
 };
+use thalweg_schema_infer::{IdNames, SystemField};
 
 /// How deep lists, maps and objects may be nested.
 const DEPTH_MAX: usize = 24;
@@ -117,9 +117,7 @@ impl<'r> Reader<'r> {
         self.inside.push(object.name.as_str());
         let mut fields: Vec<SdlField> = Vec::with_capacity(object.fields.len());
         for field in object.fields.values() {
-            let is_system = is_document
-                && (field.name == "_history"
-                    || SystemField::from_graphql_name(&field.name).is_some());
+            let is_system = is_document && is_system(object, field);
             let is_stored = !is_system && !field.directives.has("inferred") && !self.relates(field);
             if !is_stored {
                 self.refuse_directives(field);
@@ -383,6 +381,20 @@ impl<'r> Reader<'r> {
         }
         Some(DefaultValue::Constant(value))
     }
+}
+
+/// Whether a field of a document's type is the system's, by whichever names for ids the type was written.
+fn is_system(object: &ObjectType, field: &FieldDefinition) -> bool {
+    let own = IdNames::Relay.own();
+    if field.name.trim_end_matches('_') != own {
+        let is_named = |ids| SystemField::from_graphql_name(&field.name, ids).is_some();
+        return field.name == "_history" || IdNames::ALL.into_iter().any(is_named);
+    }
+    // `rowId` was free once: where it is no id, or stands beside another one, it is a stored field.
+    field.ty.is_named()
+        && field.ty.inner_named_type() == "ID"
+        && !field.directives.has("field")
+        && !object.fields.contains_key(IdNames::Local.global())
 }
 
 /// A literal as JSON.

@@ -14,12 +14,12 @@ use apollo_compiler::diagnostic::ToCliReport;
 use apollo_compiler::parser::{Parser, SourceSpan};
 use apollo_compiler::schema::{Component, ExtendedType, ObjectType};
 use apollo_compiler::validation::DiagnosticList;
-use apollo_compiler::{Node, Schema, ty};
+use apollo_compiler::{Name, Node, Schema, ty};
 use thalweg_engine::{
     FieldRef, IndexDefinition, IndexField, ListItems, OnExpire, Settings, parse_duration,
 };
 use thalweg_model::{CommitTs, ErrorCode, FieldPath};
-use thalweg_schema_infer::{ApiSchema, CollectionMode};
+use thalweg_schema_infer::{ApiSchema, CollectionMode, IdNames};
 
 use super::{Declaration, DeclaredCollection, DeclaredIndex, fields, relations};
 use crate::document::locate;
@@ -44,8 +44,9 @@ const OWN: &[&str] = &[
     "was",
 ];
 
-/// Reads a declared schema, or tells every mistake in it.
-pub(crate) fn read(sdl: &str, limits: &Limits) -> Result<Declaration, Vec<Refusal>> {
+/// Reads a declared schema, or tells every mistake in it. `ids` are the names of the API schema that it adds to; what was
+/// printed with others is read as well.
+pub(crate) fn read(sdl: &str, ids: IdNames, limits: &Limits) -> Result<Declaration, Vec<Refusal>> {
     let parsed = Parser::new()
         .recursion_limit(PARSER_DEPTH_MAX)
         .token_limit(TOKENS_MAX)
@@ -57,9 +58,9 @@ pub(crate) fn read(sdl: &str, limits: &Limits) -> Result<Declaration, Vec<Refusa
     })?;
     let mut reader = Reader::default();
     reader.take_unsupported(&mut document);
-    complete(&mut document);
+    complete(&mut document, ids);
     let built = Schema::builder()
-        .add_ast(&base(&document))
+        .add_ast(&base(&document, ids))
         .add_ast(&document)
         .build();
     let schema = match built {
@@ -85,7 +86,7 @@ pub(crate) fn read(sdl: &str, limits: &Limits) -> Result<Declaration, Vec<Refusa
 
 /// A type that only declares a collection needs no fields, which GraphQL demands; its definitions of the directives
 /// must be the ones that are known here.
-fn complete(document: &mut Document) {
+fn complete(document: &mut Document, ids: IdNames) {
     document.definitions.retain(|definition| match definition {
         Definition::DirectiveDefinition(directive) => !OWN.contains(&directive.name.as_str()),
         _ => true,
@@ -97,7 +98,7 @@ fn complete(document: &mut Document) {
         {
             let placeholder = FieldDefinition {
                 description: None,
-                name: apollo_compiler::name!("nodeId"),
+                name: Name::new_unchecked(ids.global()),
                 arguments: Vec::new(),
                 ty: ty!(ID!),
                 directives: Default::default(),
@@ -108,8 +109,8 @@ fn complete(document: &mut Document) {
 }
 
 /// The API schema of an empty database, without what the document defines itself.
-fn base(document: &Document) -> Document {
-    let api = ApiSchema::build(Vec::new(), CommitTs::ZERO);
+fn base(document: &Document, ids: IdNames) -> Document {
+    let api = ApiSchema::build(Vec::new(), CommitTs::ZERO, ids);
     // It is valid: a golden file of the crate that makes it is checked to be.
     let mut base = Document::parse(api.sdl(), "api").unwrap_or_else(|refused| refused.partial);
     let key = |definition: &Definition| {

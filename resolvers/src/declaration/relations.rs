@@ -13,7 +13,7 @@ use thalweg_engine::{
     Catalog, Collection, FieldRef, IndexField, Intent, ListItems, StoredRelation,
 };
 use thalweg_model::{FieldPath, write_json_string};
-use thalweg_schema_infer::{FieldType, OnDelete, RelationKey, RelationOrigin};
+use thalweg_schema_infer::{FieldType, IdNames, OnDelete, RelationKey, RelationOrigin};
 
 use super::{Change, Declaration, DeclaredCollection};
 use crate::failure::Refusal;
@@ -347,7 +347,8 @@ impl Relations<'_> {
         let (Some(name), Some(found), true) = (&relation.name, self.found, is_top) else {
             return Ok(());
         };
-        if has != Some(name) && found.schema.output_field(name).is_some() {
+        let is_field = |ids| found.schema.output_field(name, ids).is_some();
+        if has != Some(name) && IdNames::ALL.into_iter().any(is_field) {
             return Err(Refusal::bad_request(format!(
                 "{}: {name} is a field of the documents already, so the relation over {} needs another name",
                 self.name, relation.field

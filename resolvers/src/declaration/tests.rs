@@ -1,19 +1,20 @@
 //! What a declared schema says, and what is wrong with one.
 
 use thalweg_engine::{OnExpire, Retain, Settings};
+use thalweg_schema_infer::IdNames;
 
 use super::*;
 use crate::limits::Limits;
 
 fn declared(sdl: &str) -> Vec<DeclaredCollection> {
-    match read(sdl, &Limits::default()) {
+    match read(sdl, IdNames::Local, &Limits::default()) {
         Ok(declaration) => declaration.collections,
         Err(errors) => panic!("{sdl}\n{errors:#?}"),
     }
 }
 
 fn errors(sdl: &str) -> Vec<String> {
-    match read(sdl, &Limits::default()) {
+    match read(sdl, IdNames::Local, &Limits::default()) {
         Ok(declaration) => panic!("{sdl}\n{declaration:#?}"),
         Err(errors) => errors.into_iter().map(|error| error.message).collect(),
     }
@@ -141,6 +142,28 @@ type Free @collection { x: Int @default(value: 1) }
 }
 
 #[test]
+fn the_system_has_its_fields_by_either_way_of_naming_ids() {
+    for (fields, expected) in [
+        ("id: ID! title: String", &["title"][..]),
+        ("nodeId: ID! id: ID! title: String", &["title"]),
+        ("id: ID! rowId: ID! title: String", &["title"]),
+        ("rowId: ID! title: String", &["title"]),
+        // As a store has it that published the field before the name was the system's.
+        ("nodeId: ID! id: ID! rowId: ID", &["rowId"]),
+        ("id: ID! rowId_: ID! rowId: String", &["rowId"]),
+        ("rowId: [ID!]", &["rowId"]),
+        (
+            "id: ID! rowId: ID! rowId_: ID @field(name: \"rowId\")",
+            &["rowId_"],
+        ),
+    ] {
+        let found = declared(&format!("type A @collection(mode: PARTIAL) {{ {fields} }}"));
+        let names = found[0].fields.iter().map(|field| &*field.name);
+        assert_eq!(names.collect::<Vec<_>>(), expected, "{fields}");
+    }
+}
+
+#[test]
 fn what_is_no_schema_is_refused() {
     for (sdl, part) in [
         ("type Movie @collection {", "syntax error"),
@@ -163,7 +186,7 @@ fn what_is_no_schema_is_refused() {
         let all = errors(sdl).join("\n");
         assert!(all.contains(part), "{sdl}: {all}");
     }
-    let code = |sdl| read(sdl, &Limits::default()).unwrap_err()[0].code;
+    let code = |sdl| read(sdl, IdNames::Local, &Limits::default()).unwrap_err()[0].code;
     assert_eq!(code("type {"), thalweg_model::ErrorCode::ParseFailed);
     assert_eq!(
         code("type A { a: B }"),

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use thalweg_engine::{Aggregation, FieldRef, ValueKind};
 use thalweg_model::FieldPath;
-use thalweg_schema_infer::{CollectionSchema, FieldType, SystemField};
+use thalweg_schema_infer::{CollectionSchema, FieldType, IdNames, SystemField};
 
 use super::selection::{OutputType, Selected};
 use crate::filter::system_field;
@@ -61,8 +61,8 @@ pub(crate) enum Aggregated<'a> {
 }
 
 impl<'a> Aggregated<'a> {
-    pub(crate) fn find(schema: &'a CollectionSchema, name: &str) -> Option<Self> {
-        match SystemField::from_graphql_name(name).filter(|field| field.is_time()) {
+    pub(crate) fn find(schema: &'a CollectionSchema, name: &str, ids: IdNames) -> Option<Self> {
+        match SystemField::from_graphql_name(name, ids).filter(|field| field.is_time()) {
             Some(field) => Some(Aggregated::System(field)),
             None => schema.object.field(name).map(Aggregated::Member),
         }

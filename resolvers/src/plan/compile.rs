@@ -188,12 +188,13 @@ impl<'d> Compiler<'d> {
 
     fn changes(&mut self, group: &Group<'d>) -> Result<Vec<Selected<ChangeSource>>, Failure> {
         let type_name = group[0].definition.ty.inner_named_type().clone();
+        let own_id = self.schema.api.ids().own();
         self.select(&type_name, &subsets(group), |_, name, _| {
             Ok(match name {
                 "__typename" => ChangeSource::TypeName(json_string(&type_name)),
                 "commitTs" => ChangeSource::CommitTs,
                 "collection" => ChangeSource::Collection,
-                "id" => ChangeSource::Id,
+                name if name == own_id => ChangeSource::Id,
                 "kind" => ChangeSource::Kind,
                 "before" => ChangeSource::Before,
                 "after" => ChangeSource::After,
@@ -401,7 +402,8 @@ impl<'d> Compiler<'d> {
             if name == "__typename" {
                 return Ok(DocumentSource::TypeName(json_string(type_name)));
             }
-            let Some(field) = schema.output_field(name) else {
+            let ids = compiler.schema.api.ids();
+            let Some(field) = schema.output_field(name, ids) else {
                 return Ok(match compiler.related(type_name, name, group, &mut mask)? {
                     Related::Named(named) => DocumentSource::Named(named),
                     Related::Back(back) => DocumentSource::Back(back),

@@ -11,7 +11,7 @@ use thalweg_engine::{
 };
 use thalweg_model::{Document, Value};
 use thalweg_resolvers::{
-    Evaluation, Extensions, Failure, Limits, Operation, OperationKind, Request, Resolvers,
+    Evaluation, Extensions, Failure, IdNames, Limits, Operation, OperationKind, Request, Resolvers,
 };
 use thalweg_storage::MemoryBackend;
 
@@ -44,15 +44,20 @@ impl Database {
     }
 
     pub(crate) fn with_limits(limits: Limits) -> Self {
-        Database::open(limits, Evolution::Follow)
+        Database::open(limits, Evolution::Follow, IdNames::Local)
     }
 
     /// One whose types are latched, as `serve` does.
     pub(crate) fn latched() -> Self {
-        Database::open(Limits::default(), Evolution::Additive)
+        Database::open(Limits::default(), Evolution::Additive, IdNames::Local)
     }
 
-    fn open(limits: Limits, evolution: Evolution) -> Self {
+    /// One whose API schema is for clients of Relay.
+    pub(crate) fn for_relay() -> Self {
+        Database::open(Limits::default(), Evolution::Follow, IdNames::Relay)
+    }
+
+    fn open(limits: Limits, evolution: Evolution, ids: IdNames) -> Self {
         let backend = Arc::new(MemoryBackend::new());
         let options = EngineOptions {
             upkeep: UpkeepMode::Stepped,
@@ -66,7 +71,7 @@ impl Database {
             .build()
             .unwrap();
         Database {
-            resolvers: Resolvers::new(engine, limits),
+            resolvers: Resolvers::new(engine, limits, ids),
             clock,
             runtime,
         }

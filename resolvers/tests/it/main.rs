@@ -25,6 +25,7 @@ mod paging_under_writes;
 mod queries_page;
 mod related_model;
 mod relations;
+mod relay_ids;
 mod scalars;
 mod transcripts;
 mod types;

@@ -9,6 +9,7 @@ use std::collections::HashSet;
 
 use super::bindings::{AggregateFunction, SystemField, TypeBinding};
 use super::filters::Shared;
+use super::ids::IdNames;
 use super::sdl::{Nested, NestedType};
 use super::writer::{Body, Writer};
 use crate::types::{CollectionSchema, Field, FieldType, ObjectType};
@@ -164,6 +165,7 @@ pub(super) fn write(
     schema: &CollectionSchema,
     nested: &[Nested<'_>],
     taken: &Taken,
+    ids: IdNames,
     shared: &mut Shared,
     writer: &mut Writer<'_>,
 ) {
@@ -206,11 +208,11 @@ pub(super) fn write(
             body.field(field, &[&ty]);
         }
         for field in times() {
-            body.plain(&[field.graphql_name(), ": DateTime"]);
+            body.plain(&[field.graphql_name(ids), ": DateTime"]);
         }
     });
     shared.scalars.insert("Int");
-    write_inputs(schema, &own, taken, writer);
+    write_inputs(schema, &own, taken, ids, writer);
     each_object(schema, nested, |object| {
         write_of_object(object, taken, shared, writer);
     });
@@ -258,7 +260,13 @@ impl AggregateFunction {
     }
 }
 
-fn write_inputs(schema: &CollectionSchema, own: &Names, taken: &Taken, writer: &mut Writer<'_>) {
+fn write_inputs(
+    schema: &CollectionSchema,
+    own: &Names,
+    taken: &Taken,
+    ids: IdNames,
+    writer: &mut Writer<'_>,
+) {
     let names = &schema.names;
     let has_fields = !schema.object.fields.is_empty();
     let has_numbers = has_numbers(&schema.object);
@@ -316,7 +324,7 @@ fn write_inputs(schema: &CollectionSchema, own: &Names, taken: &Taken, writer: &
                 }
             }
             for field in times() {
-                body.plain(&[field.graphql_name()]);
+                body.plain(&[field.graphql_name(ids)]);
             }
         },
     );

@@ -7,13 +7,14 @@
 
 use std::sync::Arc;
 
+use super::ids::IdNames;
 use crate::names::CollectionNames;
 use crate::types::{CollectionSchema, Field, MapType, ObjectType};
 
 /// A field of `Query` and of `Subscription`. The index is the collection's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum QueryField {
-    /// `node(nodeId:)`
+    /// `node(nodeId:)`, by a global id
     Node,
     /// `collections`
     Collections,
@@ -21,7 +22,7 @@ pub enum QueryField {
     Schema,
     /// `changes`, of `Subscription` only
     Changes,
-    /// One document: `movie(id:)`
+    /// One document: `movie(id:)`, by its own id
     ById(usize),
     /// A connection: `movies(filter:, …)`
     List(usize),
@@ -142,9 +143,9 @@ pub enum TypeBinding {
 /// A field that every document has, whatever is in it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum SystemField {
-    /// `nodeId`: global and opaque; not in filters.
+    /// `nodeId`, or `id` for Relay: global and opaque; not in filters.
     NodeId,
-    /// `id`
+    /// `id`, or `rowId` for Relay: the document's own.
     Id,
     /// `_version`
     Version,
@@ -206,7 +207,7 @@ pub enum OrderTarget<'a> {
 /// A key of a collection's input object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum InputKey<'a> {
-    /// `id`
+    /// The document's own id.
     Id,
     /// `_extra`: an object with original names.
     Extra,
@@ -379,10 +380,10 @@ impl SystemField {
     ];
 
     /// The field's name in GraphQL.
-    pub fn graphql_name(self) -> &'static str {
+    pub fn graphql_name(self, ids: IdNames) -> &'static str {
         match self {
-            SystemField::NodeId => "nodeId",
-            SystemField::Id => "id",
+            SystemField::NodeId => ids.global(),
+            SystemField::Id => ids.own(),
             SystemField::Version => "_version",
             SystemField::CommitTs => "_commitTs",
             SystemField::CreatedAt => "_createdAt",
@@ -395,11 +396,11 @@ impl SystemField {
     }
 
     /// The system field with this name.
-    pub fn from_graphql_name(name: &str) -> Option<SystemField> {
+    pub fn from_graphql_name(name: &str, ids: IdNames) -> Option<SystemField> {
         SystemField::ALL
             .iter()
             .copied()
-            .find(|field| field.graphql_name() == name)
+            .find(|field| field.graphql_name(ids) == name)
     }
 
     /// True if documents can be filtered and ordered by the field.
@@ -434,16 +435,12 @@ impl SystemField {
             SystemField::Json => "JSON",
         }
     }
-
-    fn queryable(name: &str) -> Option<SystemField> {
-        SystemField::from_graphql_name(name).filter(|field| field.is_queryable())
-    }
 }
 
 impl CollectionSchema {
     /// What a field of the collection's object type reads.
-    pub fn output_field(&self, name: &str) -> Option<OutputField<'_>> {
-        match SystemField::from_graphql_name(name) {
+    pub fn output_field(&self, name: &str, ids: IdNames) -> Option<OutputField<'_>> {
+        match self.system_field(name, ids) {
             _ if name == HISTORY_FIELD => Some(OutputField::History),
             Some(field) => Some(OutputField::System(field)),
             None => self.object.field(name).map(OutputField::Member),
@@ -451,30 +448,35 @@ impl CollectionSchema {
     }
 
     /// What a key of the collection's filter means.
-    pub fn filter_key(&self, name: &str) -> Option<FilterKey<'_>> {
-        match SystemField::queryable(name) {
+    pub fn filter_key(&self, name: &str, ids: IdNames) -> Option<FilterKey<'_>> {
+        match self.queryable_field(name, ids) {
             Some(field) => Some(FilterKey::System(field)),
             None => self.object.key_of_fields(name),
         }
     }
 
     /// What a key of an `orderBy` element means.
-    pub fn order_target(&self, name: &str) -> Option<OrderTarget<'_>> {
-        match SystemField::queryable(name) {
+    pub fn order_target(&self, name: &str, ids: IdNames) -> Option<OrderTarget<'_>> {
+        match self.queryable_field(name, ids) {
             Some(field) => Some(OrderTarget::System(field)),
             None => self.object.order_field(name).map(OrderTarget::Member),
         }
     }
 
     /// What a key of the collection's input means.
-    pub fn input_key(&self, name: &str) -> Option<InputKey<'_>> {
+    pub fn input_key(&self, name: &str, ids: IdNames) -> Option<InputKey<'_>> {
         match name {
-            "id" => Some(InputKey::Id),
+            _ if *name == *self.own_id(ids) => Some(InputKey::Id),
             "_extra" => Some(InputKey::Extra),
             "_expiresAt" => Some(InputKey::ExpiresAt),
             "_onExpire" => Some(InputKey::OnExpire),
             _ => self.object.field(name).map(InputKey::Member),
         }
+    }
+
+    fn queryable_field(&self, name: &str, ids: IdNames) -> Option<SystemField> {
+        self.system_field(name, ids)
+            .filter(|field| field.is_queryable())
     }
 
     /// What a key of the collection's patch means.

@@ -8,9 +8,11 @@
 //! list of entries: it reads one path of the document, so that it means the same as a filter on a
 //! field and can use an index like one. Several keys are combined with `and`.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::bindings::{ListOperator, MapOperator, ScalarOperator, SystemField};
+use super::ids::IdNames;
 use super::relations;
 use super::sdl::{Nested, NestedType, Related};
 use super::writer::{Body, Writer};
@@ -101,14 +103,14 @@ pub(super) fn write(
     writer: &mut Writer<'_>,
 ) {
     let names = &schema.names;
-    let system = SystemField::ALL
-        .iter()
-        .copied()
-        .filter(|field| field.is_queryable());
+    let system = SystemFields {
+        schema,
+        ids: related.ids,
+    };
     let add = |body: &mut Body<'_>| relations::write_filter_fields(related, &names.type_name, body);
     write_object_filter(
         &names.filter,
-        Some(system.clone()),
+        Some(system),
         &schema.object,
         add,
         shared,
@@ -130,11 +132,10 @@ pub(super) fn write(
         match ty.ty {
             NestedType::Object(object) => {
                 let name = format!("{}Filter", object.name);
-                let inside = None::<std::iter::Empty<SystemField>>;
                 let add = |body: &mut Body<'_>| {
                     relations::write_filter_fields(related, &object.name, body);
                 };
-                write_object_filter(&name, inside, object, add, shared, writer);
+                write_object_filter(&name, None, object, add, shared, writer);
             }
             NestedType::Map(entry) => {
                 let entry_filter = format!("{}EntryFilter", entry.name);
@@ -160,10 +161,26 @@ pub(super) fn write(
     write_orders(schema, nested, related, writer);
 }
 
+/// The system's fields by which a collection's documents are filtered and ordered.
+#[derive(Clone, Copy)]
+struct SystemFields<'a> {
+    schema: &'a CollectionSchema,
+    ids: IdNames,
+}
+
+impl SystemFields<'_> {
+    fn named(self) -> impl Iterator<Item = (SystemField, Cow<'static, str>)> {
+        let fields = SystemField::ALL.iter().copied();
+        fields
+            .filter(|field| field.is_queryable())
+            .map(move |field| (field, self.schema.system_name(field, self.ids)))
+    }
+}
+
 /// `system`: the system's fields, of documents; an object inside them is tested for being there.
 fn write_object_filter(
     name: &str,
-    system: Option<impl Iterator<Item = SystemField>>,
+    system: Option<SystemFields<'_>>,
     object: &ObjectType,
     add: impl FnOnce(&mut Body<'_>),
     shared: &mut Shared,
@@ -184,9 +201,9 @@ fn write_object_filter(
                 &[&exists, ": Boolean"],
             );
         }
-        for field in system.into_iter().flatten() {
+        for (field, name) in system.into_iter().flat_map(SystemFields::named) {
             shared.scalars.insert(field.scalar_name());
-            body.plain(&[field.graphql_name(), ": ", field.scalar_name(), "Filter"]);
+            body.plain(&[&name, ": ", field.scalar_name(), "Filter"]);
         }
         let mut filter = String::new();
         for field in &object.fields {
@@ -301,8 +318,9 @@ fn write_orders(
 ) {
     let description = "One key an element; the next element decides where this one does not.";
     writer.block(description, &["input ", &schema.names.order_by], |body| {
-        for field in SystemField::ALL.iter().filter(|field| field.is_queryable()) {
-            body.plain(&[field.graphql_name(), ": OrderDirection"]);
+        let ids = related.ids;
+        for (_, name) in (SystemFields { schema, ids }).named() {
+            body.plain(&[&name, ": OrderDirection"]);
         }
         write_order_fields(&schema.object, body);
         relations::write_order_fields(related, &schema.names.type_name, body);

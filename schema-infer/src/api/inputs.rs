@@ -54,7 +54,8 @@ fn write_document_input(schema: &CollectionSchema, related: Related<'_>, writer:
     let names = &schema.names;
     let description = format!("A document for `{}`.", names.collection);
     writer.block(&description, &["input ", &names.input], |body| {
-        body.member("Made by the server if it is not given.", &["id: ID"]);
+        let id = schema.own_id(related.ids);
+        body.member("Made by the server if it is not given.", &[&id, ": ID"]);
         write_fields(&schema.object, write_input_field, body);
         related_inputs::write_fields(&names.type_name, related, body);
         body.member(

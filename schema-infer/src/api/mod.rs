@@ -13,6 +13,7 @@ pub mod bindings;
 mod declared;
 mod evolution;
 mod filters;
+mod ids;
 mod inputs;
 mod related_inputs;
 mod relations;
@@ -32,6 +33,7 @@ use crate::types::{CollectionSchema, FieldType, ObjectType};
 
 pub use evolution::DeprecatedField;
 use evolution::DeprecatedFields;
+pub use ids::IdNames;
 pub use relations::{Link, Way};
 
 pub use bindings::{
@@ -59,6 +61,7 @@ pub struct ApiCollection {
 #[derive(Debug)]
 pub struct ApiSchema {
     version: CommitTs,
+    ids: IdNames,
     sdl: String,
     collections: Vec<ApiCollection>,
     query: HashMap<String, QueryField>,
@@ -72,16 +75,17 @@ impl ApiSchema {
     /// The API schema of these collections. `version` is the timestamp of the commit that made it.
     /// The order of the collections is the order in the SDL; it does not change what is served.
     /// System collections are left out.
-    pub fn build(collections: Vec<ApiCollection>, version: CommitTs) -> ApiSchema {
+    pub fn build(collections: Vec<ApiCollection>, version: CommitTs, ids: IdNames) -> ApiSchema {
         let collections: Vec<_> = collections
             .into_iter()
             .filter(|collection| sdl::is_exposed(&collection.schema))
             .collect();
         let mut sdl = String::new();
-        let links = relations::Links::of(&collections);
-        sdl::render(&collections, &links, &mut sdl);
+        let links = relations::Links::of(&collections, ids);
+        sdl::render(&collections, &links, ids, &mut sdl);
         let mut api = ApiSchema {
             version,
+            ids,
             sdl,
             query: QueryField::system_fields().collect(),
             mutation: MutationField::system_fields().collect(),
@@ -108,6 +112,11 @@ impl ApiSchema {
     /// The timestamp of the commit that made this version.
     pub fn version(&self) -> CommitTs {
         self.version
+    }
+
+    /// What it calls ids.
+    pub fn ids(&self) -> IdNames {
+        self.ids
     }
 
     /// The collections; the indices in bindings point into this slice.

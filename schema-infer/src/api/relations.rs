@@ -6,6 +6,7 @@ use std::sync::Arc;
 use thalweg_model::CollectionId;
 
 use super::ApiCollection;
+use super::ids::IdNames;
 use super::sdl::Related;
 use super::writer::{Body, Writer};
 use crate::names::CollectionNames;
@@ -64,7 +65,7 @@ pub(super) struct Ways {
 }
 
 impl Links {
-    pub(super) fn of(collections: &[ApiCollection]) -> Links {
+    pub(super) fn of(collections: &[ApiCollection], ids: IdNames) -> Links {
         let positions: HashMap<CollectionId, usize> = collections
             .iter()
             .enumerate()
@@ -97,17 +98,32 @@ impl Links {
                 to_target.several |= way == Way::Many;
                 let source_type = &collection.schema.names.type_name;
                 links.ways.entry(source_type.clone()).or_default().several = true;
-                let beside = beside.name.clone();
-                links.add(beside, link(&relation.name, way));
-                let back = collections[target].schema.names.type_name.clone();
-                links.add(back, link(&relation.inverse, Way::Back));
+                // Only documents have an id.
+                let is_document = relation.field.segments().len() == 1;
+                let own_id = is_document.then(|| collection.schema.own_id(ids));
+                let own_id = own_id.as_deref().unwrap_or_default();
+                links.add(beside, own_id, link(&relation.name, way));
+                let back = &*collections[target].schema;
+                let own_id = back.own_id(ids);
+                links.add(&back.object, &own_id, link(&relation.inverse, Way::Back));
             }
         }
         links
     }
 
-    fn add(&mut self, type_name: String, link: Link) {
-        self.by_type.entry(type_name).or_default().push(link);
+    /// Adds a field to a type. `rowId` has not always been reserved, so a relation may have the name that the documents'
+    /// own id has; then the relation gives way.
+    fn add(&mut self, object: &ObjectType, own_id: &str, mut link: Link) {
+        let links = self.by_type.entry(object.name.clone()).or_default();
+        let is_taken = |name: &String| {
+            name == own_id
+                || object.field(name).is_some()
+                || links.iter().any(|other| other.name == *name)
+        };
+        while is_taken(&link.name) {
+            link.name.push('_');
+        }
+        links.push(link);
     }
 
     /// How the documents of a collection are led to.

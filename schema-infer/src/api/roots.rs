@@ -2,27 +2,33 @@
 
 use super::aggregates::{self, Taken};
 use super::evolution;
+use super::ids::IdNames;
 use super::writer::{Body, Writer};
 use crate::names::CollectionNames;
 use crate::types::CollectionSchema;
 
-pub(super) fn write(collections: &[&CollectionSchema], taken: &Taken, writer: &mut Writer<'_>) {
+pub(super) fn write(
+    collections: &[&CollectionSchema],
+    taken: &Taken,
+    ids: IdNames,
+    writer: &mut Writer<'_>,
+) {
     writer.block(
         "Reading. Every collection has a field for one document, one for lists of them, and one for aggregates.",
         &["type Query"],
-        |body| write_query(collections, taken, body),
+        |body| write_query(collections, taken, ids, body),
     );
     writer.block(
         "Writing. All fields of one operation are one transaction, in order: all or nothing.",
         &["type Mutation"],
-        |body| write_mutation(collections, body),
+        |body| write_mutation(collections, ids, body),
     );
     writer.block(
         "Following. Every field of `Query`, live: first the result as it is now, then the newest one \
          whenever it has changed.",
         &["type Subscription"],
         |body| {
-            write_query(collections, taken, body);
+            write_query(collections, taken, ids, body);
             write_changes(body);
         },
     );
@@ -37,7 +43,12 @@ fn write_changes(body: &mut Body<'_>) {
     );
 }
 
-fn write_query(collections: &[&CollectionSchema], taken: &Taken, body: &mut Body<'_>) {
+fn write_query(
+    collections: &[&CollectionSchema],
+    taken: &Taken,
+    ids: IdNames,
+    body: &mut Body<'_>,
+) {
     for schema in collections {
         let names = &schema.names;
         body.member(
@@ -47,7 +58,9 @@ fn write_query(collections: &[&CollectionSchema], taken: &Taken, body: &mut Body
             ),
             &[
                 &names.by_id_field,
-                "(id: ID!, at: DateTime, deleted: Deleted = EXCLUDE): ",
+                "(",
+                ids.own(),
+                ": ID!, at: DateTime, deleted: Deleted = EXCLUDE): ",
                 &names.type_name,
             ],
         );
@@ -72,7 +85,7 @@ fn write_query(collections: &[&CollectionSchema], taken: &Taken, body: &mut Body
     }
     body.member(
         "Any document by its global id.",
-        &["node(nodeId: ID!): Node"],
+        &["node(", ids.global(), ": ID!): Node"],
     );
     body.member(
         "The collections of this database.",
@@ -84,9 +97,9 @@ fn write_query(collections: &[&CollectionSchema], taken: &Taken, body: &mut Body
     );
 }
 
-fn write_mutation(collections: &[&CollectionSchema], body: &mut Body<'_>) {
+fn write_mutation(collections: &[&CollectionSchema], ids: IdNames, body: &mut Body<'_>) {
     for schema in collections {
-        write_single(&schema.names, body);
+        write_single(&schema.names, ids.own(), body);
         write_bulk(&schema.names, body);
     }
     body.member(
@@ -117,7 +130,8 @@ fn write_mutation(collections: &[&CollectionSchema], body: &mut Body<'_>) {
     evolution::write_mutation(body);
 }
 
-fn write_single(names: &CollectionNames, body: &mut Body<'_>) {
+/// `id`: what a document's own id is called.
+fn write_single(names: &CollectionNames, id: &str, body: &mut Body<'_>) {
     let CollectionNames {
         type_name,
         input,
@@ -130,7 +144,9 @@ fn write_single(names: &CollectionNames, body: &mut Body<'_>) {
             &names.create,
             "(input: ",
             input,
-            "!, id: ID): ",
+            "!, ",
+            id,
+            ": ID): ",
             type_name,
             "!",
         ],
@@ -139,7 +155,9 @@ fn write_single(names: &CollectionNames, body: &mut Body<'_>) {
         "Changes the given fields; null if there is no such document.",
         &[
             &names.update,
-            "(id: ID!, patch: ",
+            "(",
+            id,
+            ": ID!, patch: ",
             patch,
             "!, ifVersion: BigInt): ",
             type_name,
@@ -149,7 +167,9 @@ fn write_single(names: &CollectionNames, body: &mut Body<'_>) {
         "Inserts the document, or merges it into the one that is there.",
         &[
             &names.upsert,
-            "(id: ID!, input: ",
+            "(",
+            id,
+            ": ID!, input: ",
             input,
             "!): ",
             type_name,
@@ -160,7 +180,9 @@ fn write_single(names: &CollectionNames, body: &mut Body<'_>) {
         "Puts another document in its place; null if there is no such document.",
         &[
             &names.replace,
-            "(id: ID!, input: ",
+            "(",
+            id,
+            ": ID!, input: ",
             input,
             "!, ifVersion: BigInt): ",
             type_name,
@@ -170,14 +192,22 @@ fn write_single(names: &CollectionNames, body: &mut Body<'_>) {
         "Deletes the document, so that it can be restored unless `permanent`, until `purgeAt`; null if there is none.",
         &[
             &names.delete,
-            "(id: ID!, permanent: Boolean = false, purgeAt: DateTime, ifVersion: BigInt): ",
+            "(",
+            id,
+            ": ID!, permanent: Boolean = false, purgeAt: DateTime, ifVersion: BigInt): ",
             type_name,
         ],
     );
     body.member(
         "Takes back a deletion, or makes the document again what it was at that time; null if there is no such \
          document.",
-        &[&names.restore, "(id: ID!, at: DateTime): ", type_name],
+        &[
+            &names.restore,
+            "(",
+            id,
+            ": ID!, at: DateTime): ",
+            type_name,
+        ],
     );
 }
 

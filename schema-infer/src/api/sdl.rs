@@ -1,6 +1,7 @@
 //! The SDL of a whole database: roots, the types of each collection, and what all of them share.
 
 use super::bindings::SystemField;
+use super::ids::IdNames;
 use super::relations::{self, Links};
 use super::writer::{Body, Writer};
 use super::{
@@ -11,7 +12,7 @@ use crate::declared::CollectionMode;
 use crate::names::is_system_collection;
 use crate::types::{CollectionSchema, FieldType, MapType, ObjectType};
 
-pub(super) fn render(collections: &[ApiCollection], links: &Links, out: &mut String) {
+pub(super) fn render(collections: &[ApiCollection], links: &Links, ids: IdNames, out: &mut String) {
     let schemas: Vec<&CollectionSchema> = collections
         .iter()
         .map(|collection| &*collection.schema)
@@ -19,16 +20,25 @@ pub(super) fn render(collections: &[ApiCollection], links: &Links, out: &mut Str
     let writer = &mut Writer::new(out);
     let mut shared = filters::Shared::default();
     let taken = aggregates::Taken::of(schemas.iter().copied());
-    roots::write(&schemas, &taken, writer);
+    roots::write(&schemas, &taken, ids, writer);
     for collection in collections {
-        let related = Related { links, collections };
+        let related = Related {
+            links,
+            collections,
+            ids,
+        };
         write_collection(collection, related, &taken, &mut shared, writer);
     }
     shared.write(writer);
-    write_system_types(writer);
+    write_system_types(ids, writer);
     aggregates::write_shared(&taken, writer);
     declared::write_types(writer);
-    related_inputs::write_types(Related { links, collections }, writer);
+    let related = Related {
+        links,
+        collections,
+        ids,
+    };
+    related_inputs::write_types(related, writer);
     relations::write_types(writer);
     evolution::write_types(writer);
     write_scalars(writer);
@@ -86,11 +96,12 @@ fn collect<'a>(ty: &'a FieldType, in_place: bool, found: &mut Vec<Nested<'a>>) {
     }
 }
 
-/// What the relations of a type are looked up in.
+/// What surrounds a type: its relations are looked up here, and what ids are called.
 #[derive(Clone, Copy)]
 pub(super) struct Related<'a> {
     pub(super) links: &'a Links,
     pub(super) collections: &'a [ApiCollection],
+    pub(super) ids: IdNames,
 }
 
 impl Related<'_> {
@@ -123,7 +134,7 @@ fn write_collection(
     }
     write_connection(schema, writer);
     revisions::write(&schema.names, writer);
-    aggregates::write(schema, &nested, taken, shared, writer);
+    aggregates::write(schema, &nested, taken, related.ids, shared, writer);
     filters::write(schema, &nested, related, shared, writer);
     inputs::write(schema, &nested, related, writer);
 }
@@ -144,7 +155,7 @@ fn write_document_type(collection: &ApiCollection, related: Related<'_>, writer:
         ],
         |body| {
             for field in SystemField::ALL.iter().take(2) {
-                write_system_field(*field, body);
+                write_system_field(*field, schema, related.ids, body);
             }
             write_fields(&schema.object, is_declared, body);
             related.write_fields(&names.type_name, body);
@@ -152,13 +163,18 @@ fn write_document_type(collection: &ApiCollection, related: Related<'_>, writer:
                 if *field == SystemField::Json {
                     revisions::write_field(names, body);
                 }
-                write_system_field(*field, body);
+                write_system_field(*field, schema, related.ids, body);
             }
         },
     );
 }
 
-fn write_system_field(field: SystemField, body: &mut Body<'_>) {
+fn write_system_field(
+    field: SystemField,
+    schema: &CollectionSchema,
+    ids: IdNames,
+    body: &mut Body<'_>,
+) {
     let description = match field {
         SystemField::NodeId => "Global and opaque: what `node` takes.",
         SystemField::Id => "Unique in its collection.",
@@ -179,7 +195,12 @@ fn write_system_field(field: SystemField, body: &mut Body<'_>) {
     let required = if field.is_nullable() { "" } else { "!" };
     body.member(
         description,
-        &[field.graphql_name(), ": ", field.scalar_name(), required],
+        &[
+            &schema.system_name(field, ids),
+            ": ",
+            field.scalar_name(),
+            required,
+        ],
     );
 }
 
@@ -230,9 +251,9 @@ fn write_connection(schema: &CollectionSchema, writer: &mut Writer<'_>) {
     });
 }
 
-fn write_system_types(writer: &mut Writer<'_>) {
+fn write_system_types(ids: IdNames, writer: &mut Writer<'_>) {
     writer.block("Anything with a global id.", &["interface Node"], |body| {
-        body.plain(&["nodeId: ID!"]);
+        body.plain(&[ids.global(), ": ID!"]);
     });
     writer.block(
         "Where a page lies among all pages.",
@@ -301,7 +322,7 @@ fn write_system_types(writer: &mut Writer<'_>) {
             evolution::write_schema_fields(body);
         },
     );
-    write_change_types(writer);
+    write_change_types(ids, writer);
     writer.block("What a bulk mutation did.", &["type BulkResult"], |body| {
         body.member("How many documents it wrote.", &["count: Int!"]);
         body.member("Their ids.", &["ids: [ID!]!"]);
@@ -327,7 +348,7 @@ fn write_system_types(writer: &mut Writer<'_>) {
     });
 }
 
-fn write_change_types(writer: &mut Writer<'_>) {
+fn write_change_types(ids: IdNames, writer: &mut Writer<'_>) {
     writer.block(
         "What a commit did to one document, or to a collection as a whole.",
         &["type Change"],
@@ -336,7 +357,7 @@ fn write_change_types(writer: &mut Writer<'_>) {
             body.member("The name of the collection.", &["collection: String!"]);
             body.member(
                 "The document's id, null where the whole collection was emptied.",
-                &["id: ID"],
+                &[ids.own(), ": ID"],
             );
             body.plain(&["kind: ChangeKind!"]);
             body.member(

@@ -104,6 +104,7 @@ const DOCUMENT_FIELDS: &[&str] = &[
     "_version",
     "id",
     "nodeId",
+    "rowId",
 ];
 
 /// Keys of filters that stand beside the fields of objects inside documents.

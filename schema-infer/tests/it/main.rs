@@ -10,10 +10,16 @@ use std::sync::Arc;
 use apollo_compiler::Schema;
 use apollo_compiler::validation::Valid;
 use thalweg_model::{CollectionId, CommitTs, Document};
-use thalweg_schema_infer::{ApiCollection, ApiSchema, CollectionSchema, NameRegistry, Shape};
+use thalweg_schema_infer::{
+    ApiCollection, ApiSchema, CollectionSchema, IdNames, NameRegistry, Shape,
+};
 
 /// Infers the API schema of collections given as names and documents.
 fn infer(collections: &[(&str, Vec<Document>)]) -> ApiSchema {
+    infer_with(IdNames::Local, collections)
+}
+
+fn infer_with(ids: IdNames, collections: &[(&str, Vec<Document>)]) -> ApiSchema {
     let mut registry = NameRegistry::new();
     let mut schemas = Vec::new();
     for (index, (name, documents)) in collections.iter().enumerate() {
@@ -31,7 +37,7 @@ fn infer(collections: &[(&str, Vec<Document>)]) -> ApiSchema {
             schema: Arc::new(schema),
         });
     }
-    ApiSchema::build(schemas, CommitTs::from_micros(1))
+    ApiSchema::build(schemas, CommitTs::from_micros(1), ids)
 }
 
 /// Parses and validates as the server will, and gives the schema back for looking into.

@@ -3,8 +3,9 @@
 use proptest::prelude::*;
 use serde_json::{Map, Value as Json, json};
 use thalweg_model::Document;
+use thalweg_schema_infer::IdNames;
 
-use crate::{infer, validated};
+use crate::{infer, infer_with, validated};
 
 /// Names that mean something to the system, to GraphQL, or to the naming of nested types.
 const NASTY: &[&str] = &[
@@ -20,6 +21,7 @@ const NASTY: &[&str] = &[
     "id",
     "id_",
     "nodeId",
+    "rowId",
     "and",
     "or",
     "not",
@@ -142,7 +144,9 @@ proptest! {
         let collections: Vec<_> = collections.into_iter().collect();
         let borrowed: Vec<_> =
             collections.iter().map(|(name, documents)| (name.as_str(), documents.clone())).collect();
-        validated(infer(&borrowed).sdl());
+        for ids in IdNames::ALL {
+            validated(infer_with(ids, &borrowed).sdl());
+        }
     }
 }
 

@@ -3,17 +3,23 @@
 use std::sync::Arc;
 
 use apollo_compiler::schema::ExtendedType;
-use thalweg_model::{CollectionId, CommitTs, Document};
+use thalweg_model::{CollectionId, CommitTs, Document, FieldPath};
 use thalweg_schema_infer::{
-    ApiCollection, ApiSchema, CollectionSchema, FieldType, FilterKey, ListOperator, MapOperator,
-    MutationField, ObjectType, QueryField, ScalarOperator, TypeBinding,
+    ApiCollection, ApiSchema, CollectionSchema, FieldType, FilterKey, IdNames, InputKey,
+    ListOperator, MapOperator, MutationField, ObjectType, OnDelete, OrderTarget, OutputField,
+    QueryField, Relation, RelationKey, RelationOrigin, ScalarOperator, SystemField, TypeBinding,
+    Way,
 };
 
-use crate::{infer, validated};
+use crate::{infer, infer_with, validated};
 
 fn example() -> ApiSchema {
+    example_with(IdNames::Local)
+}
+
+fn example_with(ids: IdNames) -> ApiSchema {
     let document = |json: &str| Document::parse(json.as_bytes()).expect("an object");
-    infer(&[
+    let collections = [
         (
             "movies",
             vec![document(
@@ -23,7 +29,8 @@ fn example() -> ApiSchema {
         ),
         ("news", vec![document(r#"{"headline": "h"}"#)]),
         ("_jobs", vec![document(r#"{"secret": 1}"#)]),
-    ])
+    ];
+    infer_with(ids, &collections)
 }
 
 #[test]
@@ -95,7 +102,7 @@ fn types_of_an_older_store_keep_names_that_are_reserved_by_now() {
             ..name.clone()
         });
     }
-    let api = ApiSchema::build(colliding, CommitTs::from_micros(1));
+    let api = ApiSchema::build(colliding, CommitTs::from_micros(1), IdNames::Local);
     let schema = validated(api.sdl());
     let sum = schema
         .get_object("MovieAggregateSum")
@@ -107,7 +114,12 @@ fn types_of_an_older_store_keep_names_that_are_reserved_by_now() {
 
 #[test]
 fn every_type_and_key_of_the_sdl_is_bound() {
-    let api = example();
+    for ids in IdNames::ALL {
+        check(&example_with(ids));
+    }
+}
+
+fn check(api: &ApiSchema) {
     let schema = validated(api.sdl());
     for (name, ty) in &schema.types {
         if name.starts_with("__") {
@@ -121,7 +133,10 @@ fn every_type_and_key_of_the_sdl_is_bound() {
                     match binding {
                         Some(TypeBinding::Collection(index)) => {
                             let collection = &api.collections()[*index].schema;
-                            assert!(collection.output_field(field).is_some(), "{name}.{field}");
+                            assert!(
+                                collection.output_field(field, api.ids()).is_some(),
+                                "{name}.{field}"
+                            );
                         }
                         Some(TypeBinding::Object { object, .. }) => {
                             assert!(object.field(field).is_some(), "{name}.{field}");
@@ -137,8 +152,161 @@ fn every_type_and_key_of_the_sdl_is_bound() {
         }
     }
     for collection in api.collections() {
-        check_inputs(&schema, &collection.schema);
+        check_inputs(&schema, &collection.schema, api.ids());
     }
+}
+
+/// Where an SDL names ids: the arguments of root fields, and the fields and keys of types that are not inside documents.
+fn id_names(api: &ApiSchema) -> Vec<String> {
+    let schema = validated(api.sdl());
+    let is_id = |name: &str| matches!(name, "id" | "nodeId" | "rowId");
+    let mut found = Vec::new();
+    for (name, ty) in &schema.types {
+        let fields: Vec<&str> = match ty {
+            _ if name.starts_with("MovieNot") => continue,
+            ExtendedType::Object(object) => {
+                for (field, definition) in &object.fields {
+                    let arguments = definition.arguments.iter();
+                    let ids = arguments.filter(|argument| is_id(&argument.name));
+                    found.extend(ids.map(|argument| format!("{name}.{field}({})", argument.name)));
+                }
+                object.fields.keys().map(|name| name.as_str()).collect()
+            }
+            ExtendedType::Interface(interface) => {
+                interface.fields.keys().map(|name| name.as_str()).collect()
+            }
+            ExtendedType::InputObject(input) => {
+                input.fields.keys().map(|name| name.as_str()).collect()
+            }
+            _ => continue,
+        };
+        let ids = fields.iter().filter(|field| is_id(field));
+        found.extend(ids.map(|field| format!("{name}.{field}")));
+    }
+    found
+}
+
+#[test]
+fn relay_gets_every_id_under_its_other_name_and_nothing_else_changes() {
+    let [local, relay] = IdNames::ALL.map(example_with);
+    let swapped: Vec<String> = id_names(&local)
+        .iter()
+        .map(|path| match path.strip_suffix("nodeId") {
+            Some(global) => format!("{global}id"),
+            None => match path.strip_suffix("(nodeId)") {
+                Some(node) => format!("{node}(id)"),
+                None => path.replace(".id", ".rowId").replace("(id)", "(rowId)"),
+            },
+        })
+        .collect();
+    assert_eq!(id_names(&relay), swapped);
+    for expected in [
+        "Query.movie(rowId)",
+        "Query.node(id)",
+        "Subscription.movie(rowId)",
+        "Mutation.createMovie(rowId)",
+        "Mutation.restoreMovie(rowId)",
+        "Movie.id",
+        "Movie.rowId",
+        "MovieFilter.rowId",
+        "MovieOrderBy.rowId",
+        "MovieInput.rowId",
+        "Change.rowId",
+        "Node.id",
+    ] {
+        assert!(swapped.iter().any(|path| path == expected), "{expected}");
+    }
+    assert_eq!(local.sdl().lines().count(), relay.sdl().lines().count());
+    // What is inside documents is called what it is called there.
+    assert!(relay.sdl().contains("type MovieNot {\n  id: Int\n"));
+    let movies = &relay.collections()[0].schema;
+    let ids = IdNames::Relay;
+    assert_eq!(
+        movies.output_field("id", ids),
+        Some(OutputField::System(SystemField::NodeId))
+    );
+    assert_eq!(
+        movies.order_target("rowId", ids),
+        Some(OrderTarget::System(SystemField::Id))
+    );
+    assert_eq!(movies.input_key("rowId", ids), Some(InputKey::Id));
+    for unknown in ["id", "nodeId"] {
+        assert_eq!(movies.filter_key(unknown, ids), None, "{unknown}");
+        assert_eq!(movies.input_key(unknown, ids), None, "{unknown}");
+    }
+}
+
+#[test]
+fn names_that_an_older_store_gave_before_row_id_was_reserved_are_kept() {
+    let document = Document::parse(br#"{"rowId": "x", "other": 1}"#).expect("an object");
+    let api = infer(&[("movies", vec![document])]);
+    let collection = &api.collections()[0];
+    assert!(
+        collection.schema.object.field("rowId_").is_some(),
+        "it is reserved now"
+    );
+    let mut fields = collection.schema.object.fields.clone();
+    fields[0].name = "rowId".to_owned();
+    let mut schema = (*collection.schema).clone();
+    schema.object = Arc::new(ObjectType::new(schema.object.name.clone(), fields));
+    let relation = |field: &str, name: &str, inverse: &str| {
+        Arc::new(Relation {
+            field: FieldPath::top(field),
+            is_list: false,
+            target: CollectionId(0),
+            key: RelationKey::Id,
+            name: name.to_owned(),
+            inverse: inverse.to_owned(),
+            on_delete: OnDelete::NoAction,
+            origin: RelationOrigin::Declared,
+        })
+    };
+    let with = |schema: &CollectionSchema, relations: Vec<Arc<Relation>>, ids| {
+        let collection = ApiCollection {
+            schema: Arc::new(schema.clone()),
+            relations: relations.into(),
+            ..collection.clone()
+        };
+        ApiSchema::build(vec![collection], CommitTs::from_micros(1), ids)
+    };
+
+    for ids in IdNames::ALL {
+        let api = with(&schema, Vec::new(), ids);
+        check(&api);
+        let schema = &api.collections()[0].schema;
+        let Some(OutputField::Member(field)) = schema.output_field("rowId", ids) else {
+            panic!("{ids:?}: the field has gone");
+        };
+        assert_eq!(&*field.json_name, "rowId");
+    }
+    let api = with(&schema, Vec::new(), IdNames::Relay);
+    let own = api.collections()[0]
+        .schema
+        .output_field("rowId_", IdNames::Relay);
+    assert_eq!(own, Some(OutputField::System(SystemField::Id)));
+
+    let relations = vec![
+        relation("other", "rowId", "back"),
+        relation("rowId", "rowId_", "rowId"),
+    ];
+    let schema = &collection.schema;
+    let mut fields = schema.object.fields.clone();
+    fields[0].name = "row".to_owned();
+    let mut schema = (**schema).clone();
+    schema.object = Arc::new(ObjectType::new(schema.object.name.clone(), fields));
+    let api = with(&schema, relations, IdNames::Relay);
+    let movie = validated(api.sdl());
+    let movie = movie.get_object("Movie").expect("the collection's");
+    for (name, way) in [("rowId_", Way::One), ("rowId__", Way::One)] {
+        assert!(movie.fields.contains_key(name), "{name}");
+        let link = api.link("Movie", name).expect(name);
+        assert_eq!(link.way, way, "{name}");
+    }
+    let own = api.collections()[0]
+        .schema
+        .output_field("rowId", IdNames::Relay);
+    assert_eq!(own, Some(OutputField::System(SystemField::Id)));
+    assert!(api.link("Movie", "rowId").is_none());
 }
 
 fn keys(schema: &apollo_compiler::Schema, input: &str) -> Vec<String> {
@@ -148,25 +316,25 @@ fn keys(schema: &apollo_compiler::Schema, input: &str) -> Vec<String> {
     input.fields.keys().map(|name| name.to_string()).collect()
 }
 
-fn check_inputs(schema: &apollo_compiler::Schema, collection: &CollectionSchema) {
+fn check_inputs(schema: &apollo_compiler::Schema, collection: &CollectionSchema, ids: IdNames) {
     let names = &collection.names;
     for key in keys(schema, &names.filter) {
         assert!(
-            collection.filter_key(&key).is_some(),
+            collection.filter_key(&key, ids).is_some(),
             "{}.{key}",
             names.filter
         );
     }
     for key in keys(schema, &names.order_by) {
         assert!(
-            collection.order_target(&key).is_some(),
+            collection.order_target(&key, ids).is_some(),
             "{}.{key}",
             names.order_by
         );
     }
     for key in keys(schema, &names.input) {
         assert!(
-            collection.input_key(&key).is_some(),
+            collection.input_key(&key, ids).is_some(),
             "{}.{key}",
             names.input
         );
@@ -178,7 +346,9 @@ fn check_inputs(schema: &apollo_compiler::Schema, collection: &CollectionSchema)
             names.patch
         );
     }
-    assert!(collection.filter_key("_json").is_none() && collection.filter_key("nodeId").is_none());
+    for name in ["_json", ids.global()] {
+        assert!(collection.filter_key(name, ids).is_none(), "{name}");
+    }
     for field in &collection.object.fields {
         check_filter(schema, &field.ty);
     }

@@ -11,7 +11,7 @@ use clap::Args;
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use thalweg_examples::Example;
 
-use super::{Evolve, StoreUrl, address, not_empty, store_url};
+use super::{Evolve, Ids, StoreUrl, address, not_empty, store_url};
 
 /// Where settings come from that have no option of their own.
 #[derive(Debug, Args)]
@@ -48,6 +48,9 @@ pub(crate) struct DevArguments {
     /// starts the time anew. Such as `30d` or `12h` [default: 30d].
     #[arg(long, value_name = "DURATION", value_parser = duration)]
     pub(crate) keep_deprecated: Option<Duration>,
+    /// What the API schema calls ids; documents are stored alike [default: local].
+    #[arg(long, value_enum, value_name = "NAMES")]
+    pub(crate) ids: Option<Ids>,
     /// Load example data first, unless its collections are already there.
     #[arg(long, value_name = "NAME", value_parser = example_parser())]
     pub(crate) example: Option<&'static Example>,
@@ -74,6 +77,9 @@ pub(crate) struct ServeArguments {
     /// starts the time anew. Such as `30d` or `12h` [default: 30d].
     #[arg(long, value_name = "DURATION", value_parser = duration)]
     pub(crate) keep_deprecated: Option<Duration>,
+    /// What the API schema calls ids; documents are stored alike [default: local].
+    #[arg(long, value_enum, value_name = "NAMES")]
+    pub(crate) ids: Option<Ids>,
     /// Create a collection when something is first inserted into it.
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     pub(crate) auto_create: Option<bool>,

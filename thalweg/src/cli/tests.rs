@@ -143,3 +143,21 @@ fn export_to_standard_output_takes_one_collection() {
     assert!(parse("thalweg export --collection a --collection b --out dump").is_ok());
     assert!(parse("thalweg export --out dump").is_ok());
 }
+
+#[test]
+fn ids_have_the_names_that_are_asked_for() {
+    for (line, expected) in [
+        ("thalweg serve", IdNames::Local),
+        ("thalweg serve --ids relay", IdNames::Relay),
+        ("thalweg dev --ids relay", IdNames::Relay),
+        ("thalweg dev --ids local", IdNames::Local),
+        ("thalweg serve --limit ids=relay", IdNames::Relay),
+    ] {
+        assert_eq!(settings(line).expect("good usage").ids, expected, "{line}");
+    }
+    refused(
+        "thalweg serve --ids global",
+        "[possible values: local, relay]",
+    );
+    not_started("thalweg serve --limit ids=rely", "must be local or relay");
+}

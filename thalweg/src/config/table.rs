@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use thalweg_engine::{Evolution, write_duration};
+use thalweg_resolvers::IdNames;
 
 use super::Settings;
 use super::value::{Given, write_bytes};
@@ -38,6 +39,7 @@ enum Slot {
     Directory(fn(&mut Settings) -> &mut StoreUrl),
     Names(fn(&mut Settings) -> &mut Vec<String>),
     Evolve(fn(&mut Settings) -> &mut Evolution),
+    Ids(fn(&mut Settings) -> &mut IdNames),
     /// Empty for none.
     Path(fn(&mut Settings) -> &mut Option<PathBuf>),
 }
@@ -94,6 +96,7 @@ impl Knob {
             Slot::Directory(place) => *place(settings) = given.directory()?,
             Slot::Names(place) => *place(settings) = given.names()?,
             Slot::Evolve(place) => *place(settings) = given.evolution()?,
+            Slot::Ids(place) => *place(settings) = given.ids()?,
             Slot::Path(place) => *place(settings) = given.path()?,
         }
         Ok(())
@@ -129,6 +132,10 @@ impl Knob {
                 Evolution::Follow => "follow",
                 Evolution::Additive => "additive",
                 Evolution::Manual => "manual",
+            }),
+            Slot::Ids(place) => text(match place(settings) {
+                IdNames::Local => "local",
+                IdNames::Relay => "relay",
             }),
             Slot::Path(place) => {
                 let path = place(settings).as_ref();
@@ -250,6 +257,12 @@ pub(super) static KNOBS: &[Knob] = &[
         "keep_deprecated",
         Time(|s| &mut s.engine.deprecated_kept),
         "How long a field that no document has stays, deprecated, where data only adds; every operation that uses it starts the time anew.",
+    ),
+    knob(
+        "",
+        "ids",
+        Slot::Ids(|s| &mut s.ids),
+        "What the API schema calls ids: local (id is a document's own id, nodeId the global one) or relay (id is the global one, as Relay takes for granted, rowId the document's own). What is stored, imported and exported is the same.",
     ),
     knob(
         "",

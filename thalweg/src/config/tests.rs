@@ -67,6 +67,14 @@ fn the_command_line_goes_before_the_environment_before_the_file_before_the_defau
     );
     let settings = found.expect("a configuration").settings;
     assert_eq!(settings.listen.port(), 2);
+    for (file, variables) in [
+        ("ids = 'relay'", &[][..]),
+        ("", &[("THALWEG_IDS", "relay")]),
+    ] {
+        let found = serve(file, variables, "").expect("a configuration");
+        assert_eq!(found.settings.ids, IdNames::Relay);
+        assert!(toml(&found).contains("ids = \"relay\" # from "));
+    }
     assert_eq!(settings.time_max, Duration::from_secs(3));
     assert_eq!(settings.gateway.request_bytes_max, 1 << 20);
     let named = [("THALWEG_CONFIG", "named.toml")];
@@ -194,6 +202,11 @@ fn variables_and_options_are_told_by_name() {
             "raise embedded.reader_lifetime_max",
         ),
         (&[("THALWEG_LISTEN", "0.0.0.0:1")], "", "--allow-anonymous"),
+        (
+            &[("THALWEG_IDS", "global")],
+            "",
+            "THALWEG_IDS is \"global\"; it must be local or relay",
+        ),
     ] {
         let found = problems("", variables, options);
         assert_eq!(found.len(), 1, "{options}: {found:#?}");

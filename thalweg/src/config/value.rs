@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use thalweg_engine::{Evolution, parse_duration, write_duration};
+use thalweg_resolvers::IdNames;
 
 use crate::cli::{StoreUrl, address, store_url};
 
@@ -132,6 +133,18 @@ impl Given<'_> {
             _ => None,
         }
         .ok_or_else(|| self.expected("follow, additive or manual"))
+    }
+
+    pub(crate) fn ids(&self) -> Result<IdNames, String> {
+        match self {
+            Given::Word(text) | Given::Text(text) => match *text {
+                "local" => Some(IdNames::Local),
+                "relay" => Some(IdNames::Relay),
+                _ => None,
+            },
+            _ => None,
+        }
+        .ok_or_else(|| self.expected("local or relay"))
     }
 
     /// A path, or none where it is empty.

@@ -74,10 +74,10 @@ fn what_is_no_manifest_is_told() {
 fn documents_that_the_schema_does_not_allow_are_told_and_kept() {
     use std::sync::Arc;
     use thalweg_engine::{Engine, EngineOptions};
-    use thalweg_resolvers::{Limits, Request};
+    use thalweg_resolvers::{IdNames, Limits, Request};
     let backend = Arc::new(thalweg_storage::MemoryBackend::new());
     let engine = Engine::open(backend, EngineOptions::default()).unwrap();
-    let resolvers = Resolvers::new(engine, Limits::default());
+    let resolvers = Resolvers::new(engine, Limits::default(), IdNames::Local);
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("manifest.json");
     let manifest = format!(r#"{{"good":"{TEXT}","bad":"{{ movies {{ totalCount }} }}"}}"#);

@@ -93,7 +93,8 @@ impl<'d> Compiler<'d> {
             if name == "__typename" {
                 return Ok(AggregateSource::TypeName(json_string(&inner)));
             }
-            let found = Aggregated::find(schema, name).ok_or_else(|| unbound(name))?;
+            let ids = compiler.schema.api.ids();
+            let found = Aggregated::find(schema, name, ids).ok_or_else(|| unbound(name))?;
             compiler.function_of(function, found.ty(), found.field(), group, made)
         })?;
         Ok(AggregateSource::Object(items))
@@ -165,7 +166,8 @@ impl<'d> Compiler<'d> {
             if name == "__typename" {
                 return Ok(KeySource::TypeName(json_string(&type_name)));
             }
-            let found = Aggregated::find(schema, name).ok_or_else(|| unbound(name))?;
+            let ids = compiler.schema.api.ids();
+            let found = Aggregated::find(schema, name, ids).ok_or_else(|| unbound(name))?;
             Ok(KeySource::Field {
                 name: name.into(),
                 ty: compiler.output(found.ty(), &group[0].definition.ty, &subsets(group))?,

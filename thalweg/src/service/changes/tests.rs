@@ -115,6 +115,29 @@ async fn a_subscription_gets_each_commit_whole() {
     assert_eq!(message["data"]["all"], truncate);
 }
 
+/// Documents are told as stored, whatever the API schema calls ids.
+#[tokio::test]
+async fn a_subscription_calls_ids_as_the_schema_does() {
+    let engine = Engine::open(Arc::new(MemoryBackend::new()), EngineOptions::default());
+    let settings = Settings {
+        ids: thalweg_resolvers::IdNames::Relay,
+        ..Settings::dev()
+    };
+    let service = Service::start(engine.expect("an empty store"), &settings).expect("a service");
+    let begun = insert(&service, "movies", r#"{id: "a", n: 1}"#).await;
+    let query =
+        format!("subscription {{ changes(since: \"{begun}\") {{ rowId again: rowId after }} }}");
+    let mut messages = subscribe(&service, &query, None).await.expect("valid");
+    let update = r#"mutation { updateMovie(rowId: "a", patch: {n: 2}) { id } }"#;
+    mutate(&service, update).await;
+    let (message, _) = next(&mut messages).await;
+    let expected =
+        serde_json::json!([{ "rowId": "a", "again": "a", "after": { "id": "a", "n": 2 } }]);
+    assert_eq!(message["data"]["changes"], expected);
+    let other = subscribe(&service, "subscription { changes { id } }", None).await;
+    assert_eq!(code(&other.err().expect("refused")), "VALIDATION_FAILED");
+}
+
 #[tokio::test]
 async fn what_cannot_be_meant_is_refused_before_the_first_message() {
     let service = service_with(0);
