@@ -1,7 +1,7 @@
 // The tools of the ecosystem run on the served schema unchanged: what they generate compiles, and what is compiled works.
 
 import { strict as assert } from "node:assert";
-import { mkdirSync, writeFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { Client, cacheExchange, fetchExchange, subscriptionExchange } from "@urql/core";
@@ -51,24 +51,67 @@ test("gql.tada, and tsc --strict", async () => {
   });
 });
 
-test("relay-compiler and relay-runtime: pagination, refetching, and two collections that share ids", async () => {
-  const directory = workOn("relay", server);
-  writeFileSync(join(directory, "schema.graphql"), await server.sdl());
-  mkdirSync(join(directory, "src", "__generated__"));
-  await runs(tool("relay-compiler"), ["relay.config.json"], directory);
-  const result = JSON.parse(await runs("node", [join("src", "app.js"), server.origin], directory));
-  const titles = books.map(({ title }) => title);
-  assert.deepEqual(result, {
-    // The store keeps one list, which grows by a page each time.
-    pages: [titles.slice(0, 5), titles.slice(0, 10), titles],
-    sameId: true,
-    author: "Author 1",
-    book: "Book 01",
-    before: 9.5,
-    after: 3.25,
-    refetched: 3.25,
+for (const { ids, own, global, stores } of [
+  { ids: "local", own: "id", global: "nodeId", stores: ["codegen's getDataID"] },
+  { ids: "relay", own: "rowId", global: "id", stores: ["codegen's getDataID", "by-default"] },
+]) {
+  describe(`relay-compiler and relay-runtime, with --ids ${ids}`, () => {
+    let library;
+    let directory;
+    before(async () => {
+      library = await startLibrary({ options: ["--ids", ids] });
+      // Objects inside documents whose ids are unique nowhere.
+      const place = (room) => ({ id: 1, room });
+      await library.importInto("shelves", [{ id: "1", place: place("A") }, { id: "2", place: place("B") }]);
+      directory = workOn("relay", library);
+      for (const name of ["app.ts", "documents.ts"]) {
+        const path = join(directory, "src", name);
+        writeFileSync(path, readFileSync(path, "utf8").replaceAll("OWN_ID", own).replaceAll("GLOBAL_ID", global));
+      }
+      const codegen = ["codegen", "--lang", "relay", "--documents", "src/**/*.ts", "--out", "relay", "--server", library.origin];
+      await runs(process.env.THALWEG_BIN, codegen, directory);
+      // Its paths are seen from where the compiler is run.
+      const { code, printed } = await start(tool("relay-compiler"), [], join(directory, "relay"));
+      assert.equal(code, 0, printed);
+      assert.doesNotMatch(printed, /error|warn/i, printed);
+      await runs(tool("tsc"), ["--project", "."], directory);
+    });
+    after(() => library.stop());
+
+    for (const store of stores) {
+      test(`pagination, refetching, and two collections that share ids: ${store}`, async () => {
+        const isDefault = store === "by-default";
+        await library.run(`mutation { updateBook(${own}: "1", patch: { price: 9.5 }) { ${own} } }`);
+        const app = [join("out", "src", "app.js"), library.origin, ...(isDefault ? [store] : [])];
+        const { rooms, ...result } = JSON.parse(await runs("node", app, directory));
+        const titles = books.map(({ title }) => title);
+        assert.deepEqual(result, {
+          // The store keeps one list, which grows by a page each time.
+          pages: [titles.slice(0, 5), titles.slice(0, 10), titles],
+          sameId: true,
+          author: "Author 1",
+          book: "Book 01",
+          before: 9.5,
+          after: 3.25,
+          refetched: 3.25,
+          scalars: ["number", "string", "object"],
+        });
+        assert.deepEqual(rooms, isDefault ? undefined : ["A", "B"]);
+      });
+    }
+
+    test("what is stored and exported has the names that it was given", async () => {
+      const exported = await (await fetch(`${library.origin}/export/shelves`)).text();
+      assert.deepEqual(JSON.parse(exported.split("\n")[0]), { id: "1", place: { id: 1, room: "A" } });
+      const { node, shelf } = await library.run(
+        `query ($id: ID!) { node(${global}: $id) { __typename ${global} } shelf(${own}: "1") { ${global} _json } }`,
+        { id: (await library.run(`{ shelf(${own}: "1") { ${global} } }`)).shelf[global] },
+      );
+      assert.deepEqual(node, { __typename: "Shelf", [global]: shelf[global] });
+      assert.equal(shelf._json.id, "1");
+    });
   });
-});
+}
 
 describe("@urql/core", () => {
   const socket = () => createWsClient({ url: server.webSocketUrl, webSocketImpl: WebSocket, retryAttempts: 0 });

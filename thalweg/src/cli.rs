@@ -17,8 +17,10 @@ use thalweg_storage::postgres::PostgresUrlError;
 use crate::client::ServerUrl;
 use crate::config::{self, Settings};
 
+mod codegen;
 mod server;
 
+pub(crate) use codegen::{CodegenArguments, CodegenLanguage};
 pub(crate) use server::{DevArguments, ServeArguments};
 
 /// Thalweg: JSON documents in, a typed GraphQL API out, every query live.
@@ -57,6 +59,9 @@ pub(crate) enum Command {
     Verify(VerifyArguments),
     /// Look at the API schema of a running server, or declare collections to it.
     Schema(SchemaArguments),
+    /// Write what the tools of a client need to know of the schema.
+    #[command(after_help = CODEGEN_EXAMPLES)]
+    Codegen(CodegenArguments),
 }
 
 /// How the published types of collections follow their documents.
@@ -490,6 +495,15 @@ Examples:
 Where types do not follow the data by themselves (`--evolve additive` or `manual`), values that do not fit
 the published type of their field read as null. Promotion publishes the types that the documents have now,
 and takes away fields that no document has. Changes that may break clients are marked.";
+
+const CODEGEN_EXAMPLES: &str = "\
+Examples:
+  thalweg codegen --lang relay --out .
+  thalweg codegen --lang relay --documents 'app/**/*.tsx' --out relay --schema schema.graphql
+
+Of Relay it writes schema.graphql, relay.config.json for relay-compiler, and getDataID.ts for relay-runtime, and makes the
+folder __generated__ for what the compiler makes; run relay-compiler there. The schema says which names ids have (`serve --ids`). Each run writes
+schema.graphql and getDataID.ts anew; a relay.config.json that has been changed is kept, unless --force is given.";
 
 const SCHEMA_DIFF_EXAMPLES: &str = "\
 Examples:

@@ -18,6 +18,7 @@ use crate::config::{Configuration, ConfigurationError, Surroundings};
 mod backup;
 mod cli;
 mod client;
+mod codegen;
 mod config;
 mod control;
 mod export;
@@ -94,6 +95,7 @@ fn run(command: Command) -> anyhow::Result<Outcome> {
             SchemaCommand::Promote(arguments) => schema::promote(&arguments),
             SchemaCommand::Diff(arguments) => schema::diff(&arguments),
         },
+        Command::Codegen(arguments) => codegen::run(&arguments),
     }
 }
 

@@ -145,6 +145,41 @@ fn export_to_standard_output_takes_one_collection() {
 }
 
 #[test]
+fn codegen_writes_for_relay_and_names_the_generators_of_others() {
+    for (documents, expected) in [
+        ("", "src"),
+        (" --documents src/**/*.tsx", "src"),
+        (" --documents ./app/*/{a,b}/*.{ts,tsx}", "app"),
+        (" --documents **/*.js", "."),
+        (" --documents /app/code", "/app/code"),
+    ] {
+        match parse(&format!("thalweg codegen --lang relay --out o{documents}")) {
+            Ok(Command::Codegen(codegen)) => {
+                assert_eq!(codegen.documents.0, Path::new(expected), "{documents}");
+                assert_eq!(codegen.lang, CodegenLanguage::Relay);
+            }
+            other => panic!("{documents}: {other:?}"),
+        }
+    }
+    for lang in ["typescript", "python", "rust", ""] {
+        let line = format!("thalweg codegen --out o --lang {lang}");
+        refused(&line, "there is relay");
+        refused(&line, "ariadne-codegen (Python)");
+        refused(&line, "docs/clients.md");
+    }
+    refused("thalweg codegen --lang relay", "--out");
+    refused("thalweg codegen --out o", "--lang");
+    refused(
+        "thalweg codegen --lang relay --out o --documents src/**/*.graphql",
+        "none of .graphql",
+    );
+    refused(
+        "thalweg codegen --lang relay --out o --schema s --server http://h:1",
+        "cannot be used with",
+    );
+}
+
+#[test]
 fn ids_have_the_names_that_are_asked_for() {
     for (line, expected) in [
         ("thalweg serve", IdNames::Local),
