@@ -63,20 +63,45 @@ impl Range {
         (self.from.as_ref(), self.to.as_ref()).contains(&position)
     }
 
-    fn touched_by(&self, change: &Change, mask: &FieldMask) -> bool {
-        let before = change
-            .before
-            .as_deref()
-            .filter(|image| self.contains(image));
-        let after = change.after.as_deref().filter(|image| self.contains(image));
-        match (before, after) {
-            (None, None) => false,
+    /// What a reader of the range sees of a change, whichever fields it looks at.
+    pub fn sight<'c>(&self, change: &'c Change) -> Sight<'c> {
+        let within = |image: &'c Option<Arc<Record<'static>>>| {
+            image.as_deref().filter(|image| self.contains(image))
+        };
+        match (within(&change.before), within(&change.after)) {
+            (None, None) => Sight::Nothing,
             (Some(before), Some(after)) => {
-                mask.tells_apart(before, after)
-                    || (!self.order.is_empty()
-                        && Position::of(before, &self.order) != Position::of(after, &self.order))
+                let moved = !self.order.is_empty()
+                    && Position::of(before, &self.order) != Position::of(after, &self.order);
+                if moved {
+                    Sight::Everything
+                } else {
+                    Sight::Fields(before, after)
+                }
             }
-            _ => true,
+            _ => Sight::Everything,
+        }
+    }
+}
+
+/// What a reader of some documents sees of a change.
+#[derive(Clone, Copy, Debug)]
+pub enum Sight<'c> {
+    /// Nothing: the document is not among them, neither before nor after.
+    Nothing,
+    /// What its fields hold now.
+    Fields(&'c Record<'static>, &'c Record<'static>),
+    /// That it came, went or moved.
+    Everything,
+}
+
+impl Sight<'_> {
+    /// Whether a reader of these fields sees anything of it.
+    pub fn shows(&self, mask: &FieldMask) -> bool {
+        match self {
+            Sight::Nothing => false,
+            Sight::Fields(before, after) => mask.tells_apart(before, after),
+            Sight::Everything => true,
         }
     }
 }
@@ -112,7 +137,7 @@ impl Dependency {
                         _ => true,
                     }
             }
-            Scope::Range(range) => range.touched_by(change, &self.mask),
+            Scope::Range(range) => range.sight(change).shows(&self.mask),
         }
     }
 }

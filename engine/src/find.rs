@@ -30,6 +30,7 @@ use crate::predicate::Predicate;
 use crate::record::Record;
 
 pub(crate) use self::candidates::View;
+pub(crate) use self::constraint::{Interval, Target, of_predicate};
 pub use self::plan::Plan;
 
 /// Which documents count, by soft deletion.

@@ -16,6 +16,7 @@
 //! What is not here: GraphQL (`resolvers`), delivery to clients (`subscriptions`), bytes on a disk (`storage`).
 
 mod aggregate;
+mod anchor;
 mod as_of;
 mod backup;
 mod budget;
@@ -76,6 +77,7 @@ pub use aggregate::{
     Aggregate, Aggregated, Aggregation, Function, Group, GroupKey, GroupOrder, GroupPart, Grouping,
     Having, KeyForm, Outcome, ValueKind,
 };
+pub use anchor::{Anchor, AnchorField, KeyInterval};
 pub use as_of::HistoricalPage;
 pub use backup::{BackupError, BackupSummary, ProvedBackup, inspect, write_stored};
 pub use budget::{Interrupt, Interruption};
@@ -89,7 +91,7 @@ pub use declared::{
     Backfill, BackfillCursor, BackfillKind, BackfillProgress, Declaration, Declared, Rename,
     RenamePhase, Violation,
 };
-pub use dependency::{Dependency, DependencySet, Range, Scope};
+pub use dependency::{Dependency, DependencySet, Range, Scope, Sight};
 pub use duration::{InvalidDuration, parse_duration, write_duration, write_iso_duration};
 pub use engine::{Engine, EngineOptions, Place};
 pub use error::{EngineError, IntentError, TransactionError};

@@ -14,11 +14,11 @@ use crate::predicate::{Comparison, Predicate, Test};
 /// Keys of values, ascending: from the first, up to but without the second. A key belongs to it with all that follows
 /// it in a longer key.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Interval {
-    pub(super) from: Vec<u8>,
-    pub(super) to: Vec<u8>,
+pub(crate) struct Interval {
+    pub(crate) from: Vec<u8>,
+    pub(crate) to: Vec<u8>,
     /// Whether it is one value.
-    pub(super) is_point: bool,
+    pub(crate) is_point: bool,
 }
 
 /// Greater than every key.
@@ -72,9 +72,9 @@ fn after(key: &[u8]) -> Vec<u8> {
 
 /// Where the values of a field lie.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Constraint {
+pub(crate) struct Constraint {
     /// In order and apart from each other.
-    pub(super) intervals: Vec<Interval>,
+    pub(crate) intervals: Vec<Interval>,
     /// Whether every document whose value lies there satisfies the predicate.
     pub(super) is_exact: bool,
 }
@@ -136,14 +136,14 @@ fn union(mut intervals: Vec<Interval>) -> Vec<Interval> {
 
 /// What of a document an index's field holds.
 #[derive(Clone, Copy)]
-pub(super) struct Target<'a> {
-    pub(super) field: &'a FieldRef,
-    pub(super) items: Option<&'a ListItems>,
-    pub(super) instant: bool,
+pub(crate) struct Target<'a> {
+    pub(crate) field: &'a FieldRef,
+    pub(crate) items: Option<&'a ListItems>,
+    pub(crate) instant: bool,
 }
 
 /// What a filter says about a field; `None` where it says nothing that is known.
-pub(super) fn of_predicate(predicate: &Predicate, target: Target<'_>) -> Option<Constraint> {
+pub(crate) fn of_predicate(predicate: &Predicate, target: Target<'_>) -> Option<Constraint> {
     match predicate {
         Predicate::True | Predicate::Not(_) | Predicate::Related(_) => None,
         Predicate::And(all) => conjunction(target, all.iter().map(|it| of_predicate(it, target))),
