@@ -115,6 +115,39 @@ pub enum LiveItem {
     Complete,
 }
 
+/// How a live operation is told.
+#[derive(Debug)]
+pub enum Followed<E> {
+    /// Together with the others of its connection: by [`Connection::next`].
+    Together,
+    /// By itself.
+    Alone(E),
+}
+
+/// What a connection yields: each of the operations that have something to tell, by its number.
+pub type Told = Vec<(u64, LiveItem)>;
+
+/// The live operations of one client, which are told together, so that all that it sees is of one state. Dropping it ends
+/// them.
+pub trait Connection<A: Api>: Send + Sync + 'static {
+    /// Registers a subscription or a live query under a number that no other one has at the time.
+    ///
+    /// Dropping the future may leave it registered: `unsubscribe` follows.
+    fn subscribe(
+        &self,
+        number: u64,
+        operation: A::Operation,
+        resume_from: Option<CommitTs>,
+    ) -> impl Future<Output = Result<Followed<A::Events>, GraphqlResponse>> + Send;
+
+    /// Ends what is registered under a number, if anything is.
+    fn unsubscribe(&self, number: u64);
+
+    /// Waits until there is something to tell; `None` when nothing more comes. States that nobody asked for in time are
+    /// skipped, so the gateway may be as slow as its client. Dropping the future loses nothing.
+    fn next(&self) -> impl Future<Output = Option<Told>> + Send;
+}
+
 /// Which changes of the change stream are asked for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ChangesOptions {
@@ -219,7 +252,7 @@ pub trait ImportSink: Send + 'static {
 }
 
 /// The database as the gateway sees it.
-pub trait Api: Send + Sync + 'static {
+pub trait Api: Sized + Send + Sync + 'static {
     /// A validated operation with coerced variables, pinned to the schema it was validated against.
     type Operation: Send + Sync + 'static;
     /// The results of a live operation. Polling it asks for the newest result; states that nobody asked
@@ -229,6 +262,8 @@ pub trait Api: Send + Sync + 'static {
     /// The messages of a query of which parts come later, each a JSON object; or the pieces of a long response. An error breaks
     /// the response off.
     type Parts: Stream<Item = Result<Bytes, ApiError>> + Send + 'static;
+    /// The live operations of one client.
+    type Connection: Connection<Self>;
     /// An import under way.
     type Import: ImportSink;
     /// NDJSON in chunks. An error cuts the response off, so that the client sees that it is not whole.
@@ -266,7 +301,10 @@ pub trait Api: Send + Sync + 'static {
         format: PartsFormat,
     ) -> impl Future<Output = Result<Self::Parts, GraphqlResponse>> + Send;
 
-    /// Registers a subscription or a live query. `resume_from` comes from the transport and has precedence
+    /// A connection for a client that may have several live operations.
+    fn connect(&self) -> Self::Connection;
+
+    /// Registers a subscription or a live query that is the only one of its client. `resume_from` comes from the transport and has precedence
     /// over what the request's extensions say.
     fn subscribe(
         &self,
@@ -279,6 +317,9 @@ pub trait Api: Send + Sync + 'static {
 
     /// Whether requests can be served now, else why not.
     fn ready(&self) -> Result<(), String>;
+
+    /// Figures about what it does, in the text format of Prometheus.
+    fn metrics(&self) -> String;
 
     /// Begins an import into a collection.
     fn import(&self, collection: &str, options: ImportOptions) -> Result<Self::Import, ApiError>;

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use futures_util::FutureExt;
 use thalweg_model::{CommitTs, ErrorCode};
 
-use crate::api::{Answer, Api, GraphqlResponse, OperationKind};
+use crate::api::{Answer, Api, Connection, Followed, GraphqlResponse, OperationKind};
 use crate::error::INTERNAL_MESSAGE;
 use crate::router::Shared;
 
@@ -45,6 +45,19 @@ pub(crate) async fn subscribe<A: Api>(
 ) -> Result<A::Events, GraphqlResponse> {
     let _admitted = shared.admitted().await;
     caught(shared.api.subscribe(operation, resume_from))
+        .await
+        .unwrap_or_else(|e| Err(internal(e)))
+}
+
+/// Registers a live operation of a connection that may have several.
+pub(crate) async fn subscribe_on<A: Api>(
+    shared: &Arc<Shared<A>>,
+    connection: &A::Connection,
+    number: u64,
+    operation: A::Operation,
+) -> Result<Followed<A::Events>, GraphqlResponse> {
+    let _admitted = shared.admitted().await;
+    caught(connection.subscribe(number, operation, None))
         .await
         .unwrap_or_else(|e| Err(internal(e)))
 }

@@ -1,4 +1,4 @@
-//! `/healthz` and `/readyz`: whether the process lives, and whether it can serve.
+//! `/healthz`, `/readyz` and `/metrics`: whether the process lives, whether it can serve, and what it has done.
 
 use std::sync::Arc;
 
@@ -33,6 +33,18 @@ pub(crate) async fn ready<A: Api>(State(shared): State<Arc<Shared<A>>>) -> Respo
         )
         .into_response(),
     }
+}
+
+/// `GET /metrics`: figures for Prometheus, in its text format.
+pub(crate) async fn metrics<A: Api>(State(shared): State<Arc<Shared<A>>>) -> Response {
+    let headers = [
+        (
+            CONTENT_TYPE,
+            HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8"),
+        ),
+        (CACHE_CONTROL, HeaderValue::from_static("no-store")),
+    ];
+    (headers, shared.api.metrics()).into_response()
 }
 
 fn status(body: &'static str) -> Response {

@@ -56,9 +56,9 @@ mod sse;
 mod websocket;
 
 pub use api::{
-    Answer, Api, ApiError, ChangeItem, ChangesOptions, GraphqlRequest, GraphqlResponse,
-    ImportFailure, ImportOptions, ImportOutcome, ImportRecord, ImportSink, LiveEvent, LiveItem,
-    OperationKind, PartsFormat,
+    Answer, Api, ApiError, ChangeItem, ChangesOptions, Connection, Followed, GraphqlRequest,
+    GraphqlResponse, ImportFailure, ImportOptions, ImportOutcome, ImportRecord, ImportSink,
+    LiveEvent, LiveItem, OperationKind, PartsFormat, Told,
 };
 pub use options::{GatewayOptions, OriginPolicy};
 pub use server::{Drained, Gateway};

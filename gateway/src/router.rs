@@ -85,6 +85,7 @@ pub(crate) fn build<A: Api>(shared: &Arc<Shared<A>>) -> Router {
         .route("/changes", get(changes::get::<A>))
         .route("/healthz", get(health::alive))
         .route("/readyz", get(health::ready::<A>))
+        .route("/metrics", get(health::metrics::<A>))
         .method_not_allowed_fallback(method_not_allowed)
         .fallback(not_found)
         // Bodies are bounded where they are read: imports are streams of any length.

@@ -137,6 +137,7 @@ impl Resolvers {
                 operation_name: prepared.operation_name.clone(),
                 variables: prepared.variables.clone(),
                 is_live: false,
+                takes_patches: false,
                 parts: Vec::new(),
                 boundary: part.chain.clone(),
                 // The whole operation has noted its own.

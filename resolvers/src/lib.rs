@@ -75,7 +75,7 @@ pub use limits::Limits;
 pub use operation::{Operation, OperationKey};
 pub use persisted::{TrustedDocuments, text_hash};
 pub use plan::OperationKind;
-pub use render::{ChunkSink, Evaluation, write_members_with_id};
+pub use render::{ChunkSink, Evaluation, LiveResult, live_message, write_members_with_id};
 pub use request::Request;
 pub use resolvers::Resolvers;
 pub use run::Chunked;

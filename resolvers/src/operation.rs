@@ -37,6 +37,8 @@ pub(crate) struct Prepared {
     pub(crate) operation_name: Option<String>,
     pub(crate) variables: Option<Value>,
     pub(crate) is_live: bool,
+    /// Whether its client takes patches of a live result.
+    pub(crate) takes_patches: bool,
     /// What it comes in where its client takes that; none where it has no `@defer` or `@stream`.
     pub(crate) parts: Vec<Part>,
     /// Null may stand at all places on this way from the root, whatever their types say: it is a way through objects that
@@ -66,6 +68,11 @@ impl Operation {
     /// Whether it is a query with `@live` in force.
     pub fn is_live(&self) -> bool {
         self.inner.is_live
+    }
+
+    /// Whether its client takes patches of a live result: `@live(patch: true)`.
+    pub fn takes_patches(&self) -> bool {
+        self.inner.takes_patches
     }
 
     /// The same operation, whose runs end where somebody says so: with [`ErrorCode::Timeout`] where its time is up.

@@ -32,7 +32,7 @@ pub(crate) use chunks::Delivery;
 use chunks::{CHUNK_BYTES, Chunks};
 pub use id::write_members_with_id;
 pub(crate) use list::PageFound;
-pub use response::Evaluation;
+pub use response::{Evaluation, LiveResult, live_message};
 
 /// A value that may not be null has none. The error is recorded already.
 #[derive(Debug, Clone, Copy)]

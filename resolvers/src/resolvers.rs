@@ -234,7 +234,8 @@ impl Resolvers {
             limits,
         };
         let bound = bound(&plan, &binding, plan_key)?;
-        let is_live = is_live(operation, &variables);
+        let is_live = live_flag(operation, &variables, "if", true);
+        let takes_patches = is_live && live_flag(operation, &variables, "patch", false);
         let mut parts = Vec::new();
         // A mutation runs once, so all of it comes at once.
         if parsed.is_incremental && operation.is_query() {
@@ -268,6 +269,7 @@ impl Resolvers {
                 operation_name,
                 variables: provided,
                 is_live,
+                takes_patches,
                 parts,
                 boundary: Vec::new(),
                 uses: self.shared.engine.hold_fields(uses),
@@ -352,8 +354,13 @@ fn check_conditions(
     }
 }
 
-/// Whether `@live` is in force.
-fn is_live(operation: &executable::Operation, variables: &Variables) -> bool {
+/// What an argument of a query's `@live` says; false where there is no such directive.
+fn live_flag(
+    operation: &executable::Operation,
+    variables: &Variables,
+    argument: &str,
+    default: bool,
+) -> bool {
     use apollo_compiler::ast::Value as Literal;
     let Some(directive) = operation.directives.get("live") else {
         return false;
@@ -362,11 +369,11 @@ fn is_live(operation: &executable::Operation, variables: &Variables) -> bool {
         return false;
     }
     match directive
-        .specified_argument_by_name("if")
+        .specified_argument_by_name(argument)
         .map(|value| &**value)
     {
         Some(Literal::Boolean(value)) => *value,
-        Some(Literal::Variable(name)) => variables.flag(name).unwrap_or(true),
-        _ => true,
+        Some(Literal::Variable(name)) => variables.flag(name).unwrap_or(default),
+        _ => default,
     }
 }

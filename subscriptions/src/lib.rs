@@ -4,17 +4,29 @@
 //! polling), and its subscribers are told only when its result has changed. What a query is, and how it is run, is a
 //! [`Runner`]'s business, so nothing here knows GraphQL.
 //!
-//! - Every event shows the state of one commit timestamp, and a subscriber's timestamps only grow.
-//! - A subscriber that is slow skips intermediate results; the newest one it always gets. Nothing is queued for it.
-//! - The first event includes every commit that was acknowledged before the subscription was asked for.
+//! - All that a connection is told at once shows the state of one commit timestamp, and its timestamps only grow. A query
+//!   of which nothing is told has the result that it had.
+//! - A connection that is slow skips intermediate results; the newest ones it always gets. Nothing is queued for it.
+//! - The first result includes every commit that was acknowledged before the subscription was asked for.
+//! - A client may be told how a result differs from the one that it has, as a JSON Patch; and one that comes back is told only
+//!   what has changed since, where that is still known.
 //!
 //! What is not here: sockets (`gateway`), incremental maintenance (a woken query is run again).
 
+mod connection;
+mod entries;
+mod figures;
 mod index;
+mod interval;
 mod live;
+mod outcome;
+mod patch;
 mod registry;
 mod runner;
 mod worker;
 
-pub use live::{Event, Item, LiveLimits, LiveQueries, SubscribeError, Subscription};
+pub use connection::{Connection, Item, Told};
+pub use figures::{Count, Figures, LATENCY_BOUNDS_MICROS, Latencies};
+pub use live::{Listed, LiveLimits, LiveQueries, SubscribeError};
+pub use registry::{Follow, SubscriptionId};
 pub use runner::{Evaluation, Runner};

@@ -1,4 +1,4 @@
-//! Subscribing to a live query, and reading its events.
+//! The live queries of an engine: starting them, and registering one.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -8,33 +8,18 @@ use parking_lot::Mutex;
 use thalweg_engine::{DependencySet, Engine, EngineError};
 use thalweg_model::CommitTs;
 use thiserror::Error;
-use tokio::sync::{Notify, watch};
+use tokio::sync::Notify;
 
+use crate::connection::Connection;
+use crate::figures::Figures;
 use crate::index::LiveId;
-use crate::registry::{Newest, Registry};
+use crate::outcome::Outcome;
+use crate::registry::{Follow, Registry, Subscriber, Told};
 use crate::runner::Runner;
 use crate::worker;
 
 /// How often a first evaluation is repeated because commits overtook it, before the worker is left to repeat it.
 const REGISTER_ATTEMPTS_MAX: usize = 3;
-
-/// A result of a live query.
-#[derive(Clone, Debug)]
-pub struct Event {
-    /// The state that it shows.
-    pub commit_ts: CommitTs,
-    /// The message for the client.
-    pub body: Bytes,
-}
-
-/// What a subscription yields.
-#[derive(Clone, Debug)]
-pub enum Item {
-    /// A new result.
-    Event(Event),
-    /// The query is no longer valid; the errors say why. Nothing follows.
-    Ended(Bytes),
-}
 
 /// Bounds of what live queries may take.
 #[derive(Clone, Debug)]
@@ -43,6 +28,11 @@ pub struct LiveLimits {
     pub queries_max: usize,
     /// What their newest results may take in memory together, in bytes.
     pub results_bytes_max: usize,
+    /// What older results may take together that are kept for clients which are slow to take patches, in bytes. Past
+    /// it a client gets a complete result instead of a patch.
+    pub held_bytes_max: usize,
+    /// The same for one connection.
+    pub connection_held_bytes_max: usize,
 }
 
 impl Default for LiveLimits {
@@ -50,6 +40,8 @@ impl Default for LiveLimits {
         LiveLimits {
             queries_max: 1_000_000,
             results_bytes_max: 1 << 30,
+            held_bytes_max: 256 << 20,
+            connection_held_bytes_max: 4 << 20,
         }
     }
 }
@@ -85,7 +77,7 @@ pub enum SubscribeError {
     Closed,
 }
 
-/// The live queries of an engine. Cloning shares them; they end with the last clone.
+/// The live queries of an engine. Cloning shares them; they end with the last clone and the last connection.
 pub struct LiveQueries<R: Runner> {
     shared: Arc<Shared<R>>,
 }
@@ -104,8 +96,7 @@ pub(crate) struct Shared<R: Runner> {
     pub(crate) registry: Mutex<Registry<R>>,
     /// Wakes the worker without a commit.
     pub(crate) nudge: Arc<Notify>,
-    /// Every live query is up to date with this timestamp at least.
-    pub(crate) served_ts: watch::Sender<CommitTs>,
+    pub(crate) figures: Arc<Figures>,
     /// Set when the worker has ended, so that nobody waits for it.
     closed: AtomicBool,
     limits: LiveLimits,
@@ -117,17 +108,33 @@ impl<R: Runner> Drop for Shared<R> {
     }
 }
 
+/// A live query as it is shown to those who look after the server.
+#[derive(Clone, Debug)]
+pub struct Listed<Q> {
+    /// The query.
+    pub query: Arc<Q>,
+    /// How many clients follow it.
+    pub subscribers: usize,
+    /// How long its newest result is, in bytes.
+    pub result_bytes: usize,
+    /// Since when it has that result.
+    pub result_ts: CommitTs,
+    /// What it depends on.
+    pub dependencies: Arc<DependencySet>,
+}
+
 impl<R: Runner> LiveQueries<R> {
     /// Starts the thread that keeps them up to date.
     pub fn start(engine: Engine, runner: R, limits: LiveLimits) -> Result<Self, EngineError> {
         let head = engine.head();
         let ts = *head.borrow();
+        let figures = Arc::new(Figures::default());
         let shared = Arc::new(Shared {
             engine,
             runner,
-            registry: Mutex::new(Registry::new(ts)),
+            registry: Mutex::new(Registry::new(ts, &limits, Arc::clone(&figures))),
             nudge: Arc::new(Notify::new()),
-            served_ts: watch::Sender::new(ts),
+            figures,
             closed: AtomicBool::new(false),
             limits,
         });
@@ -146,49 +153,38 @@ impl<R: Runner> LiveQueries<R> {
         Ok(LiveQueries { shared })
     }
 
+    /// A connection for a client.
+    pub fn connect(&self) -> Connection<R> {
+        Connection::open(Arc::clone(&self.shared))
+    }
+
     /// How many distinct live queries there are.
     pub fn live_queries(&self) -> usize {
         self.shared.registry.lock().len()
     }
 
-    /// Subscribes to a query. The first event shows every commit that was acknowledged before this call.
-    ///
-    /// With `resume_from`, the first event is left out if nothing has changed since that timestamp, as far as the
-    /// newest commits in memory tell.
-    pub async fn subscribe(
-        &self,
-        query: R::Query,
-        resume_from: Option<CommitTs>,
-    ) -> Result<Subscription<R>, SubscribeError> {
-        let key = self.shared.runner.key(&query);
-        let joined = self.shared.registry.lock().join_current(&key);
-        let (id, newest) = match joined {
-            Some((id, newest)) => {
-                // From here on the subscription leaves again if anything fails.
-                let subscription = self.subscription(id, newest);
-                self.shared.wait_until_served().await?;
-                return Ok(subscription.resumed(resume_from));
-            }
-            None => {
-                let shared = Arc::clone(&self.shared);
-                let register = move || shared.register(&query);
-                match tokio::task::spawn_blocking(register).await {
-                    Ok(registered) => registered?,
-                    Err(error) if error.is_panic() => return Err(SubscribeError::Broken),
-                    Err(_) => return Err(SubscribeError::Closed),
-                }
-            }
-        };
-        Ok(self.subscription(id, newest).resumed(resume_from))
+    /// What they have done so far.
+    pub fn figures(&self) -> &Figures {
+        &self.shared.figures
     }
 
-    fn subscription(&self, id: LiveId, newest: watch::Receiver<Newest>) -> Subscription<R> {
-        Subscription {
-            shared: Arc::clone(&self.shared),
-            id,
-            newest,
-            first: true,
-        }
+    /// The live queries with the most subscribers, `most` of them.
+    pub fn list(&self, most: usize) -> Vec<Listed<R::Query>> {
+        let mut all = Vec::new();
+        let registry = self.shared.registry.lock();
+        registry.each_live(|query, subscribers, newest, dependencies| {
+            all.push(Listed {
+                query: Arc::clone(query),
+                subscribers,
+                result_bytes: newest.result.len(),
+                result_ts: newest.ts,
+                dependencies: dependencies.map(Arc::clone).unwrap_or_default(),
+            });
+        });
+        drop(registry);
+        all.sort_by_key(|listed| std::cmp::Reverse(listed.subscribers));
+        all.truncate(most);
+        all
     }
 }
 
@@ -196,30 +192,48 @@ impl<R: Runner> Shared<R> {
     /// Ends all waiting: the worker is gone.
     pub(crate) fn close(&self) {
         self.closed.store(true, Ordering::SeqCst);
-        self.served_ts.send_replace(CommitTs::MAX);
+        self.registry.lock().wake_all();
     }
 
-    /// Waits until the live queries show what is published now.
-    async fn wait_until_served(&self) -> Result<(), SubscribeError> {
-        let head = *self.engine.head().borrow();
-        let mut served = self.served_ts.subscribe();
-        // The sender lives as long as this does.
-        let _ = served.wait_for(|served| *served >= head).await;
-        if self.closed.load(Ordering::SeqCst) {
-            Err(SubscribeError::Closed)
-        } else {
-            Ok(())
+    pub(crate) fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::SeqCst)
+    }
+
+    /// Joins a live query that is there and up to date, if nothing has to be read for it.
+    pub(crate) fn join_current(
+        &self,
+        subscriber: Subscriber,
+        query: &R::Query,
+        follow: Follow,
+    ) -> Option<Result<(), SubscribeError>> {
+        if self.is_closed() {
+            return Some(Err(SubscribeError::Closed));
         }
+        let key = self.runner.key(query);
+        // What was acknowledged before this call is shown.
+        let head = *self.engine.head().borrow();
+        let mut registry = self.registry.lock();
+        let live = registry.current(&key)?;
+        let told = self.untouched(&registry, live, follow);
+        if told.is_none() && follow.resume_from.is_some() {
+            return None;
+        }
+        let told = told.unwrap_or(Told::Nothing);
+        let joined = registry.join(subscriber, live, follow.patch, told, head);
+        Some(joined.then_some(()).ok_or(SubscribeError::Closed))
     }
 
     /// Evaluates a query and registers it, or joins it if somebody else has registered it meanwhile.
-    fn register(
+    pub(crate) fn register(
         &self,
+        subscriber: Subscriber,
         query: &R::Query,
-    ) -> Result<(LiveId, watch::Receiver<Newest>), SubscribeError> {
+        follow: Follow,
+    ) -> Result<(), SubscribeError> {
         let LiveLimits {
             queries_max,
             results_bytes_max,
+            ..
         } = self.limits;
         let mut attempts = 0;
         loop {
@@ -233,7 +247,9 @@ impl<R: Runner> Shared<R> {
             let key = self.runner.key(&query);
             let evaluation = self.runner.run(&query, &snapshot)?;
             let ts = snapshot.ts();
+            let catalog_ts = snapshot.catalog().version;
             drop(snapshot);
+            let past = self.past(&query, follow.resume_from, catalog_ts);
             let mut registry = self.registry.lock();
             // What has been matched already will not be matched again for this query.
             let overtaken =
@@ -241,24 +257,70 @@ impl<R: Runner> Shared<R> {
             if overtaken && attempts < REGISTER_ATTEMPTS_MAX {
                 continue;
             }
-            if let Some((id, newest)) = registry.join(&key) {
-                // This evaluation is at least as new as this call; the one that is there may not be.
-                registry.update(id, ts, evaluation);
-                return Ok((id, newest));
-            }
-            if registry.len() >= queries_max {
-                return Err(SubscribeError::TooMany { queries_max });
-            }
-            if registry.body_bytes + evaluation.body.len() > results_bytes_max {
-                return Err(SubscribeError::TooLarge { results_bytes_max });
-            }
-            let (id, newest) = registry.insert(key, Arc::new(query), ts, evaluation);
+            let live = match registry.find(&key) {
+                Some(live) => {
+                    // This evaluation is at least as new as this call; the one that is there may not be.
+                    let mut woken = Default::default();
+                    registry.update(live, ts, &evaluation, &mut woken);
+                    registry.wake_when_served(woken);
+                    live
+                }
+                None if registry.len() >= queries_max => {
+                    return Err(SubscribeError::TooMany { queries_max });
+                }
+                None if registry.result_bytes + evaluation.result.len() > results_bytes_max => {
+                    return Err(SubscribeError::TooLarge { results_bytes_max });
+                }
+                None => registry.insert(key, Arc::new(query), ts, evaluation),
+            };
             if overtaken {
-                registry.stale.insert(id);
+                registry.stale.insert(live);
+            }
+            let told = match past {
+                Some(past) => resumed(past, registry.newest(live), follow.patch),
+                None => Told::Nothing,
+            };
+            let joined = registry.join(subscriber, live, follow.patch, told, ts);
+            if !joined {
+                registry.remove_unused(live);
+            }
+            drop(registry);
+            if overtaken {
                 self.nudge.notify_one();
             }
-            return Ok((id, newest));
+            return joined.then_some(()).ok_or(SubscribeError::Closed);
         }
+    }
+
+    /// The result of a query at the state from which a client resumes, where that is still known and was of the same types.
+    fn past(
+        &self,
+        query: &R::Query,
+        resume_from: Option<CommitTs>,
+        catalog_ts: CommitTs,
+    ) -> Option<Outcome> {
+        let ts = resume_from?;
+        // A timestamp that has not been yet is of another store, or of this one before it was restored.
+        if ts > *self.engine.head().borrow() || catalog_ts > ts {
+            return None;
+        }
+        let snapshot = self.engine.snapshot_at(ts).ok()?;
+        let evaluation = self.runner.run(query, &snapshot).ok()?;
+        Some(Outcome::new(ts, &evaluation, None))
+    }
+
+    /// That a client which resumes has the result already, as far as the newest commits in memory tell.
+    fn untouched(&self, registry: &Registry<R>, live: LiveId, follow: Follow) -> Option<Told> {
+        let ts = follow.resume_from?;
+        if ts > *self.engine.head().borrow() {
+            return None;
+        }
+        let dependencies = registry.index.dependencies_of(live)?;
+        if self.touched_since(ts, dependencies) {
+            return None;
+        }
+        let newest = registry.newest(live)?;
+        Some(has(newest, follow.patch))
     }
 
     /// Whether a commit after `ts` may have changed what depends on this; yes if that is no longer known.
@@ -272,56 +334,20 @@ impl<R: Runner> Shared<R> {
     }
 }
 
-/// One client's part in a live query. Dropping it ends it.
-pub struct Subscription<R: Runner> {
-    shared: Arc<Shared<R>>,
-    id: LiveId,
-    newest: watch::Receiver<Newest>,
-    /// Whether the present result is still to be told.
-    first: bool,
-}
-
-impl<R: Runner> Subscription<R> {
-    /// Waits for the next result: the newest there is. `None` after the end.
-    pub async fn next(&mut self) -> Option<Item> {
-        if !std::mem::take(&mut self.first) && self.newest.changed().await.is_err() {
-            return None;
-        }
-        match self.newest.borrow_and_update().clone() {
-            Newest::Event(event) => Some(Item::Event(event)),
-            Newest::Ended(errors) => Some(Item::Ended(errors)),
-        }
-    }
-
-    /// Leaves out the first event if nothing has changed since the client was here last.
-    fn resumed(mut self, resume_from: Option<CommitTs>) -> Self {
-        let Some(ts) = resume_from else { return self };
-        // Marked first: what comes after this line is told, whatever the check finds.
-        self.newest.mark_unchanged();
-        self.first = !self.unchanged_since(ts);
-        self
-    }
-
-    fn unchanged_since(&self, ts: CommitTs) -> bool {
-        // A timestamp that has not been yet is of another store, or of this one before it was restored.
-        if ts > *self.shared.engine.head().borrow() {
-            return false;
-        }
-        let dependencies = self.shared.registry.lock().index.dependencies_of(self.id);
-        dependencies.is_some_and(|dependencies| !self.shared.touched_since(ts, &dependencies))
+/// The client has this result.
+fn has(newest: &Arc<Outcome>, patch: bool) -> Told {
+    if patch && newest.data().is_some() {
+        Told::Base(Arc::clone(newest), 1)
+    } else {
+        Told::Result(newest.ts)
     }
 }
 
-impl<R: Runner> Drop for Subscription<R> {
-    fn drop(&mut self) {
-        self.shared.registry.lock().leave(self.id);
-    }
-}
-
-impl<R: Runner> std::fmt::Debug for Subscription<R> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Subscription")
-            .field("id", &self.id)
-            .finish_non_exhaustive()
+/// The client has the result of a past state.
+fn resumed(past: Outcome, newest: Option<&Arc<Outcome>>, patch: bool) -> Told {
+    match newest {
+        Some(newest) if newest.result == past.result => has(newest, patch),
+        _ if patch && past.data().is_some() => Told::Base(Arc::new(past), 1),
+        _ => Told::Nothing,
     }
 }

@@ -31,17 +31,10 @@ pub trait Runner: Send + Sync + 'static {
 /// The result of a query at a timestamp.
 #[derive(Clone, Debug)]
 pub struct Evaluation {
-    /// The message for the client.
-    pub body: Bytes,
-    /// How many bytes at the start of `body` are the result. What follows (the timestamp, say) may change without the
-    /// result having changed.
-    pub result_bytes: usize,
+    /// What is told of it: equal bytes are the same result.
+    pub result: Bytes,
+    /// Where in `result` the data begins, which ends with it and can be patched; `None` for a result with errors.
+    pub data_from: Option<usize>,
     /// What the result depends on.
     pub dependencies: DependencySet,
-}
-
-impl Evaluation {
-    pub(crate) fn result(&self) -> &[u8] {
-        &self.body[..self.result_bytes.min(self.body.len())]
-    }
 }

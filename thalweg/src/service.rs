@@ -4,6 +4,8 @@ mod changes;
 mod chunks;
 mod export;
 mod import;
+mod live;
+mod metrics;
 mod parts;
 mod patience;
 
@@ -16,14 +18,14 @@ use futures_util::{Stream, StreamExt, stream};
 use serde_json::value::RawValue;
 use thalweg_engine::{Catalog, Engine, EngineError, IdempotencyKey, Interrupt, Snapshot};
 use thalweg_gateway::{
-    Answer, Api, ApiError, ChangeItem, ChangesOptions, GraphqlRequest, GraphqlResponse,
-    ImportOptions, LiveEvent, LiveItem, OperationKind, PartsFormat,
+    Answer, Api, ApiError, ChangeItem, ChangesOptions, Connection as _, Followed, GraphqlRequest,
+    GraphqlResponse, ImportOptions, LiveItem, OperationKind, PartsFormat,
 };
 use thalweg_model::{CommitTs, ErrorCode, Value};
 use thalweg_resolvers::{
     Chunked, Extensions, Failure, IncrementalFormat, Operation, OperationKey, Request, Resolvers,
 };
-use thalweg_subscriptions::{Evaluation, Item, LiveQueries, Runner, SubscribeError, Subscription};
+use thalweg_subscriptions::{Evaluation, LiveQueries, Runner, SubscribeError};
 
 use self::patience::{Patience, Waiting};
 use crate::config::Settings;
@@ -243,6 +245,7 @@ impl Api for Service {
     type Operation = ServiceOperation;
     type Events = Pin<Box<dyn Stream<Item = LiveItem> + Send>>;
     type Parts = Parts;
+    type Connection = live::ServiceConnection;
     type Import = Import;
     type Export = Pin<Box<dyn Stream<Item = Result<Bytes, ApiError>> + Send>>;
     type Changes = Pin<Box<dyn Stream<Item = Result<Vec<ChangeItem>, ApiError>> + Send>>;
@@ -361,35 +364,23 @@ impl Api for Service {
         }
     }
 
+    fn connect(&self) -> live::ServiceConnection {
+        live::ServiceConnection::new(
+            self.engine.clone(),
+            self.resolvers.clone(),
+            self.live.connect(),
+        )
+    }
+
     async fn subscribe(
         &self,
         operation: ServiceOperation,
         resume_from: Option<CommitTs>,
     ) -> Result<Self::Events, GraphqlResponse> {
-        let ServiceOperation::Prepared {
-            operation,
-            resume_from: wanted,
-            ..
-        } = operation
-        else {
-            let message = "a mutation cannot be followed";
-            return Err(GraphqlResponse::request_error(
-                ErrorCode::BadRequest,
-                message,
-            ));
-        };
-        let resume_from = resume_from.or(wanted);
-        if let Some(request) = operation.changes() {
-            let request = request.map_err(|failure| refused(&failure))?.clone();
-            let changes = changes::open(&self.engine, request, resume_from)
-                .await
-                .map_err(|error| GraphqlResponse::request_error(error.code, &error.message))?;
-            let messages = changes::as_messages(self.resolvers.clone(), operation, changes);
-            return Ok(Box::pin(messages));
-        }
-        match self.live.subscribe(operation, resume_from).await {
-            Ok(subscription) => Ok(Box::pin(events(subscription))),
-            Err(error) => Err(not_subscribed(&error)),
+        let connection = self.connect();
+        match connection.subscribe(0, operation, resume_from).await? {
+            Followed::Together => Ok(Box::pin(live::only(connection))),
+            Followed::Alone(events) => Ok(events),
         }
     }
 
@@ -406,6 +397,10 @@ impl Api for Service {
 
     fn ready(&self) -> Result<(), String> {
         self.engine.ready().map_err(|error| error.to_string())
+    }
+
+    fn metrics(&self) -> String {
+        metrics::text(&self.live)
     }
 
     fn import(&self, collection: &str, options: ImportOptions) -> Result<Import, ApiError> {
@@ -475,19 +470,6 @@ fn resume_from(request: &Request) -> Result<Option<CommitTs>, GraphqlResponse> {
     })
 }
 
-fn events(subscription: Subscription<ResolverRunner>) -> impl Stream<Item = LiveItem> {
-    stream::unfold(subscription, |mut subscription| async move {
-        let item = match subscription.next().await? {
-            Item::Event(event) => LiveItem::Event(LiveEvent {
-                resume_from: Some(event.commit_ts),
-                body: event.body,
-            }),
-            Item::Ended(errors) => LiveItem::Ended(errors),
-        };
-        Some((item, subscription))
-    })
-}
-
 /// Runs live queries with the resolvers.
 pub(crate) struct ResolverRunner {
     resolvers: Resolvers,
@@ -506,11 +488,10 @@ impl Runner for ResolverRunner {
     fn run(&self, query: &Operation, snapshot: &Snapshot) -> Result<Evaluation, EngineError> {
         let query = query.clone().interrupted_by(Patience::of(self.time_max));
         let evaluation = self.resolvers.run_live(&query, snapshot)?;
-        let result_bytes = evaluation.result().len();
-        let (body, dependencies) = evaluation.into_parts();
+        let (result, data_from, dependencies) = evaluation.into_result();
         Ok(Evaluation {
-            body,
-            result_bytes,
+            result,
+            data_from,
             dependencies,
         })
     }

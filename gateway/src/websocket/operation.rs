@@ -14,23 +14,29 @@ use tokio::task::AbortHandle;
 
 use super::message;
 use super::writer::Outgoing;
-use crate::api::{Api, GraphqlRequest, GraphqlResponse, LiveItem, OperationKind};
+use crate::api::{
+    Api, Connection, Followed, GraphqlRequest, GraphqlResponse, LiveItem, OperationKind,
+};
 use crate::error::{INTERNAL_MESSAGE, errors_list};
 use crate::execution::{self, caught, internal};
 use crate::router::Shared;
 
 /// The operations under way on one socket.
-pub(super) struct Operations<A> {
+pub(super) struct Operations<A: Api> {
     shared: Arc<Shared<A>>,
     outgoing: mpsc::Sender<Outgoing>,
     table: Arc<Mutex<Table>>,
+    /// What tells its live operations.
+    connection: Arc<A::Connection>,
     /// One permit for each operation until its last message is in the queue.
     permits: Arc<Semaphore>,
 }
 
 #[derive(Default)]
 struct Table {
-    by_id: HashMap<String, Running>,
+    by_id: HashMap<Arc<str>, Running>,
+    /// The ids of those that are told together.
+    followed: HashMap<u64, Arc<str>>,
     /// Tells an operation from an earlier one with the same id.
     next_number: u64,
 }
@@ -38,37 +44,73 @@ struct Table {
 struct Running {
     number: u64,
     cancelled: Arc<AtomicBool>,
-    task: AbortHandle,
     stage: Stage,
 }
 
-/// How far an operation has come. It begins as `Preparing`; [`Run::enter`] makes the only transition.
-#[derive(Clone, Copy, PartialEq, Eq)]
+/// How far an operation has come. It begins as `Preparing`; [`Run::enter`] takes it further.
 enum Stage {
     /// Being parsed and validated.
-    Preparing,
+    Preparing(AbortHandle),
     /// A query that is answered once.
-    Reading,
+    Reading(AbortHandle),
     /// A mutation. It runs to its end and keeps its permit, whoever still wants to know.
     Writing,
-    /// A subscription or a live query: goes on until it is ended.
-    Living,
+    /// A subscription or a live query that is being registered, which is seen through.
+    Registering(AbortHandle),
+    /// A live operation that is told by a task of its own.
+    Streaming(AbortHandle),
+    /// A live operation that is told with the others. It has no task, and so keeps its permit here.
+    Followed(#[expect(dead_code, reason = "it is held")] OwnedSemaphorePermit),
 }
 
-impl Table {
-    fn cancel_all(&mut self) {
-        for (_, running) in self.by_id.drain() {
-            running.cancel();
+impl Stage {
+    /// Whether it goes on until it is ended.
+    fn lives_on(&self) -> bool {
+        matches!(
+            self,
+            Stage::Registering(_) | Stage::Streaming(_) | Stage::Followed(_)
+        )
+    }
+
+    fn task(&self) -> Option<&AbortHandle> {
+        match self {
+            Stage::Preparing(task)
+            | Stage::Reading(task)
+            | Stage::Registering(task)
+            | Stage::Streaming(task) => Some(task),
+            Stage::Writing | Stage::Followed(_) => None,
         }
     }
 }
 
 impl Running {
-    fn cancel(&self) {
+    /// Ends it, once it is out of the table; `unsubscribe` ends what is told with the others.
+    fn cancel(&self, unsubscribe: impl FnOnce(u64)) {
         self.cancelled.store(true, Ordering::Release);
-        if self.stage != Stage::Writing {
-            self.task.abort();
+        match &self.stage {
+            Stage::Followed(_) => unsubscribe(self.number),
+            // It sees that it is out of the table.
+            Stage::Registering(_) => {}
+            stage => {
+                if let Some(task) = stage.task() {
+                    task.abort();
+                }
+            }
         }
+    }
+}
+
+impl Table {
+    fn remove(&mut self, id: &str) -> Option<Running> {
+        let running = self.by_id.remove(id)?;
+        self.followed.remove(&running.number);
+        Some(running)
+    }
+
+    /// The operation with that id, if it is still the one with that number.
+    fn find(&mut self, id: &str, number: u64) -> Option<&mut Running> {
+        let running = self.by_id.get_mut(id)?;
+        (running.number == number).then_some(running)
     }
 }
 
@@ -83,17 +125,19 @@ pub(super) enum NotStarted {
 impl<A: Api> Operations<A> {
     pub(super) fn new(shared: Arc<Shared<A>>, outgoing: mpsc::Sender<Outgoing>) -> Self {
         let most = shared.options.operations_per_socket_max;
+        let connection = shared.api.connect();
         Self {
             shared,
             outgoing,
             table: Arc::default(),
+            connection: Arc::new(connection),
             permits: Arc::new(Semaphore::new(most)),
         }
     }
 
     pub(super) fn start(&self, id: String, request: GraphqlRequest) -> Result<(), NotStarted> {
         let mut table = lock(&self.table);
-        if table.by_id.contains_key(&id) {
+        if table.by_id.contains_key(id.as_str()) {
             return Err(NotStarted::IdInUse);
         }
         let Ok(permit) = Arc::clone(&self.permits).try_acquire_owned() else {
@@ -103,25 +147,25 @@ impl<A: Api> Operations<A> {
         };
         let number = table.next_number;
         table.next_number += 1;
+        let id: Arc<str> = id.into();
         let cancelled = Arc::new(AtomicBool::new(false));
         let run = Run {
             shared: Arc::clone(&self.shared),
             outgoing: self.outgoing.clone(),
             table: Arc::clone(&self.table),
-            id: id.clone(),
+            connection: Arc::clone(&self.connection),
+            id: Arc::clone(&id),
             number,
             cancelled: Arc::clone(&cancelled),
-            _permit: permit,
         };
         // The table stays locked until the task is in it, so the task cannot leave before it has entered.
-        let task = tokio::spawn(run.run(request)).abort_handle();
+        let task = tokio::spawn(run.run(request, permit)).abort_handle();
         table.by_id.insert(
             id,
             Running {
                 number,
                 cancelled,
-                task,
-                stage: Stage::Preparing,
+                stage: Stage::Preparing(task),
             },
         );
         Ok(())
@@ -129,33 +173,91 @@ impl<A: Api> Operations<A> {
 
     /// The client has lost interest: nothing more is sent for this id.
     pub(super) fn cancel(&self, id: &str) {
-        if let Some(running) = lock(&self.table).by_id.remove(id) {
-            running.cancel();
+        let running = lock(&self.table).remove(id);
+        if let Some(running) = running {
+            running.cancel(|number| self.connection.unsubscribe(number));
         }
     }
 
     pub(super) fn cancel_all(&self) {
-        lock(&self.table).cancel_all();
+        let all = {
+            let mut table = lock(&self.table);
+            table.followed.clear();
+            std::mem::take(&mut table.by_id)
+        };
+        for running in all.into_values() {
+            running.cancel(|number| self.connection.unsubscribe(number));
+        }
     }
 
     /// Ends what would go on by itself and waits for what has a single result.
     pub(super) async fn wind_down(&self) {
-        lock(&self.table).by_id.retain(|_, running| {
-            let lives_on = running.stage == Stage::Living;
-            if lives_on {
-                running.cancel();
-            }
-            !lives_on
-        });
+        let living: Vec<Running> = {
+            let mut table = lock(&self.table);
+            let gone = table
+                .by_id
+                .extract_if(|_, running| running.stage.lives_on());
+            gone.map(|(_, running)| running).collect()
+        };
+        for running in living {
+            running.cancel(|number| self.connection.unsubscribe(number));
+        }
         let all = u32::try_from(self.shared.options.operations_per_socket_max).unwrap_or(u32::MAX);
         // The semaphore is never closed; were it, there would be nothing to wait for.
         let _ = self.permits.acquire_many(all).await;
     }
+
+    /// Sends what the live operations that are told together have to tell, until nothing more comes. The next results are
+    /// asked for when these are in the queue, so a slow socket skips states.
+    pub(super) async fn tell(&self) {
+        loop {
+            match caught(self.connection.next()).await {
+                Ok(Some(told)) => {
+                    for (number, item) in told {
+                        self.pass_on(number, item).await;
+                    }
+                }
+                Ok(None) | Err(_) => return self.end_followed().await,
+            }
+        }
+    }
+
+    async fn pass_on(&self, number: u64, item: LiveItem) {
+        let found = {
+            let mut table = lock(&self.table);
+            // Who has been cancelled meanwhile is told nothing more.
+            let Some(id) = table.followed.get(&number).cloned() else {
+                return;
+            };
+            let cancelled = table.by_id.get(&id).map(|it| Arc::clone(&it.cancelled));
+            if !matches!(item, LiveItem::Event(_)) {
+                // The id is free before the client can know that the operation has ended.
+                table.remove(&id);
+            }
+            (id, cancelled)
+        };
+        let (id, cancelled) = found;
+        let text = match item {
+            LiveItem::Event(event) => message::next(&id, &event.body),
+            LiveItem::Ended(errors) => message::error(&id, &errors),
+            LiveItem::Complete => message::complete(&id),
+        };
+        let _ = self.outgoing.send(Outgoing::Text { text, cancelled }).await;
+    }
+
+    /// Nothing more comes, which those are told who wait for it.
+    async fn end_followed(&self) {
+        let numbers: Vec<u64> = lock(&self.table).followed.keys().copied().collect();
+        for number in numbers {
+            self.pass_on(number, LiveItem::Complete).await;
+        }
+        std::future::pending::<()>().await;
+    }
 }
 
-impl<A> Drop for Operations<A> {
+impl<A: Api> Drop for Operations<A> {
     fn drop(&mut self) {
-        lock(&self.table).cancel_all();
+        self.cancel_all();
     }
 }
 
@@ -165,18 +267,18 @@ fn lock(table: &Mutex<Table>) -> MutexGuard<'_, Table> {
 }
 
 /// One operation on its way.
-struct Run<A> {
+struct Run<A: Api> {
     shared: Arc<Shared<A>>,
     outgoing: mpsc::Sender<Outgoing>,
     table: Arc<Mutex<Table>>,
-    id: String,
+    connection: Arc<A::Connection>,
+    id: Arc<str>,
     number: u64,
     cancelled: Arc<AtomicBool>,
-    _permit: OwnedSemaphorePermit,
 }
 
 impl<A: Api> Run<A> {
-    async fn run(self, request: GraphqlRequest) {
+    async fn run(self, request: GraphqlRequest, permit: OwnedSemaphorePermit) {
         let prepared = caught(async { self.shared.api.prepare(request) })
             .await
             .unwrap_or_else(|panicked| Err(internal(panicked)));
@@ -184,17 +286,19 @@ impl<A: Api> Run<A> {
             Ok(operation) => operation,
             Err(response) => return self.fail(&response).await,
         };
-        let stage = match self.shared.api.kind(&operation) {
-            OperationKind::Subscription => Stage::Living,
-            OperationKind::Query if self.shared.api.is_live(&operation) => Stage::Living,
-            OperationKind::Query => Stage::Reading,
-            OperationKind::Mutation => Stage::Writing,
-        };
-        if !self.enter(stage) {
+        let kind = self.shared.api.kind(&operation);
+        if kind == OperationKind::Subscription || self.shared.api.is_live(&operation) {
+            if self.enter_living() {
+                self.live(operation, permit).await;
+            }
             return;
         }
-        if stage == Stage::Living {
-            return self.live(operation).await;
+        let entered = self.enter(|task| match kind {
+            OperationKind::Mutation => Stage::Writing,
+            _ => Stage::Reading(task),
+        });
+        if !entered {
+            return;
         }
         let response = match self.shared.admit() {
             Ok(_admitted) => execution::execute(&self.shared, operation).await,
@@ -208,11 +312,31 @@ impl<A: Api> Run<A> {
         }
     }
 
-    async fn live(&self, operation: A::Operation) {
-        let events = match execution::subscribe(&self.shared, operation, None).await {
-            Ok(events) => events,
-            Err(response) => return self.fail(&response).await,
-        };
+    async fn live(self, operation: A::Operation, permit: OwnedSemaphorePermit) {
+        let number = self.number;
+        let subscribed =
+            execution::subscribe_on(&self.shared, &self.connection, number, operation).await;
+        match subscribed {
+            Ok(Followed::Together) => {
+                let mut table = lock(&self.table);
+                match table.find(&self.id, number) {
+                    Some(running) => running.stage = Stage::Followed(permit),
+                    None => {
+                        drop(table);
+                        self.connection.unsubscribe(number);
+                    }
+                }
+            }
+            Ok(Followed::Alone(events)) => {
+                if self.enter(Stage::Streaming) {
+                    self.stream(events).await;
+                }
+            }
+            Err(response) => self.fail(&response).await,
+        }
+    }
+
+    async fn stream(&self, events: A::Events) {
         let mut events = pin!(events);
         loop {
             // The next result is asked for when this one is in the queue, so a slow socket skips states.
@@ -234,20 +358,36 @@ impl<A: Api> Run<A> {
         }
     }
 
-    /// False when the operation must not go on: it has been cancelled, or it would live into a shutdown.
-    fn enter(&self, stage: Stage) -> bool {
+    /// Takes the operation to another stage, which may want its task. False when it must not go on, because it has been
+    /// cancelled.
+    fn enter(&self, stage: impl FnOnce(AbortHandle) -> Stage) -> bool {
         let mut table = lock(&self.table);
-        match table.by_id.get_mut(&self.id) {
-            Some(running) if running.number == self.number => running.stage = stage,
-            _ => return false,
-        }
-        if stage == Stage::Living && self.shared.is_draining() {
-            table.by_id.remove(&self.id);
+        let Some(running) = table.find(&self.id, self.number) else {
             return false;
+        };
+        match running.stage.task() {
+            Some(task) => running.stage = stage(task.clone()),
+            None => return false,
+        }
+        if !matches!(running.stage, Stage::Registering(_)) {
+            table.followed.remove(&self.number);
         }
         true
     }
 
+    /// The same for one that lives on. It may be told from then on. False also where it would live into a shutdown.
+    fn enter_living(&self) -> bool {
+        if !self.enter(Stage::Registering) {
+            return false;
+        }
+        let mut table = lock(&self.table);
+        if self.shared.is_draining() {
+            table.remove(&self.id);
+            return false;
+        }
+        table.followed.insert(self.number, Arc::clone(&self.id));
+        true
+    }
     async fn fail(&self, response: &GraphqlResponse) {
         let errors = errors_of(response);
         self.finish(message::error(&self.id, &errors)).await;
@@ -263,12 +403,10 @@ impl<A: Api> Run<A> {
     async fn finish(&self, text: String) {
         {
             let mut table = lock(&self.table);
-            match table.by_id.get(&self.id) {
-                Some(running) if running.number == self.number => {
-                    table.by_id.remove(&self.id);
-                }
-                _ => return,
+            if table.find(&self.id, self.number).is_none() {
+                return;
             }
+            table.remove(&self.id);
         }
         self.send(text).await;
     }

@@ -39,6 +39,7 @@ pub(super) async fn serve<A: Api>(shared: Arc<Shared<A>>, socket: WebSocket) {
         let closing = tokio::select! {
             closing = session.read(&mut stream, agreed) => closing,
             () = &mut writer => None,
+            () = session.operations.tell() => None,
         };
         session.operations.cancel_all();
         if let Some(closing) = closing {
@@ -55,7 +56,7 @@ pub(super) async fn serve<A: Api>(shared: Arc<Shared<A>>, socket: WebSocket) {
     .await;
 }
 
-struct Session<A> {
+struct Session<A: Api> {
     shared: Arc<Shared<A>>,
     operations: Operations<A>,
     outgoing: mpsc::Sender<Outgoing>,

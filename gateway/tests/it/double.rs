@@ -10,9 +10,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::stream::{self, Stream, StreamExt};
 use thalweg_gateway::{
-    Answer, Api, ApiError, ChangeItem, ChangesOptions, Drained, Gateway, GatewayOptions,
-    GraphqlRequest, GraphqlResponse, ImportFailure, ImportOptions, ImportOutcome, ImportRecord,
-    ImportSink, LiveEvent, LiveItem, OperationKind, PartsFormat,
+    Answer, Api, ApiError, ChangeItem, ChangesOptions, Connection, Drained, Followed, Gateway,
+    GatewayOptions, GraphqlRequest, GraphqlResponse, ImportFailure, ImportOptions, ImportOutcome,
+    ImportRecord, ImportSink, LiveEvent, LiveItem, OperationKind, PartsFormat, Told,
 };
 use thalweg_model::{CommitTs, DocumentId, ErrorCode};
 use tokio::net::TcpListener;
@@ -51,13 +51,39 @@ fn json(text: impl Into<String>) -> GraphqlResponse {
     }
 }
 
+/// A connection of which every operation is told by itself.
+pub(crate) struct Streams(Double);
+
+impl Connection<Double> for Streams {
+    async fn subscribe(
+        &self,
+        _number: u64,
+        operation: Operation,
+        resume_from: Option<CommitTs>,
+    ) -> Result<Followed<<Double as Api>::Events>, GraphqlResponse> {
+        let events = Api::subscribe(&self.0, operation, resume_from).await?;
+        Ok(Followed::Alone(events))
+    }
+
+    fn unsubscribe(&self, _number: u64) {}
+
+    async fn next(&self) -> Option<Told> {
+        std::future::pending().await
+    }
+}
+
 impl Api for Double {
     type Operation = Operation;
     type Events = Pin<Box<dyn Stream<Item = LiveItem> + Send>>;
     type Parts = Pin<Box<dyn Stream<Item = Result<Bytes, ApiError>> + Send>>;
     type Import = Import;
     type Export = Pin<Box<dyn Stream<Item = Result<Bytes, ApiError>> + Send>>;
+    type Connection = Streams;
     type Changes = Pin<Box<dyn Stream<Item = Result<Vec<ChangeItem>, ApiError>> + Send>>;
+
+    fn connect(&self) -> Streams {
+        Streams(self.clone())
+    }
 
     fn prepare(&self, request: GraphqlRequest) -> Result<Operation, GraphqlResponse> {
         let refuse = |code, message: &str| Err(GraphqlResponse::request_error(code, message));
@@ -261,6 +287,10 @@ impl Api for Double {
 
     fn sdl(&self) -> Arc<str> {
         "type Query { value: Int }\n".into()
+    }
+
+    fn metrics(&self) -> String {
+        "# TYPE values gauge\nvalues 1\n".into()
     }
 
     fn ready(&self) -> Result<(), String> {

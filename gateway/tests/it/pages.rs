@@ -69,6 +69,12 @@ async fn health_and_readiness_differ() {
     let served = Served::start().await;
     assert_eq!(get(served.address, "/healthz").await.status, 200);
     assert_eq!(get(served.address, "/readyz").await.status, 200);
+    let metrics = get(served.address, "/metrics").await;
+    assert_eq!(metrics.status, 200);
+    assert_eq!(
+        metrics.header("content-type"),
+        Some("text/plain; version=0.0.4; charset=utf-8")
+    );
     *served.double.ready.lock().expect("fine") = Err("the store cannot be reached".into());
     let response = get(served.address, "/readyz").await;
     assert_eq!(

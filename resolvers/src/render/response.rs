@@ -9,6 +9,9 @@ use crate::failure::{GraphqlError, write_errors};
 use crate::notes::Notes;
 use crate::plan::RootField;
 
+/// How every response with data begins.
+const DATA: &[u8] = b"{\"data\":";
+
 /// A response, and what it depends on.
 #[derive(Debug, Clone)]
 pub struct Evaluation {
@@ -59,6 +62,17 @@ impl Evaluation {
     pub fn into_parts(self) -> (Bytes, DependencySet) {
         (self.body, self.dependencies)
     }
+
+    /// The result, where in it the data begins that ends with it (unless it has errors), and what it depends on;
+    /// without copying.
+    pub fn into_result(self) -> (Bytes, Option<usize>, DependencySet) {
+        let data_from = (!self.has_errors).then_some(DATA.len());
+        (
+            self.body.slice(..self.result_len),
+            data_from,
+            self.dependencies,
+        )
+    }
 }
 
 impl Renderer<'_> {
@@ -69,7 +83,7 @@ impl Renderer<'_> {
         roots: impl Iterator<Item = &'p RootField>,
         mut write: impl FnMut(&mut Self, usize, &'p RootField) -> Result<(), Nulled>,
     ) {
-        self.raw(b"{\"data\":");
+        self.raw(DATA);
         let start = self.out.len();
         let mut written = Ok(());
         self.out.push(b'{');
@@ -149,6 +163,38 @@ impl Renderer<'_> {
             dependencies,
         }
     }
+}
+
+/// What a client is told of a live operation: a result in full or, where it has the one before, how it differs.
+#[derive(Clone, Copy, Debug)]
+pub enum LiveResult<'r> {
+    /// As [`Evaluation::result`] gives it.
+    Full(&'r [u8]),
+    /// A JSON Patch (RFC 6902) of the data.
+    Patch(&'r [u8]),
+}
+
+/// The message of a live operation that shows the state of `commit_ts`; `revision` counts those of a client that takes
+/// patches.
+pub fn live_message(result: LiveResult<'_>, revision: Option<u64>, commit_ts: CommitTs) -> Bytes {
+    let mut out = Vec::new();
+    match result {
+        LiveResult::Full(result) => {
+            out.reserve(result.len() + 100);
+            out.extend_from_slice(result);
+        }
+        LiveResult::Patch(operations) => {
+            out.reserve(operations.len() + 100);
+            out.extend_from_slice(b"{\"patch\":");
+            out.extend_from_slice(operations);
+        }
+    }
+    if let Some(revision) = revision {
+        out.extend_from_slice(b",\"revision\":");
+        out.extend_from_slice(revision.to_string().as_bytes());
+    }
+    write_extensions(commit_ts, &Notes::default(), &mut out);
+    Bytes::from(out)
 }
 
 fn write_extensions(commit_ts: CommitTs, notes: &Notes, out: &mut Vec<u8>) {

@@ -411,8 +411,8 @@ fn write_scalars(writer: &mut Writer<'_>) {
         "scalar Timestamp",
     );
     writer.line(
-        "Keeps the query's result live: a new result is sent whenever it has changed.",
-        "directive @live(if: Boolean = true) on QUERY",
+        "Keeps the query's result live: a new result is sent whenever it has changed; with `patch`, as a JSON Patch of the data.",
+        "directive @live(if: Boolean = true, patch: Boolean = false) on QUERY",
     );
     writer.line(
         "Lets a fragment come after the rest of the response, where the client takes responses in parts.",

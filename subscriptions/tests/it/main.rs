@@ -6,6 +6,8 @@
     reason = "a test that meets an error it does not expect should stop there"
 )]
 
+mod delivery;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -22,7 +24,8 @@ use thalweg_model::{
 };
 use thalweg_storage::MemoryBackend;
 use thalweg_subscriptions::{
-    Evaluation, Event, Item, LiveLimits, LiveQueries, Runner, SubscribeError, Subscription,
+    Connection, Evaluation, Follow, Item, LiveLimits, LiveQueries, Runner, SubscribeError,
+    SubscriptionId,
 };
 
 const A: CollectionId = CollectionId(16);
@@ -58,7 +61,7 @@ impl Runner for Titles {
             });
         }
         let found = snapshot.find(&query.find)?;
-        let mut body = found
+        let result = found
             .rows
             .iter()
             .map(|row| {
@@ -70,11 +73,9 @@ impl Runner for Titles {
             })
             .collect::<Vec<_>>()
             .join(",");
-        let result_bytes = body.len();
-        body.push_str(&format!(" at {}", snapshot.ts()));
         Ok(Evaluation {
-            body: body.into(),
-            result_bytes,
+            result: result.into(),
+            data_from: None,
             dependencies: found.dependencies,
         })
     }
@@ -196,15 +197,54 @@ async fn world() -> World {
     }
 }
 
-fn result(event: &Event) -> String {
-    let body = String::from_utf8_lossy(&event.body).into_owned();
-    body.rsplit_once(" at ").unwrap().0.to_owned()
+/// A connection with one subscription.
+#[derive(Debug)]
+struct Subscription {
+    connection: Connection<Titles>,
 }
 
-async fn event(subscription: &mut Subscription<Titles>) -> Event {
+/// A result, and the state that it shows.
+struct Event {
+    commit_ts: CommitTs,
+    result: String,
+}
+
+async fn subscribe(
+    live: &LiveQueries<Titles>,
+    query: Arc<Query>,
+    resume_from: Option<CommitTs>,
+) -> Result<Subscription, SubscribeError> {
+    let connection = live.connect();
+    let follow = Follow {
+        resume_from,
+        patch: false,
+    };
+    connection
+        .subscribe(SubscriptionId(0), query, follow)
+        .await?;
+    Ok(Subscription { connection })
+}
+
+impl Subscription {
+    async fn next(&mut self) -> Option<(CommitTs, Item)> {
+        let mut told = self.connection.next().await?;
+        let (_, item) = told.items.pop()?;
+        assert!(told.items.is_empty(), "there is one subscription");
+        Some((told.commit_ts, item))
+    }
+}
+
+fn result(event: &Event) -> String {
+    event.result.clone()
+}
+
+async fn event(subscription: &mut Subscription) -> Event {
     let item = tokio::time::timeout(Duration::from_secs(10), subscription.next()).await;
     match item.expect("an event within ten seconds") {
-        Some(Item::Event(event)) => event,
+        Some((commit_ts, Item::Result { result, .. })) => Event {
+            commit_ts,
+            result: String::from_utf8(result.to_vec()).unwrap(),
+        },
         other => panic!("expected an event, got {other:?}"),
     }
 }
@@ -213,9 +253,7 @@ async fn event(subscription: &mut Subscription<Titles>) -> Event {
 async fn settle(world: &World) {
     let ts = commit(&world.engine, put("settle", r#"{"n":-1}"#)).await;
     let marker = Predicate::Field(FieldRef::Id, Test::Eq(Value::string("settle")));
-    let subscription = world
-        .live
-        .subscribe(query("settle", marker, "", 1), None)
+    let subscription = subscribe(&world.live, query("settle", marker, "", 1), None)
         .await
         .unwrap();
     drop(subscription);
@@ -225,7 +263,7 @@ async fn settle(world: &World) {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_first_event_is_the_result_now_and_changes_follow() {
     let world = world().await;
-    let mut subscription = world.live.subscribe(all(), None).await.unwrap();
+    let mut subscription = subscribe(&world.live, all(), None).await.unwrap();
     assert_eq!(
         result(&event(&mut subscription).await),
         r#"1="one",2="two""#
@@ -240,7 +278,7 @@ async fn the_first_event_is_the_result_now_and_changes_follow() {
 async fn what_cannot_matter_neither_sends_nor_runs() {
     let world = world().await;
     let top = query("top", equal("k", 1), "n", 1);
-    let mut subscription = world.live.subscribe(top, None).await.unwrap();
+    let mut subscription = subscribe(&world.live, top, None).await.unwrap();
     assert_eq!(result(&event(&mut subscription).await), r#"2="two""#);
     let runs = world.runs.load(Ordering::SeqCst);
     for write in [
@@ -265,7 +303,7 @@ async fn equal_queries_are_evaluated_once() {
     let world = world().await;
     let mut subscriptions = Vec::new();
     for _ in 0..50 {
-        subscriptions.push(world.live.subscribe(all(), None).await.unwrap());
+        subscriptions.push(subscribe(&world.live, all(), None).await.unwrap());
     }
     assert_eq!(
         (world.live.live_queries(), world.runs.load(Ordering::SeqCst)),
@@ -286,11 +324,11 @@ async fn equal_queries_are_evaluated_once() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_subscriber_sees_what_was_acknowledged_before_it_came() {
     let world = world().await;
-    let keep = world.live.subscribe(all(), None).await.unwrap();
+    let keep = subscribe(&world.live, all(), None).await.unwrap();
     for n in 0..200 {
         let title = format!("\"{n}\"");
         commit(&world.engine, set("1", "title", &title)).await;
-        let mut late = world.live.subscribe(all(), None).await.unwrap();
+        let mut late = subscribe(&world.live, all(), None).await.unwrap();
         let first = result(&event(&mut late).await);
         assert_eq!(first, format!("1={title},2=\"two\""));
     }
@@ -300,15 +338,15 @@ async fn a_subscriber_sees_what_was_acknowledged_before_it_came() {
 #[tokio::test(flavor = "multi_thread")]
 async fn resuming_skips_what_has_not_changed() {
     let world = world().await;
-    let mut subscription = world.live.subscribe(all(), None).await.unwrap();
+    let mut subscription = subscribe(&world.live, all(), None).await.unwrap();
     let seen = event(&mut subscription).await.commit_ts;
     drop(subscription);
     commit(&world.engine, set("1", "unread", "5")).await;
-    let mut resumed = world.live.subscribe(all(), Some(seen)).await.unwrap();
+    let mut resumed = subscribe(&world.live, all(), Some(seen)).await.unwrap();
     commit(&world.engine, set("1", "title", "\"new\"")).await;
     assert_eq!(result(&event(&mut resumed).await), r#"1="new",2="two""#);
     drop(resumed);
-    let mut resumed = world.live.subscribe(all(), Some(seen)).await.unwrap();
+    let mut resumed = subscribe(&world.live, all(), Some(seen)).await.unwrap();
     assert_eq!(
         result(&event(&mut resumed).await),
         r#"1="new",2="two""#,
@@ -319,21 +357,22 @@ async fn resuming_skips_what_has_not_changed() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_query_that_is_no_longer_valid_ends() {
     let world = world().await;
-    let mut subscription = world.live.subscribe(all(), None).await.unwrap();
+    let mut subscription = subscribe(&world.live, all(), None).await.unwrap();
     event(&mut subscription).await;
     commit(&world.engine, Intent::DropCollection { name: "a".into() }).await;
     let ended = tokio::time::timeout(Duration::from_secs(10), subscription.next())
         .await
         .unwrap();
-    assert!(matches!(ended, Some(Item::Ended(_))), "{ended:?}");
-    assert!(subscription.next().await.is_none());
+    assert!(matches!(ended, Some((_, Item::Ended(_)))), "{ended:?}");
+    let silent = tokio::time::timeout(Duration::from_millis(50), subscription.next()).await;
+    assert!(silent.is_err(), "{silent:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn emptying_a_collection_wakes_everybody() {
     let world = world().await;
     let by_value = query("by value", equal("k", 1), "", 10);
-    let mut subscription = world.live.subscribe(by_value, None).await.unwrap();
+    let mut subscription = subscribe(&world.live, by_value, None).await.unwrap();
     event(&mut subscription).await;
     commit(
         &world.engine,
@@ -352,10 +391,9 @@ async fn there_is_a_limit() {
         ..LiveLimits::default()
     };
     let live = LiveQueries::start(engine, Titles::default(), limits).unwrap();
-    let first = live.subscribe(all(), None).await.unwrap();
-    let shared = live.subscribe(all(), None).await.unwrap();
-    let error = live
-        .subscribe(query("other", equal("k", 1), "", 1), None)
+    let first = subscribe(&live, all(), None).await.unwrap();
+    let shared = subscribe(&live, all(), None).await.unwrap();
+    let error = subscribe(&live, query("other", equal("k", 1), "", 1), None)
         .await
         .unwrap_err();
     assert_eq!(
@@ -370,30 +408,29 @@ async fn results_are_bounded_in_memory() {
     let engine = Engine::open(Arc::new(MemoryBackend::new()), EngineOptions::default()).unwrap();
     commit(&engine, put("1", r#"{"title":"quite a long title","n":1}"#)).await;
     let limits = LiveLimits {
-        results_bytes_max: 50,
+        results_bytes_max: 30,
         ..LiveLimits::default()
     };
     let live = LiveQueries::start(engine, Titles::default(), limits).unwrap();
-    let first = live.subscribe(all(), None).await.unwrap();
+    let first = subscribe(&live, all(), None).await.unwrap();
     let second = query("by n", equal("n", 1), "", 1);
-    let error = live.subscribe(Arc::clone(&second), None).await.unwrap_err();
+    let error = subscribe(&live, Arc::clone(&second), None)
+        .await
+        .unwrap_err();
     assert!(matches!(error, SubscribeError::TooLarge { .. }), "{error}");
     drop(first);
-    live.subscribe(second, None).await.unwrap();
+    subscribe(&live, second, None).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_store_that_cannot_be_read_delays_but_loses_nothing() {
     let world = world().await;
-    let mut subscription = world.live.subscribe(all(), None).await.unwrap();
+    let mut subscription = subscribe(&world.live, all(), None).await.unwrap();
     event(&mut subscription).await;
     world.store_fails.store(true, Ordering::SeqCst);
     commit(&world.engine, set("1", "title", "\"late\"")).await;
     tokio::time::sleep(Duration::from_millis(250)).await;
-    let refused = world
-        .live
-        .subscribe(query("new", equal("k", 1), "", 1), None)
-        .await;
+    let refused = subscribe(&world.live, query("new", equal("k", 1), "", 1), None).await;
     assert!(
         matches!(refused, Err(SubscribeError::Engine(_))),
         "{refused:?}"
@@ -408,15 +445,15 @@ async fn a_store_that_cannot_be_read_delays_but_loses_nothing() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_query_that_panics_ends_alone() {
     let world = world().await;
-    let mut good = world.live.subscribe(all(), None).await.unwrap();
+    let mut good = subscribe(&world.live, all(), None).await.unwrap();
     event(&mut good).await;
     world.runs.store(0, Ordering::SeqCst);
     let bad = query("panics", equal("k", 1), "", 10);
-    let mut bad = world.live.subscribe(bad, None).await.unwrap();
+    let mut bad = subscribe(&world.live, bad, None).await.unwrap();
     event(&mut bad).await;
     commit(&world.engine, set("1", "title", "\"x\"")).await;
     assert_eq!(result(&event(&mut good).await), r#"1="x",2="two""#);
-    assert!(matches!(bad.next().await, Some(Item::Ended(errors)) if *errors == *b"BROKEN"));
+    assert!(matches!(bad.next().await, Some((_, Item::Ended(errors))) if *errors == *b"BROKEN"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -425,7 +462,7 @@ async fn a_new_collection_runs_nothing_again() {
     let mut subscriptions = Vec::new();
     for k in 0..20 {
         let query = query(&format!("k{k}"), equal("k", k), "", 10);
-        subscriptions.push(world.live.subscribe(query, None).await.unwrap());
+        subscriptions.push(subscribe(&world.live, query, None).await.unwrap());
     }
     let runs = world.runs.load(Ordering::SeqCst);
     commit(
@@ -447,7 +484,7 @@ async fn a_new_collection_runs_nothing_again() {
 async fn a_timestamp_that_has_not_been_yet_gets_a_snapshot() {
     let world = world().await;
     let future = CommitTs::from_micros(u64::MAX - 1);
-    let mut resumed = world.live.subscribe(all(), Some(future)).await.unwrap();
+    let mut resumed = subscribe(&world.live, all(), Some(future)).await.unwrap();
     assert_eq!(result(&event(&mut resumed).await), r#"1="one",2="two""#);
 }
 
@@ -464,7 +501,7 @@ async fn nothing_is_lost_while_registering() {
     let mut subscriptions = Vec::new();
     for n in 0..100 {
         let query = query(&format!("all {n}"), Predicate::True, "", 100);
-        subscriptions.push(world.live.subscribe(query, None).await.unwrap());
+        subscriptions.push(subscribe(&world.live, query, None).await.unwrap());
     }
     writer.await.unwrap();
     for subscription in &mut subscriptions {
@@ -483,7 +520,11 @@ async fn check_exactness(writes: Vec<Intent>) {
     ];
     let mut subscriptions = Vec::new();
     for query in &queries {
-        subscriptions.push(world.live.subscribe(Arc::clone(query), None).await.unwrap());
+        subscriptions.push(
+            subscribe(&world.live, Arc::clone(query), None)
+                .await
+                .unwrap(),
+        );
     }
     let reference = Titles::default();
     let mut states: Vec<BTreeMap<CommitTs, String>> = vec![BTreeMap::new(); queries.len()];
@@ -491,7 +532,7 @@ async fn check_exactness(writes: Vec<Intent>) {
         let snapshot = engine.snapshot().unwrap();
         for (query, states) in queries.iter().zip(&mut states) {
             let evaluation = reference.run(query, &snapshot).unwrap();
-            let result = evaluation.body[..evaluation.result_bytes].to_vec();
+            let result = evaluation.result.to_vec();
             states.insert(snapshot.ts(), String::from_utf8(result).unwrap());
         }
     };

@@ -530,6 +530,18 @@ pub(super) static KNOBS: &[Knob] = &[
     ),
     knob(
         "live",
+        "held_bytes_max",
+        Bytes(0, |s| &mut s.live.held_bytes_max),
+        "How much memory older results may take together that clients still patch which are slow to read. Past it a client gets a complete result again.",
+    ),
+    knob(
+        "live",
+        "connection_held_bytes_max",
+        Bytes(0, |s| &mut s.live.connection_held_bytes_max),
+        "The same for one connection.",
+    ),
+    knob(
+        "live",
         "time_max",
         Time(|s| &mut s.live_time_max),
         "How long one evaluation of a live query may take.",
