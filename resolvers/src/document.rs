@@ -14,6 +14,7 @@ use crate::incremental;
 use crate::limits::{Limits, PARSER_DEPTH_MAX};
 
 mod rules;
+mod tokens;
 
 /// Parses and validates an operation's text against the API schema, within the limits.
 pub(crate) fn parse(
@@ -28,32 +29,44 @@ pub(crate) fn parse(
             "the operation's text is empty",
         ));
     }
+    let tokens = tokens::read(text);
     let mut parser = Parser::new()
         .recursion_limit(PARSER_DEPTH_MAX)
         .token_limit(limits.tokens_max);
     let syntax = parser
-        .parse_ast(text, "operation")
-        .map_err(|refused| syntax_failure(&refused.errors, text, limits))?;
+        .parse_ast(&*tokens.text, "operation")
+        .map_err(|refused| syntax_failure(&refused.errors, &tokens.text, limits))?;
+    let without_colon = tokens.without_colon.into_iter().map(|name| {
+        let location = tokens::location(text, name.start);
+        let message = format!("expected `:` after the name `{}`", &text[name]);
+        GraphqlError::new(ErrorCode::ParseFailed, message).at(location)
+    });
+    refuse(without_colon, limits)?;
+    // The places of what follows are in the text as it was parsed.
+    let text = &*tokens.text;
     limits.check_document(&syntax)?;
     if let Some(strict) = rules::without_null_defaults(&syntax) {
         validate(&strict, text, schema, limits)?;
     }
     let document = validate(&syntax, text, schema, limits)?;
-    let mut errors: Vec<GraphqlError> = rules::findings(&syntax)
-        .into_iter()
-        .map(|(message, span)| {
-            let location = locate(span, &syntax.sources);
-            GraphqlError::new(ErrorCode::ValidationFailed, message).at(location)
-        })
-        .collect();
-    if errors.is_empty() && may_be_incremental(text) {
-        errors = incremental::check(&document);
-    }
-    if !errors.is_empty() {
-        errors.truncate(limits.errors_max);
-        return Err(Failure::from_errors(errors, ErrorCode::ValidationFailed));
+    let errors = rules::findings(&syntax).into_iter().map(|(message, span)| {
+        let location = locate(span, &syntax.sources);
+        GraphqlError::new(ErrorCode::ValidationFailed, message).at(location)
+    });
+    refuse(errors, limits)?;
+    if may_be_incremental(text) {
+        refuse(incremental::check(&document), limits)?;
     }
     Ok(Arc::new(document))
+}
+
+/// Fails if there are errors, with as many as are shown.
+fn refuse(errors: impl IntoIterator<Item = GraphqlError>, limits: &Limits) -> Result<(), Failure> {
+    let errors: Vec<GraphqlError> = errors.into_iter().take(limits.errors_max).collect();
+    match errors.first().map(|error| error.code) {
+        None => Ok(()),
+        Some(code) => Err(Failure::from_errors(errors, code)),
+    }
 }
 
 /// Whether a text can have `@defer` or `@stream`: between the sign and the name there may be anything that is ignored.
@@ -168,3 +181,6 @@ fn missing_selection(field: &str) -> Option<String> {
         "the field `{name}` holds objects, so it needs a selection: `{name} {{ … }}`"
     ))
 }
+
+#[cfg(test)]
+mod tests;
