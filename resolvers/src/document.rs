@@ -13,8 +13,14 @@ use crate::failure::{Failure, GraphqlError, Location};
 use crate::incremental;
 use crate::limits::{Limits, PARSER_DEPTH_MAX};
 
+mod opaque;
+mod places;
 mod rules;
 mod tokens;
+mod variables;
+
+/// What is wrong, and where.
+type Finding = (String, Option<SourceSpan>);
 
 /// Parses and validates an operation's text against the API schema, within the limits.
 pub(crate) fn parse(
@@ -45,11 +51,10 @@ pub(crate) fn parse(
     // The places of what follows are in the text as it was parsed.
     let text = &*tokens.text;
     limits.check_document(&syntax)?;
-    if let Some(strict) = rules::without_null_defaults(&syntax) {
-        validate(&strict, text, schema, limits)?;
-    }
     let document = validate(&syntax, text, schema, limits)?;
-    let errors = rules::findings(&syntax).into_iter().map(|(message, span)| {
+    let mut findings = rules::repeated_fields(&syntax);
+    findings.extend(variables::findings(&document, schema));
+    let errors = findings.into_iter().map(|(message, span)| {
         let location = locate(span, &syntax.sources);
         GraphqlError::new(ErrorCode::ValidationFailed, message).at(location)
     });
@@ -82,7 +87,7 @@ fn validate(
 ) -> Result<Valid<ExecutableDocument>, Failure> {
     match syntax.to_executable_validate(schema) {
         Ok(document) => Ok(document),
-        Err(refused) if is_valid_after_all(&refused.errors, syntax) => {
+        Err(refused) if is_valid_after_all(&refused.errors, &refused.partial, syntax, schema) => {
             Ok(Valid::assume_valid(refused.partial))
         }
         Err(refused) => {
@@ -92,13 +97,33 @@ fn validate(
     }
 }
 
-/// Whether all that the validator has against a document is that a subscription selects its root field more than once,
-/// which is one field once the selections are merged.
-fn is_valid_after_all(errors: &DiagnosticList, syntax: &Document) -> bool {
-    errors.iter().all(|diagnostic| {
-        let message = diagnostic.error.to_string();
-        message.ends_with(rules::SEVERAL_ROOT_FIELDS)
-    }) && rules::has_single_roots(syntax)
+/// Whether all that the validator has against a document is no error:
+///
+/// - that a subscription selects its root field more than once, which is one field once the selections are merged;
+/// - that null or a variable stands in a list that stands for a custom scalar.
+fn is_valid_after_all(
+    errors: &DiagnosticList,
+    document: &ExecutableDocument,
+    syntax: &Document,
+    schema: &Valid<Schema>,
+) -> bool {
+    let mut several_root_fields = false;
+    let mut unfit = Vec::new();
+    for diagnostic in errors.iter() {
+        match diagnostic.error.unstable_error_name() {
+            Some(rules::SEVERAL_ROOT_FIELDS) => several_root_fields = true,
+            Some(opaque::UNFIT_VALUE) => unfit.push(diagnostic.error.location()),
+            _ => return false,
+        }
+    }
+    let are_opaque = || {
+        let opaque = opaque::values(document, schema);
+        unfit
+            .iter()
+            .all(|place| place.is_some_and(|place| opaque.contains(&place)))
+    };
+    (!several_root_fields || rules::has_single_roots(syntax))
+        && (unfit.is_empty() || are_opaque())
 }
 
 /// The line and column of a span.

@@ -1,79 +1,45 @@
-//! Rules of the specification that the validator of the type system's crate does not have, or has too narrow.
+//! Rules of the specification that the validator of the type system's crate does not have, or has too narrow, and that
+//! need no types.
 //!
 //! - *Input object field uniqueness*: `{a: 1, a: 2}` is refused, wherever it stands.
-//! - *All variable uses defined*: also inside literals of custom scalars, which the validator does not look into.
 //! - *Single root field*: of a subscription counts which response names there are, not how often each is selected.
 //!
-//! - *All variable usages are allowed*: a default of `null` does not make a nullable variable fit where null may not be.
-//!
-//! They run on the syntax tree, in time linear in the text but for the variables: there it is linear in the
-//! operations and what they spread, as the limits bound it.
+//! They run on the syntax tree, in time linear in the text.
 
 use apollo_compiler::ast::{
-    Argument, Definition, DirectiveList, Document, FragmentDefinition, OperationDefinition,
-    OperationType, Selection, Value,
+    Argument, Definition, Directive, Document, FragmentDefinition, OperationType, Selection, Value,
 };
-use apollo_compiler::parser::SourceSpan;
 use apollo_compiler::{Name, Node};
 use rustc_hash::{FxHashMap, FxHashSet};
 
-/// What is wrong, and where.
-pub(super) type Finding = (String, Option<SourceSpan>);
+use super::Finding;
 
-/// The message of the validator for a subscription with more than one selection at its root ends so.
-pub(super) const SEVERAL_ROOT_FIELDS: &str = "can only have one root field";
+/// What the validator calls it that a subscription has more than one selection at its root.
+pub(super) const SEVERAL_ROOT_FIELDS: &str = "SubscriptionUsesMultipleFields";
 
-/// What the document does against the first two rules. It is valid otherwise.
-pub(super) fn findings(document: &Document) -> Vec<Finding> {
-    let mut uses = FxHashMap::default();
-    let mut findings = Vec::new();
+/// The fields that stand more than once in one object.
+pub(super) fn repeated_fields(document: &Document) -> Vec<Finding> {
+    let mut repeated = Repeated::default();
     for definition in &document.definitions {
-        if let Definition::FragmentDefinition(fragment) = definition {
-            let mut used = Uses::default();
-            used.directives(&fragment.directives, &mut findings);
-            used.selections(&fragment.selection_set, &mut findings);
-            uses.insert(&fragment.name, used);
-        }
-    }
-    for definition in &document.definitions {
-        if let Definition::OperationDefinition(operation) = definition {
-            let mut used = Uses::default();
-            for variable in &operation.variables {
-                if let Some(value) = &variable.default_value {
-                    used.value(value, &mut findings);
-                }
-                used.directives(&variable.directives, &mut findings);
+        match definition {
+            Definition::FragmentDefinition(fragment) => {
+                repeated.directives(&fragment.directives);
+                repeated.selections(&fragment.selection_set);
             }
-            used.directives(&operation.directives, &mut findings);
-            used.selections(&operation.selection_set, &mut findings);
-            findings.extend(undefined(operation, &used, &uses));
-        }
-    }
-    findings
-}
-
-/// The document without the defaults that are `null`, if it has any. What it says of variables holds for both: a default that
-/// is null gives a variable no value where null may not be. The validator takes it for one.
-pub(super) fn without_null_defaults(document: &Document) -> Option<Document> {
-    let is_null = |value: &Option<Node<Value>>| value.as_ref().is_some_and(|it| it.is_null());
-    let has_one = document.definitions.iter().any(|definition| {
-        matches!(definition, Definition::OperationDefinition(operation)
-            if operation.variables.iter().any(|it| is_null(&it.default_value)))
-    });
-    if !has_one {
-        return None;
-    }
-    let mut stripped = document.clone();
-    for definition in &mut stripped.definitions {
-        if let Definition::OperationDefinition(operation) = definition {
-            for variable in &mut operation.make_mut().variables {
-                if is_null(&variable.default_value) {
-                    variable.make_mut().default_value = None;
+            Definition::OperationDefinition(operation) => {
+                for variable in &operation.variables {
+                    if let Some(value) = &variable.default_value {
+                        repeated.value(value);
+                    }
+                    repeated.directives(&variable.directives);
                 }
+                repeated.directives(&operation.directives);
+                repeated.selections(&operation.selection_set);
             }
+            _ => {}
         }
     }
-    Some(stripped)
+    repeated.findings
 }
 
 /// Whether every subscription of the document has one response name at its root.
@@ -117,92 +83,46 @@ pub(super) fn has_single_roots(document: &Document) -> bool {
     })
 }
 
-/// The variables that an operation uses, itself or through fragments, and does not define.
-fn undefined<'a>(
-    operation: &OperationDefinition,
-    used: &Uses<'a>,
-    fragments: &FxHashMap<&'a Name, Uses<'a>>,
-) -> Vec<Finding> {
-    let defined: FxHashSet<&Name> = operation.variables.iter().map(|it| &it.name).collect();
-    let mut found = Vec::new();
-    let mut seen = FxHashSet::default();
-    let mut open = vec![used];
-    while let Some(used) = open.pop() {
-        // As many distinct names as are defined may be defined; of the others one is enough to refuse it.
-        let missing = used.variables.iter().find(|name| !defined.contains(*name));
-        if let Some(name) = missing {
-            let message = format!(
-                "variable `${name}` is not defined by {}",
-                operation_name(operation)
-            );
-            found.push((message, name.location()));
-        }
-        for spread in &used.spreads {
-            if let Some(used) = fragments.get(spread)
-                && seen.insert(*spread)
-            {
-                open.push(used);
-            }
-        }
-    }
-    found
-}
-
-fn operation_name(operation: &OperationDefinition) -> String {
-    match &operation.name {
-        Some(name) => format!("operation `{name}`"),
-        None => "the anonymous operation".to_owned(),
-    }
-}
-
-/// What the text of one definition uses, without what it spreads.
 #[derive(Default)]
-struct Uses<'a> {
-    variables: FxHashSet<&'a Name>,
-    spreads: FxHashSet<&'a Name>,
+struct Repeated {
+    findings: Vec<Finding>,
 }
 
-impl<'a> Uses<'a> {
-    fn selections(&mut self, selections: &'a [Selection], findings: &mut Vec<Finding>) {
+impl Repeated {
+    fn selections(&mut self, selections: &[Selection]) {
         for selection in selections {
             match selection {
                 Selection::Field(field) => {
-                    self.directives(&field.directives, findings);
-                    self.arguments(&field.arguments, findings);
-                    self.selections(&field.selection_set, findings);
+                    self.directives(&field.directives);
+                    self.arguments(&field.arguments);
+                    self.selections(&field.selection_set);
                 }
                 Selection::InlineFragment(inline) => {
-                    self.directives(&inline.directives, findings);
-                    self.selections(&inline.selection_set, findings);
+                    self.directives(&inline.directives);
+                    self.selections(&inline.selection_set);
                 }
-                Selection::FragmentSpread(spread) => {
-                    self.directives(&spread.directives, findings);
-                    self.spreads.insert(&spread.fragment_name);
-                }
+                Selection::FragmentSpread(spread) => self.directives(&spread.directives),
             }
         }
     }
 
-    fn directives(&mut self, directives: &'a DirectiveList, findings: &mut Vec<Finding>) {
+    fn directives(&mut self, directives: &[Node<Directive>]) {
         for directive in directives {
-            self.arguments(&directive.arguments, findings);
+            self.arguments(&directive.arguments);
         }
     }
 
-    fn arguments(&mut self, arguments: &'a [Node<Argument>], findings: &mut Vec<Finding>) {
+    fn arguments(&mut self, arguments: &[Node<Argument>]) {
         for argument in arguments {
-            self.value(&argument.value, findings);
+            self.value(&argument.value);
         }
     }
 
-    fn value(&mut self, value: &'a Value, findings: &mut Vec<Finding>) {
+    fn value(&mut self, value: &Value) {
         match value {
-            Value::Variable(name) => {
-                self.variables.insert(name);
-            }
             Value::List(items) => {
                 for item in items {
-                    self.value(item, findings);
+                    self.value(item);
                 }
             }
             Value::Object(fields) => {
@@ -211,12 +131,13 @@ impl<'a> Uses<'a> {
                     if !names.insert(name) {
                         let message =
                             format!("the field `{name}` stands twice in one object; say it once");
-                        findings.push((message, name.location()));
+                        self.findings.push((message, name.location()));
                     }
-                    self.value(value, findings);
+                    self.value(value);
                 }
             }
-            Value::Null
+            Value::Variable(_)
+            | Value::Null
             | Value::Enum(_)
             | Value::String(_)
             | Value::Float(_)
@@ -233,7 +154,8 @@ mod tests {
     #[track_caller]
     fn check(text: &str, expected: &[&str]) {
         let document = Document::parse(text, "operation").expect("well-formed");
-        let messages: Vec<String> = findings(&document).into_iter().map(|it| it.0).collect();
+        let findings = repeated_fields(&document);
+        let messages: Vec<String> = findings.into_iter().map(|it| it.0).collect();
         assert_eq!(messages, expected, "{text}");
     }
 
@@ -247,30 +169,6 @@ mod tests {
         check(
             "{ ...F } fragment F on T { x @d(y: {a: 1, a: 2}) }",
             &[twice],
-        );
-    }
-
-    #[test]
-    fn variables_inside_literals_must_be_defined() {
-        let undefined = "variable `$v` is not defined by operation `A`";
-        check("query A($v: T) { x(y: {a: [$v]}) }", &[]);
-        check("query A { x(y: {a: [$v]}) }", &[undefined]);
-        check(
-            "query A { ...F } query B($v: T) { ...F } fragment F on T { x { ...G } } fragment G on T { z(y: {a: $v}) }",
-            &[undefined],
-        );
-    }
-
-    #[test]
-    fn defaults_that_are_null_are_left_out() {
-        let stripped = |text: &str| {
-            let document = Document::parse(text, "operation").expect("well-formed");
-            without_null_defaults(&document).map(|it| it.serialize().no_indent().to_string())
-        };
-        assert_eq!(stripped("query ($a: Int = 1) { x(y: $a) }"), None);
-        assert_eq!(
-            stripped("query ($a: Int = null, $b: Int = 1) { x(y: $a) }").as_deref(),
-            Some("query($a: Int, $b: Int = 1) { x(y: $a) }")
         );
     }
 

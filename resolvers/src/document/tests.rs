@@ -91,6 +91,113 @@ fn what_follows_a_description_is_where_it_was() {
 }
 
 #[test]
+fn variables_fit_where_they_stand_however_deep() {
+    // The declaration of the variable, its use, and whether it fits.
+    for (declared, used, fits) in [
+        ("ID", "film(id: $v) { id }", false),
+        ("ID = \"a\"", "film(id: $v) { id }", true),
+        ("ID = null", "film(id: $v) { id }", false),
+        ("ID!", "film(id: $v) { id }", true),
+        ("Int", "films(first: $v) { id }", true),
+        ("Int = null", "films(first: $v) { id }", true),
+        ("ID", "films(filter: {id: $v}) { id }", false),
+        ("ID = 1", "films(filter: {id: $v}) { id }", true),
+        ("Int", "films(filter: {id: 1, limit: $v}) { id }", true),
+        (
+            "Int",
+            "films(filter: {id: 1, year: {from: $v}}) { id }",
+            false,
+        ),
+        (
+            "Int!",
+            "films(filter: {id: 1, year: {from: $v}}) { id }",
+            true,
+        ),
+        ("Range", "films(filter: {id: 1, year: $v}) { id }", true),
+        (
+            "Range",
+            "films(filter: {id: 1, and: [{id: 1, year: $v}]}) { id }",
+            true,
+        ),
+        ("Filter", "films(filter: {id: 1, and: [$v]}) { id }", false),
+        ("Filter!", "films(filter: {id: 1, and: [$v]}) { id }", true),
+        ("Filter!", "films(filter: {id: 1, and: $v}) { id }", false),
+        (
+            "[Filter!]",
+            "films(filter: {id: 1, and: [$v]}) { id }",
+            false,
+        ),
+        ("[Filter!]", "films(filter: {id: 1, and: $v}) { id }", true),
+        ("[Filter]", "films(filter: {id: 1, and: $v}) { id }", false),
+        ("ID", "films(ids: [$v]) { id }", false),
+        ("ID = 1", "films(ids: [$v]) { id }", true),
+        ("[ID!]", "films(ids: [$v]) { id }", false),
+    ] {
+        let text = format!("query ($v: {declared}) {{ {used} }}");
+        if fits {
+            check_valid(&text);
+        } else {
+            check_invalid(&text, "v");
+        }
+    }
+}
+
+#[test]
+fn variables_fit_in_fragments_and_directives_as_well() {
+    let fragment = "fragment F on Actor { films(filter: {id: 1, year: {from: $v}}) { id } }";
+    check_valid(&format!(
+        "query ($v: Int!) {{ actors {{ ...F }} }} {fragment}"
+    ));
+    check_invalid(
+        &format!("query ($v: Int) {{ actors {{ ...F }} }} {fragment}"),
+        "the variable `$v` is of the type Int, and stands where Int! is expected",
+    );
+    check_invalid(
+        &format!(
+            "query A($v: Int!) {{ actors {{ ...F }} }} query B {{ actors {{ ...F }} }} {fragment}"
+        ),
+        "variable `$v` is not defined",
+    );
+    check_invalid("query ($v: Boolean) { films @include(if: $v) { id } }", "v");
+}
+
+#[test]
+fn inside_custom_scalars_any_variable_that_is_defined_fits() {
+    check_valid("query ($v: [Int]) { actors { films(json: {a: [$v]}) { id } } }");
+    check_invalid(
+        "{ actors { films(json: {a: [$v]}) { id } } }",
+        "variable `$v` is not defined by the anonymous operation",
+    );
+    check_valid("query ($v: [Int]) { actors { films(json: [$v, [$v]]) { id } } }");
+    check_valid("mutation ($v: Int) { insert(documents: [[$v]], document: [null, $v]) }");
+    check_invalid("{ actors { films(json: [$v]) { id } } }", "$v");
+    for text in [
+        "query ($v: [Int]) { actors { films(json: $v) { id } } }",
+        "mutation ($v: JSON) { insert(documents: [[1]], document: $v) }",
+        "mutation ($v: JSON) { insert(documents: [$v], document: 1) }",
+        "mutation ($v: Int) { insert(documents: [$v], document: 1) }",
+        "mutation ($v: JSON) { insert(documents: [1], document: 1, matrix: [[$v]]) }",
+    ] {
+        check_invalid(text, "v");
+    }
+}
+
+#[test]
+fn null_may_stand_in_a_list_that_is_a_custom_scalar() {
+    check_valid("mutation { insert(documents: [[null], {a: null}], document: [null, [null]]) }");
+    check_valid("mutation ($d: [JSON!]! = [[null]]) { insert(documents: $d, document: 1) }");
+    for text in [
+        "mutation { insert(documents: [null], document: 1) }",
+        "mutation { insert(documents: [[null]], document: null) }",
+        "mutation ($d: [JSON!]! = [null]) { insert(documents: $d, document: 1) }",
+        "mutation { insert(documents: [[null]], document: 1, matrix: [[null]]) }",
+        "mutation { insert(documents: [[null]], document: 1, matrix: [[true]]) }",
+    ] {
+        check_invalid(text, "");
+    }
+}
+
+#[test]
 fn a_subscription_has_one_field_on_no_condition() {
     check_valid(
         "subscription { films { id } films { year } ...F } fragment F on Subscription { films { title } }",

@@ -194,6 +194,10 @@ fn nullable_variables_in_nested_places_are_checked() {
     let (code, text, _) = first_error(&database.send_with(query, &json!({ "x": [1] })));
     assert_eq!(code, "VALIDATION_FAILED", "{text}");
     let query = "query ($f: FilmFilter) { films(filter: {and: [$f]}) { totalCount } }";
+    let (code, text, _) = first_error(&database.send_with(query, &json!({ "f": {} })));
+    assert_eq!(code, "VALIDATION_FAILED", "{text}");
+    // A default makes it valid, and does not keep null from being sent.
+    let query = "query ($f: FilmFilter = {}) { films(filter: {and: [$f]}) { totalCount } }";
     let (code, text, _) = first_error(&database.send_with(query, &json!({ "f": null })));
     assert_eq!(code, "BAD_REQUEST", "{text}");
 }
