@@ -13,6 +13,7 @@ use crate::failure::{Failure, GraphqlError, Location};
 use crate::incremental;
 use crate::limits::{Limits, PARSER_DEPTH_MAX};
 
+mod merging;
 mod opaque;
 mod places;
 mod rules;
@@ -54,6 +55,7 @@ pub(crate) fn parse(
     let document = validate(&syntax, text, schema, limits)?;
     let mut findings = rules::repeated_fields(&syntax);
     findings.extend(variables::findings(&document, schema));
+    findings.extend(merging::conflicting_arguments(&syntax, text, schema));
     let errors = findings.into_iter().map(|(message, span)| {
         let location = locate(span, &syntax.sources);
         GraphqlError::new(ErrorCode::ValidationFailed, message).at(location)
@@ -100,6 +102,7 @@ fn validate(
 /// Whether all that the validator has against a document is no error:
 ///
 /// - that a subscription selects its root field more than once, which is one field once the selections are merged;
+/// - that `__typename` and the like are of another type than a field of their response name;
 /// - that null or a variable stands in a list that stands for a custom scalar.
 fn is_valid_after_all(
     errors: &DiagnosticList,
@@ -107,11 +110,12 @@ fn is_valid_after_all(
     syntax: &Document,
     schema: &Valid<Schema>,
 ) -> bool {
-    let mut several_root_fields = false;
+    let (mut several_root_fields, mut conflicting_types) = (false, false);
     let mut unfit = Vec::new();
     for diagnostic in errors.iter() {
         match diagnostic.error.unstable_error_name() {
             Some(rules::SEVERAL_ROOT_FIELDS) => several_root_fields = true,
+            Some(merging::CONFLICTING_TYPE) => conflicting_types = true,
             Some(opaque::UNFIT_VALUE) => unfit.push(diagnostic.error.location()),
             _ => return false,
         }
@@ -123,6 +127,7 @@ fn is_valid_after_all(
             .all(|place| place.is_some_and(|place| opaque.contains(&place)))
     };
     (!several_root_fields || rules::has_single_roots(syntax))
+        && (!conflicting_types || merging::types_agree(syntax, schema))
         && (unfit.is_empty() || are_opaque())
 }
 

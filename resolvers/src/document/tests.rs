@@ -198,6 +198,55 @@ fn null_may_stand_in_a_list_that_is_a_custom_scalar() {
 }
 
 #[test]
+fn fields_whose_arguments_differ_in_length_or_as_written_do_not_merge() {
+    let conflict = "selected several times, with different arguments";
+    let films = |one: &str, other: &str| {
+        format!(
+            "{{ films {{ tags(order: {one}) }} ... on Query {{ films {{ tags(order: {other}) }} }} }}"
+        )
+    };
+    check_valid(&films("[\"a\"]", "[\"a\"]"));
+    check_invalid(&films("[\"a\"]", "[\"a\", \"b\"]"), conflict);
+    check_invalid(&films("[]", "[\"a\"]"), conflict);
+    check_invalid(&films("\"a\"", "\"\"\"a\"\"\""), conflict);
+    check_valid(&films("\"\"\"a\"\"\"", "\"\"\"\n  a\n\"\"\""));
+    check_invalid(
+        "{ a: films(filter: {id: 1, tags: []}) { id } ...F }
+         fragment F on Query { a: films(filter: {tags: [\"b\"], id: 1}) { id } }",
+        conflict,
+    );
+    // What is not merged may differ.
+    check_valid("{ films { tags(order: [\"a\"]) } actors { films { tags(order: []) } } }");
+}
+
+#[test]
+fn fields_that_are_merged_stream_alike() {
+    let conflict = "different `@stream`";
+    check_valid(
+        "{ films @stream(initialCount: 1) { id } films @stream(initialCount: 1) { year } }",
+    );
+    check_invalid("{ films @stream { id } films { year } }", conflict);
+    check_invalid(
+        "{ actors { films @stream(initialCount: 1) { id } } actors { films @stream { id } } }",
+        conflict,
+    );
+}
+
+#[test]
+fn fields_that_tell_of_types_stand_beside_those_of_other_objects() {
+    check_valid("{ node { ... on Film { a: __typename } ... on Actor { a: name } } }");
+    check_valid("{ node { ... on Film { __typename: year } ... on Actor { __typename } } }");
+    for text in [
+        "{ node { ... on Film { a: __typename a: title } } }",
+        "{ node { ... on Film { a: __typename } a: id } }",
+        "{ node { ... on Film { a: year } ... on Actor { a: name } } }",
+        "{ node { a: __typename ... on Film { a: year } ... on Actor { a: name } } }",
+    ] {
+        check_invalid(text, "");
+    }
+}
+
+#[test]
 fn a_subscription_has_one_field_on_no_condition() {
     check_valid(
         "subscription { films { id } films { year } ...F } fragment F on Subscription { films { title } }",

@@ -1,10 +1,11 @@
-//! What must hold of `@stream` in a valid document. The validator knows `@defer` already.
+//! What must hold of `@stream` in a valid document. The validator knows `@defer` already, and that fields which are merged
+//! come in the same pieces is a rule of merging.
 
 use std::collections::HashMap;
 
 use apollo_compiler::ast::Directive;
 use apollo_compiler::ast::Value;
-use apollo_compiler::collections::{HashSet, IndexMap};
+use apollo_compiler::collections::HashSet;
 use apollo_compiler::executable::{
     DirectiveList, ExecutableDocument, Field, OperationType, Selection, SelectionSet,
 };
@@ -68,7 +69,6 @@ impl<'d> Rules<'d> {
                 Selection::FragmentSpread(_) => {}
             }
         }
-        self.same_streams(set);
     }
 
     /// Labels are texts, and no two are alike.
@@ -108,52 +108,6 @@ impl<'d> Rules<'d> {
                 field.name, field.definition.ty
             );
             self.refuse(stream, message);
-        }
-    }
-
-    /// Fields that are merged come in the same pieces.
-    fn same_streams(&mut self, set: &'d SelectionSet) {
-        let mut groups: IndexMap<&'d Name, Vec<&'d Node<Field>>> = IndexMap::default();
-        self.merge(set, &mut HashSet::default(), &mut groups);
-        for group in groups.values() {
-            let stream = |field: &'d Node<Field>| field.directives.get("stream");
-            let first = stream(group[0]);
-            for field in &group[1..] {
-                let other = stream(field);
-                let (Some(told), false) = (other.or(first), same(first, other)) else {
-                    continue;
-                };
-                let message = format!(
-                    "the field `{}` is selected several times with different `@stream`; they must be alike",
-                    field.response_key()
-                );
-                return self.refuse(told, message);
-            }
-        }
-    }
-
-    fn merge(
-        &self,
-        set: &'d SelectionSet,
-        visited: &mut HashSet<&'d Name>,
-        groups: &mut IndexMap<&'d Name, Vec<&'d Node<Field>>>,
-    ) {
-        for selection in &set.selections {
-            match selection {
-                Selection::Field(field) => {
-                    groups.entry(field.response_key()).or_default().push(field);
-                }
-                Selection::InlineFragment(inline) => {
-                    self.merge(&inline.selection_set, visited, groups);
-                }
-                Selection::FragmentSpread(spread) => {
-                    if visited.insert(&spread.fragment_name)
-                        && let Some(fragment) = self.document.fragments.get(&spread.fragment_name)
-                    {
-                        self.merge(&fragment.selection_set, visited, groups);
-                    }
-                }
-            }
         }
     }
 
@@ -219,16 +173,5 @@ impl<'d> Rules<'d> {
                 }
             }
         }
-    }
-}
-
-/// Whether two fields come in the same pieces, if in any.
-fn same(first: Option<&Node<Directive>>, other: Option<&Node<Directive>>) -> bool {
-    match (first, other) {
-        (None, None) => true,
-        (Some(first), Some(other)) => ["if", "initialCount"].iter().all(|name| {
-            first.specified_argument_by_name(name) == other.specified_argument_by_name(name)
-        }),
-        _ => false,
     }
 }
