@@ -1,13 +1,14 @@
 // graphql-js as an oracle: of operations made at random over the served schema, and of ones made invalid in some way, the
-// server accepts and refuses exactly those that graphql-js does.
+// server accepts and refuses exactly those that graphql-js does. That is version 17, which is of the specification of 2025:
+// version 16 takes `@skip` and `@include` at the root of a subscription, where it does not fail on them.
 //
 // THALWEG_SEED repeats a run, THALWEG_ORACLE_OPERATIONS says how many operations there are for each data set.
 
 import { strict as assert } from "node:assert";
 import { after, before, describe, test } from "node:test";
-import { buildSchema, parse, print, validate } from "graphql";
+import { buildSchema, print } from "graphql";
+import { buildSchema as buildReferenceSchema, parse, validate } from "graphql17";
 import { load } from "./data_sets.mjs";
-import { accepted } from "./oracle/differences.mjs";
 import { Generator } from "./oracle/generator.mjs";
 import { mutated } from "./oracle/mutations.mjs";
 import { Random, seedOfRun } from "./oracle/random.mjs";
@@ -24,10 +25,13 @@ for (const data of [undefined, "movies", "airports", "world-countries", "caniuse
   describe(`graphql-js and the server, over ${data ?? "an empty database"}`, () => {
     let server;
     let schema;
+    let referenceSchema;
     before(async () => {
       server = await startServer();
       if (data) await load(server, data);
-      schema = buildSchema(await server.sdl());
+      const sdl = await server.sdl();
+      schema = buildSchema(sdl);
+      referenceSchema = buildReferenceSchema(sdl);
     });
     after(() => server.stop());
 
@@ -42,21 +46,19 @@ for (const data of [undefined, "movies", "airports", "world-countries", "caniuse
         // Half a surrogate pair cannot be sent, so both judge what arrives.
         cases.push({ ...made, text: made.text.toWellFormed() });
       }
-      const counts = { accepted: 0, refused: 0, differing: 0 };
-      const reasons = new Map();
+      const counts = { accepted: 0, refused: 0, limited: 0 };
       const differences = [];
       await concurrently(cases, async ({ text, done }) => {
-        const expected = judge(schema, text);
+        const expected = judge(referenceSchema, text);
         if (done.length === 0) assert.deepEqual(expected, [], `the generator made an invalid operation:\n${text}`);
         const found = await ask(server, text);
-        const reason = accepted(expected, found, text);
-        if (reason === "same") counts[expected.length === 0 ? "accepted" : "refused"] += 1;
-        else if (reason) {
-          counts.differing += 1;
-          reasons.set(reason, (reasons.get(reason) ?? 0) + 1);
-        } else differences.push({ text, done, expected, found });
+        const isLimited = found.length > 0 && found.every((error) => error.startsWith("LIMIT_EXCEEDED"));
+        if ((expected.length === 0) === (found.length === 0)) counts[expected.length === 0 ? "accepted" : "refused"] += 1;
+        // A validator has no limits.
+        else if (isLimited) counts.limited += 1;
+        else differences.push({ text, done, expected, found });
       });
-      context.diagnostic(`${JSON.stringify(counts)} ${JSON.stringify(Object.fromEntries(reasons))}`);
+      context.diagnostic(JSON.stringify(counts));
       differences.sort((a, b) => a.text.length - b.text.length);
       const shown = differences.slice(0, SHOWN).map(({ text, done, expected, found }) => {
         const said = (errors) => (errors.length ? errors.map((error) => `    ${error}`).join("\n") : "    accepted");
@@ -64,21 +66,24 @@ for (const data of [undefined, "movies", "airports", "world-countries", "caniuse
       });
       assert.equal(differences.length, 0, `THALWEG_SEED=${seed}: ${differences.length} of ${cases.length} differ\n${shown.join("\n\n")}`);
       assert.ok(counts.accepted > OPERATIONS / 5 && counts.refused > OPERATIONS / 5, "too few of one kind to say anything");
-      assert.ok(counts.differing < OPERATIONS / 20, "more known differences than agreement can stand on");
+      assert.ok(counts.limited < OPERATIONS / 20, "more is past a limit than agreement can stand on");
     });
   });
 }
+
+/** A selection set that selects nothing is no GraphQL yet. What might have been meant instead is not asked: that takes long. */
+const OPTIONS = { allowEmptySelectionSets: false, hideSuggestions: true };
 
 /** What graphql-js says against it. */
 function judge(schema, text) {
   let document;
   try {
-    document = parse(text);
+    document = parse(text, OPTIONS);
   } catch (error) {
     return [`syntax: ${error.message}`];
   }
   try {
-    return validate(schema, document).map(({ message }) => message);
+    return validate(schema, document, undefined, OPTIONS).map(({ message }) => message);
   } catch (error) {
     return [`thrown: ${error.message}`];
   }
