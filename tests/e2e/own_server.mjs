@@ -7,11 +7,14 @@ import { join } from "node:path";
 
 const READY_MS = 60_000;
 
-/** Starts `thalweg COMMAND` with an empty store on a free port. `stop` ends it and removes its store. */
-export async function startServer({ command = "dev", options = [] } = {}) {
+/**
+ * Starts `thalweg COMMAND` on a free port, with an empty store, which `stop` removes; or with the one in the folder `data`, which
+ * stays.
+ */
+export async function startServer({ command = "dev", options = [], data: given } = {}) {
   const binary = process.env.THALWEG_BIN;
   if (!binary) throw new Error("THALWEG_BIN must name the binary");
-  const data = mkdtempSync(join(tmpdir(), "thalweg-e2e-"));
+  const data = given ?? mkdtempSync(join(tmpdir(), "thalweg-e2e-"));
   const child = spawn(binary, [command, "--listen", "127.0.0.1:0", "--data", data, ...options], {
     stdio: ["ignore", "pipe", "pipe"],
   });
@@ -73,10 +76,15 @@ export async function startServer({ command = "dev", options = [] } = {}) {
       if (!response.ok || report.failed !== 0) throw new Error(`${collection}: ${JSON.stringify(report)}`);
       return report;
     },
+    /** kill -9. */
+    async kill() {
+      child.kill("SIGKILL");
+      await ended;
+    },
     async stop() {
       if (child.exitCode === null && child.signalCode === null) child.kill("SIGTERM");
       const how = await ended;
-      rmSync(data, { recursive: true, force: true });
+      if (given === undefined) rmSync(data, { recursive: true, force: true });
       if (how !== 0) throw new Error(`after SIGTERM: ${how}\n${log}`);
     },
   };

@@ -2,7 +2,8 @@
 //!
 //! The tests are in `tests/e2e` and run under `node --test`. They find the server in `THALWEG_URL`,
 //! the binary (to start more, or to run its tools) in `THALWEG_BIN`, the browser in `CHROMIUM`, Pythons that have the packages
-//! of theirs in `THALWEG_PYTHON` and `THALWEG_PYTHON_ARIADNE`.
+//! of theirs in `THALWEG_PYTHON` and `THALWEG_PYTHON_ARIADNE`. The client in `clients/typescript` is built and tested before, and
+//! installed among their packages as it would be published.
 
 use std::path::Path;
 
@@ -21,9 +22,10 @@ const SEED: (&str, &str) = ("THALWEG_SEED", "20261128");
 
 /// Starts a server with example data, runs the tests against it, stops it; `see` gets each line
 /// that the tests print.
-pub(crate) fn run(binary: &Path, see: impl FnMut(&str)) -> Result<()> {
+pub(crate) fn run(binary: &Path, mut see: impl FnMut(&str)) -> Result<()> {
     let directory = workspace::root().join("tests/e2e");
     tools::npm_ci(&directory)?;
+    typescript_client(&directory, &mut see)?;
     let chromium = tools::chromium().context("no Chromium; run `cargo xtask setup`")?;
     let python = python::environment(Packages::Clients)?;
     let ariadne = python::environment(Packages::Ariadne)?;
@@ -56,6 +58,19 @@ pub(crate) fn run(binary: &Path, see: impl FnMut(&str)) -> Result<()> {
     }
     tools::run_watched(&mut command, see).with_context(|| server.log_end())?;
     server.stop()
+}
+
+/// Builds the client for TypeScript, tests it by itself, and installs it for the tests in `directory`.
+fn typescript_client(directory: &Path, see: impl FnMut(&str)) -> Result<()> {
+    let client = workspace::root().join("clients/typescript");
+    tools::npm_ci(&client)?;
+    let mut test = tools::command("npm", &["test"], &client);
+    if std::env::var_os(SEED.0).is_none() {
+        test.env(SEED.0, SEED.1);
+    }
+    tools::run_watched(&mut test, see)?;
+    let mut install = tools::command("node", &["scripts/install.mjs"], &client);
+    tools::run(install.arg(directory))
 }
 
 fn test_files(directory: &Path) -> Result<Vec<String>> {

@@ -8,7 +8,7 @@ use std::path::Path;
 use anyhow::{Context, Result};
 
 /// What is made on the spot and never committed.
-const NOT_OURS: &[&str] = &["target", "node_modules", "thalweg-data"];
+const NOT_OURS: &[&str] = &["target", "node_modules", "dist", "thalweg-data"];
 
 /// Hidden folders that are part of the project.
 const OURS_THOUGH_HIDDEN: &[&str] = &[".cargo", ".ci", ".github"];
