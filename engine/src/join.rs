@@ -7,7 +7,7 @@
 
 use std::sync::Arc;
 
-use rustc_hash::FxHashSet;
+use rustc_hash::{FxHashMap, FxHashSet};
 use thalweg_model::{CollectionId, DocumentId, Kind, Value, ValueRef, encode_value};
 
 use crate::dependency::DependencySet;
@@ -35,6 +35,8 @@ pub struct Join {
     pub field: FieldRef,
     /// Whether that holds a list.
     pub is_list: bool,
+    /// What their number has to pass, none included. Without it there has to be one at least.
+    pub number: Option<Test>,
 }
 
 /// Values that a test looks a value up in.
@@ -162,21 +164,69 @@ fn resolve(
         Predicate::Not(predicate) => Predicate::Not(Box::new(resolve(view, predicate, done)?)),
         Predicate::Related(join) => {
             let keys = keys(view, join, done)?;
-            let test = match keys.values.len() {
-                0..=LISTED_MAX => Test::In(keys.values),
-                _ => Test::Among(Arc::new(keys)),
-            };
-            let test = match join.is_list {
-                true => Test::ItemSome(Box::new(test)),
-                false => test,
-            };
-            Predicate::Field(join.field.clone(), test)
+            match &join.number {
+                None => keys.named_by(join),
+                // Whom no key names has none of them: so if that passes, it does not hold of those whose number fails.
+                Some(number) if number.passes(FieldValue::Integer(0)) => {
+                    let others = keys.counted(|count| !number.passes(FieldValue::Integer(count)));
+                    Predicate::Not(Box::new(others.named_by(join)))
+                }
+                Some(number) => keys
+                    .counted(|count| number.passes(FieldValue::Integer(count)))
+                    .named_by(join),
+            }
         }
     })
 }
 
+/// Keys, and how many documents have each.
+#[derive(Default)]
+struct Keys {
+    values: Vec<(Value, u64)>,
+    places: FxHashMap<Box<[u8]>, usize>,
+}
+
+impl Keys {
+    /// Notes the keys of one document, which may have one of them more than once.
+    fn add(&mut self, keys: Vec<Value>) {
+        let mut seen = FxHashSet::default();
+        for key in keys {
+            let mut encoded = Vec::new();
+            encode_value(key.as_ref(), &mut encoded);
+            let place = *self.places.entry(encoded.into()).or_insert_with(|| {
+                self.values.push((key, 0));
+                self.values.len() - 1
+            });
+            if seen.insert(place) {
+                self.values[place].1 += 1;
+            }
+        }
+    }
+
+    /// Those that so many documents have.
+    fn counted(self, passes: impl Fn(u64) -> bool) -> Keys {
+        let mut kept = self;
+        kept.values.retain(|(_, count)| passes(*count));
+        kept
+    }
+
+    /// The documents that one of the keys names.
+    fn named_by(self, join: &Join) -> Predicate {
+        let values = self.values.into_iter().map(|(value, _)| value);
+        let test = match values.len() {
+            0..=LISTED_MAX => Test::In(values.collect()),
+            _ => Test::Among(Arc::new(ValueSet::new(values))),
+        };
+        let test = match join.is_list {
+            true => Test::ItemSome(Box::new(test)),
+            false => test,
+        };
+        Predicate::Field(join.field.clone(), test)
+    }
+}
+
 /// The keys of the related documents, as they stand in the field of the document.
-fn keys(view: View<'_>, join: &Join, done: &mut Resolved) -> Result<ValueSet, EngineError> {
+fn keys(view: View<'_>, join: &Join, done: &mut Resolved) -> Result<Keys, EngineError> {
     let mut mask = FieldMask::none();
     mask.add(join.key.clone());
     let find = Find {
@@ -195,18 +245,20 @@ fn keys(view: View<'_>, join: &Join, done: &mut Resolved) -> Result<ValueSet, En
     let found = finding::find(view, &find, Choice::Any)?;
     done.rows_read += found.rows_read;
     done.dependencies.merge(found.dependencies);
-    let mut keys = ValueSet::new([]);
+    let mut keys = Keys::default();
     for record in &found.rows {
+        let mut of_record = Vec::new();
         match Image::of(record).field(&join.key) {
-            FieldValue::Text(id) => add_named(id, join, &mut keys),
+            FieldValue::Text(id) => add_named(id, join, &mut of_record),
             FieldValue::Stored(value) if value.kind() == Kind::List => {
                 value
                     .items()
-                    .for_each(|item| add_key(item, join, &mut keys));
+                    .for_each(|item| add_key(item, join, &mut of_record));
             }
-            FieldValue::Stored(value) => add_key(value, join, &mut keys),
+            FieldValue::Stored(value) => add_key(value, join, &mut of_record),
             _ => {}
         }
+        keys.add(of_record);
         if keys.values.len() > JOIN_KEYS_MAX || found.rows.len() > JOIN_KEYS_MAX {
             return Err(EngineError::TooManyKeys {
                 keys_max: JOIN_KEYS_MAX,
@@ -217,23 +269,23 @@ fn keys(view: View<'_>, join: &Join, done: &mut Resolved) -> Result<ValueSet, En
 }
 
 /// A document is named by its id as a text, or as the integer of that text.
-fn add_named(id: &str, join: &Join, keys: &mut ValueSet) {
-    keys.add(Value::string(id));
+fn add_named(id: &str, join: &Join, keys: &mut Vec<Value>) {
+    keys.push(Value::string(id));
     if join.field != FieldRef::Id
         && let Some(integer) = integer_of(id)
     {
-        keys.add(integer);
+        keys.push(integer);
     }
 }
 
 /// A value that names a document: by its id where that is the field, else by value.
-fn add_key(value: ValueRef<'_>, join: &Join, keys: &mut ValueSet) {
+fn add_key(value: ValueRef<'_>, join: &Join, keys: &mut Vec<Value>) {
     if join.field == FieldRef::Id {
         if let Some(Ok(id)) = DocumentId::from_value(value) {
-            keys.add(Value::string(id.as_str()));
+            keys.push(Value::string(id.as_str()));
         }
     } else if !matches!(value.kind(), Kind::Null | Kind::List | Kind::Object) {
-        keys.add(value.to_value());
+        keys.push(value.to_value());
     }
 }
 

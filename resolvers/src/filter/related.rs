@@ -1,15 +1,15 @@
 //! Filters over related documents.
 //!
 //! What they are asked becomes a [`Join`] for the engine, which looks for them first. Of one document it is asked like of
-//! an object inside: `director: {name: {eq: "…"}}` holds of a document that is there; of several with `some`, `every` and
-//! `none`.
+//! an object inside: `director: {name: {eq: "…"}}` holds of a document that is there; of several with `some`, `every`,
+//! `none` and `length`.
 
 use std::sync::Arc;
 
-use thalweg_engine::{FieldRef, Join, Predicate};
+use thalweg_engine::{FieldRef, Join, Predicate, Test};
 use thalweg_schema_infer::{ApiCollection, ApiSchema, Link, RelationKey, Way};
 
-use super::{conjunction, flag, operand_object, predicate, several, unknown};
+use super::{Scalar, conjunction, flag, operand_object, predicate, scalar_tests, several, unknown};
 use crate::failure::Refusal;
 use crate::input::{Fields, Input};
 
@@ -72,7 +72,12 @@ impl Related<'_> {
     fn of_several(&self, operators: &Fields) -> Result<Predicate, Refusal> {
         let mut all = Vec::with_capacity(operators.len());
         for (name, value) in operators.iter() {
-            let inner = predicate(self.api, &self.other.schema, operand_object(name, value)?)?;
+            let operand = operand_object(name, value)?;
+            if name.as_str() == "length" {
+                all.push(self.length(scalar_tests(Scalar::Plain, operand)?));
+                continue;
+            }
+            let inner = predicate(self.api, &self.other.schema, operand)?;
             all.push(match name.as_str() {
                 "some" => self.join(inner),
                 "every" => {
@@ -86,8 +91,23 @@ impl Related<'_> {
         Ok(conjunction(all))
     }
 
+    /// The number of them passes a test. Those that a document lists are as many as it lists, which is what is shown.
+    fn length(&self, test: Test) -> Predicate {
+        match self.link.way {
+            Way::One | Way::Many => {
+                let field = FieldRef::Path(self.link.relation.field.clone());
+                Predicate::Field(field, Test::Length(Box::new(test)))
+            }
+            Way::Back => self.join_of(Predicate::True, Some(test)),
+        }
+    }
+
     /// Some related document satisfies it.
     fn join(&self, filter: Predicate) -> Predicate {
+        self.join_of(filter, None)
+    }
+
+    fn join_of(&self, filter: Predicate, number: Option<Test>) -> Predicate {
         let relation = &self.link.relation;
         let stored = FieldRef::Path(relation.field.clone());
         let key = match &relation.key {
@@ -104,6 +124,7 @@ impl Related<'_> {
             key,
             field,
             is_list,
+            number,
         }))
     }
 }

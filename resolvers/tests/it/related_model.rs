@@ -166,15 +166,44 @@ fn relations_are_the_join() {
                         && model.movies.iter().any(|other| other["director_id"] == it["director_id"] && other["year"] == 2)
                 })),
             ];
+            let checks = checks.into_iter().chain([("{actors: {length: {gte: 2}}}", model.filtered(|it| {
+                it["actor_ids"].as_array().is_some_and(|ids| ids.len() >= 2)
+            }))]);
             for (filter, expected) in checks {
                 let data = database.data(&format!("{{ movies(filter: {filter}) {{ nodes {{ id }} totalCount }} }}"));
                 prop_assert_eq!(&data["movies"]["nodes"], &expected, "{}", filter);
                 prop_assert_eq!(&data["movies"]["totalCount"], &json!(expected.as_array().unwrap().len()), "{}", filter);
             }
+            for (relation, length, passes) in LENGTHS {
+                let filter = format!("{{{relation}: {{length: {length}}}}}");
+                let query = format!("{{ people(filter: {filter}) {{ nodes {{ id }} }} }}");
+                let number_of = |person: &Json| model.movies.iter().filter(|movie| match relation {
+                    "directed" => movie["director_id"] == person["id"],
+                    "acted" => movie["actor_ids"].as_array().is_some_and(|ids| ids.contains(&person["id"])),
+                    _ => model.home(movie).is_some_and(|home| home["id"] == person["id"]),
+                }).count();
+                let expected: Json = model.people.iter()
+                    .filter(|person| passes(number_of(person)))
+                    .map(|person| json!({ "id": person["id"] }))
+                    .collect();
+                prop_assert_eq!(&database.data(&query)["people"]["nodes"], &expected, "{}", filter);
+            }
             Ok(())
         })
         .unwrap();
 }
+
+/// A relation, what its number has to pass, and the same for the model.
+type Length = (&'static str, &'static str, fn(usize) -> bool);
+
+const LENGTHS: [Length; 6] = [
+    ("directed", "{eq: 0}", |number| number == 0),
+    ("directed", "{gte: 2}", |number| number >= 2),
+    ("acted", "{lt: 2}", |number| number < 2),
+    ("acted", "{in: [1, 3]}", |number| number == 1 || number == 3),
+    ("homes", "{ne: 1}", |number| number != 1),
+    ("homes", "{gt: 0, lt: 3}", |number| number > 0 && number < 3),
+];
 
 /// Whether a mutation touches what a query depends on. A changed result must.
 fn touches(database: &Database, query: &str, mutation: &str) -> bool {
@@ -199,7 +228,7 @@ fn touches(database: &Database, query: &str, mutation: &str) -> bool {
     touched
 }
 
-const QUERIES: [&str; 14] = [
+const QUERIES: [&str; 15] = [
     "{ movies(orderBy: [{director: {born: DESC}}], first: 2) { nodes { id } pageInfo { endCursor hasNextPage } } }",
     "{ people { nodes { directed(orderBy: [{home: {born: ASC}}], first: 1) { nodes { id } } } } }",
     "{ movies { nodes { id director { id born } } } }",
@@ -214,6 +243,7 @@ const QUERIES: [&str; 14] = [
     "{ movies(filter: {home: {isNull: true}}, orderBy: [{year: ASC}], first: 2) { nodes { id } } }",
     "{ people(filter: {directed: {every: {year: {gt: 0}}}}) { totalCount } }",
     "{ people(filter: {acted: {some: {director: {born: {eq: 2}}}}}) { nodes { id } } }",
+    "{ people(filter: {directed: {length: {lt: 2}}, homes: {length: {gt: 0}}}) { nodes { id } } }",
 ];
 
 #[test]

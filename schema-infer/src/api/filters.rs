@@ -126,6 +126,7 @@ pub(super) fn write(
         write_object_filter(&name, Some(system), &schema.object, add, shared, writer);
     }
     if ways.several {
+        shared.scalars.insert("Int");
         relations::write_relation_filter(names, writer);
     }
     for ty in nested {

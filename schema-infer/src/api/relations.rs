@@ -236,6 +236,7 @@ pub(super) fn write_relation_filter(names: &CollectionNames, writer: &mut Writer
                 &["every: ", &names.filter],
             );
             body.member("None of them passes.", &["none: ", &names.filter]);
+            body.member("How many they are.", &["length: IntFilter"]);
         },
     );
 }
