@@ -12,7 +12,6 @@ use tokio::sync::Notify;
 
 use crate::connection::Connection;
 use crate::figures::Figures;
-use crate::index::LiveId;
 use crate::outcome::Outcome;
 use crate::registry::{Follow, Registry, Subscriber, Told};
 use crate::runner::Runner;
@@ -212,15 +211,26 @@ impl<R: Runner> Shared<R> {
         let key = self.runner.key(query);
         // What was acknowledged before this call is shown.
         let head = *self.engine.head().borrow();
+        let (live, newest, dependencies) = {
+            let registry = self.registry.lock();
+            let live = registry.current(&key)?;
+            let dependencies = registry.index.dependencies_of(live)?;
+            (
+                live,
+                Arc::clone(registry.newest(live)?),
+                Arc::clone(dependencies),
+            )
+        };
+        let told = match follow.resume_from {
+            None => Told::Nothing,
+            // Many commits may have come since, which are not looked through under the lock.
+            Some(ts) if self.untouched(ts, &dependencies) => has(&newest, follow.patch),
+            Some(_) => return None,
+        };
         let mut registry = self.registry.lock();
-        let live = registry.current(&key)?;
-        let told = self.untouched(&registry, live, follow);
-        if told.is_none() && follow.resume_from.is_some() {
-            return None;
-        }
-        let told = told.unwrap_or(Told::Nothing);
         let joined = registry.join(subscriber, live, follow.patch, told, head);
-        Some(joined.then_some(()).ok_or(SubscribeError::Closed))
+        // It may have ended meanwhile.
+        joined.then_some(Ok(()))
     }
 
     /// Evaluates a query and registers it, or joins it if somebody else has registered it meanwhile.
@@ -309,18 +319,9 @@ impl<R: Runner> Shared<R> {
         Some(Outcome::new(ts, &evaluation, None))
     }
 
-    /// That a client which resumes has the result already, as far as the newest commits in memory tell.
-    fn untouched(&self, registry: &Registry<R>, live: LiveId, follow: Follow) -> Option<Told> {
-        let ts = follow.resume_from?;
-        if ts > *self.engine.head().borrow() {
-            return None;
-        }
-        let dependencies = registry.index.dependencies_of(live)?;
-        if self.touched_since(ts, dependencies) {
-            return None;
-        }
-        let newest = registry.newest(live)?;
-        Some(has(newest, follow.patch))
+    /// Whether a client that resumes has the result already, as far as the newest commits in memory tell.
+    fn untouched(&self, ts: CommitTs, dependencies: &DependencySet) -> bool {
+        ts <= *self.engine.head().borrow() && !self.touched_since(ts, dependencies)
     }
 
     /// Whether a commit after `ts` may have changed what depends on this; yes if that is no longer known.
