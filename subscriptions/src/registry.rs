@@ -214,6 +214,13 @@ impl<R: Runner> Registry<R> {
         id
     }
 
+    /// Whether a live query has been evaluated on a state that includes a commit.
+    pub(crate) fn shows(&self, live: LiveId, commit_ts: CommitTs) -> bool {
+        self.live
+            .get(&live)
+            .is_some_and(|live| live.evaluated_ts >= commit_ts)
+    }
+
     /// The newest result of a live query.
     pub(crate) fn newest(&self, live: LiveId) -> Option<&Arc<Outcome>> {
         self.live.get(&live).map(|live| &live.newest)

@@ -151,11 +151,15 @@ fn match_commits<R: Runner>(shared: &Shared<R>, ts: CommitTs) -> bool {
     let mut changes_catalog = false;
     let mut affected = FxHashSet::default();
     for commit in commits.iter().filter(|commit| commit.ts <= ts) {
-        affected.clear();
         registry.index.affected(commit, &mut affected);
         shared.figures.commits.add(1);
         shared.figures.matched.add(affected.len() as u64);
-        registry.stale.extend(&affected);
+        // Who was registered on a newer snapshot than the last round's shows the commit already.
+        for live in affected.drain() {
+            if !registry.shows(live, commit.ts) {
+                registry.stale.insert(live);
+            }
+        }
         changes_catalog |= commit.catalog.is_some();
     }
     changes_catalog

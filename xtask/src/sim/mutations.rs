@@ -24,7 +24,7 @@ pub(super) const MUTATIONS: &[Mutation] = &[
         shows_as: "a phantom: write skew over a page that was read",
         edits: &[Edit {
             file: "engine/src/dependency.rs",
-            text: "Scope::Range(range) => range.touched_by(change, &self.mask),",
+            text: "Scope::Range(range) => range.sight(change).shows(&self.mask),",
             instead: "Scope::Range(_) => false,",
         }],
     },
@@ -42,8 +42,8 @@ pub(super) const MUTATIONS: &[Mutation] = &[
         shows_as: "a sum of values that have changed since",
         edits: &[Edit {
             file: "engine/src/dependency.rs",
-            text: "                mask.tells_apart(before, after)\n                    || (!self.order",
-            instead: "                false\n                    || (!self.order",
+            text: "Sight::Fields(before, after) => mask.tells_apart(before, after),",
+            instead: "Sight::Fields(..) => false,",
         }],
     },
     Mutation {
