@@ -1,7 +1,7 @@
 // What two complete results have in common, as one object.
 
-/** What names an item of a list, the first that it has. */
-const NAMES = ["nodeId", "id"];
+/** What names an item of a list, the first that it has: what the server takes to make patches. */
+const NAMES = ["nodeId", "id", "rowId", "key"];
 
 /**
  * `next`, but whatever in it equals what stands in the same place of `previous` is the object from there; and `previous` itself
@@ -45,7 +45,7 @@ function sharedObject(previous: Record<string, unknown>, next: Record<string, un
   return isSame ? previous : Object.fromEntries(members);
 }
 
-/** Of an edge of a connection, its node is looked at. */
+/** Of an edge of a connection its node is looked at, else its cursor. */
 function nameOf(item: unknown, mayBeEdge = true): unknown {
   if (!isContainer(item)) return undefined;
   const members = item as Record<string, unknown>;
@@ -53,7 +53,7 @@ function nameOf(item: unknown, mayBeEdge = true): unknown {
     const name = members[member];
     if (typeof name === "string" || typeof name === "number") return name;
   }
-  return mayBeEdge ? nameOf(members["node"], false) : undefined;
+  return mayBeEdge ? (nameOf(members["node"], false) ?? members["cursor"]) : undefined;
 }
 
 function isContainer(value: unknown): value is object {

@@ -20,6 +20,8 @@ describe("two complete results", () => {
   for (const [what, row] of [
     ["rows by their id", (id) => ({ id, list: [id] })],
     ["rows by their nodeId", (nodeId) => ({ nodeId, id: "same", list: [nodeId] })],
+    ["rows by their key", (key) => ({ key, list: [key] })],
+    ["edges by their cursor", (cursor) => ({ cursor, node: { list: [cursor] } })],
     ["edges by their node", (id) => ({ cursor: "x", node: { id, list: [id] } })],
   ]) {
     test(`share ${what}, wherever they stand`, () => {
