@@ -10,6 +10,7 @@
 
 mod accumulator;
 mod groups;
+pub(crate) mod kept;
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -28,7 +29,7 @@ use crate::predicate::{Predicate, Test};
 use crate::record::Record;
 
 /// What to make of the documents of a collection.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Aggregate {
     /// The collection.
     pub collection: CollectionId,
@@ -47,7 +48,7 @@ pub struct Aggregate {
 }
 
 /// How documents are grouped, and which groups are given.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Grouping {
     /// Documents that agree in all of them are one group. Without any there is one group, though it be empty.
     pub keys: Arc<[GroupKey]>,
@@ -287,7 +288,7 @@ pub(crate) fn aggregate(view: View<'_>, aggregate: &Aggregate) -> Result<Aggrega
         find = resolved;
         related = Some(done);
     }
-    let mut made = of_documents(view, aggregate, &find)?;
+    let (mut made, _) = of_documents(view, aggregate, &find)?;
     if let Some(done) = related {
         made.rows_read += done.rows_read;
         made.dependencies.merge(done.dependencies);
@@ -299,12 +300,12 @@ pub(crate) fn aggregate(view: View<'_>, aggregate: &Aggregate) -> Result<Aggrega
     Ok(made)
 }
 
-/// Of the documents that a find without relations in it finds.
+/// Of the documents that a find without relations in it finds; with what the totals have been made of.
 fn of_documents(
     view: View<'_>,
     aggregate: &Aggregate,
     find: &Find,
-) -> Result<Aggregated, EngineError> {
+) -> Result<(Aggregated, Vec<Accumulator>), EngineError> {
     if aggregate.may_need_no_pass()
         && let Some(done) = without_a_pass(view, aggregate, find)?
     {
@@ -319,15 +320,20 @@ fn of_documents(
         Some(groups) => groups.finish(),
         None => (0, Vec::new()),
     };
-    Ok(Aggregated {
-        totals: tally.totals.iter().map(Accumulator::outcome).collect(),
+    let made = Aggregated {
+        totals: outcomes(&tally.totals),
         groups,
         group_count,
         dependencies: find.dependencies(),
         rows_read: read.rows_read,
         plan: read.plan,
         scanned: read.scanned,
-    })
+    };
+    Ok((made, tally.totals))
+}
+
+fn outcomes(totals: &[Accumulator]) -> Vec<Outcome> {
+    totals.iter().map(Accumulator::outcome).collect()
 }
 
 /// How much memory may still be taken.
@@ -406,7 +412,7 @@ fn without_a_pass(
     view: View<'_>,
     aggregate: &Aggregate,
     find: &Find,
-) -> Result<Option<Aggregated>, EngineError> {
+) -> Result<Option<(Aggregated, Vec<Accumulator>)>, EngineError> {
     let mut totals = Vec::with_capacity(aggregate.totals.len());
     let mut rows_read = 0;
     let mut last = None;
@@ -420,7 +426,7 @@ fn without_a_pass(
         } = aggregation
         else {
             count_at.push(totals.len());
-            totals.push(Outcome::Value(Value::null()));
+            totals.push(Accumulator::new(aggregation));
             continue;
         };
         let Some((first, read)) = whole::first_by_index(
@@ -440,7 +446,7 @@ fn without_a_pass(
                 return Ok(None);
             }
         }
-        totals.push(extreme.outcome());
+        totals.push(extreme);
         rows_read += read.rows_read;
         last = Some(read);
     }
@@ -452,19 +458,22 @@ fn without_a_pass(
         };
         let (counted, read) = whole::count(view, &counting)?;
         for position in count_at {
-            totals[position] = Outcome::Value(integer(counted));
+            totals[position] = Accumulator::Count(counted);
         }
         rows_read += read.rows_read;
         last = Some(read);
     }
-    Ok(last.map(|read| Aggregated {
-        totals,
-        groups: Vec::new(),
-        group_count: 0,
-        dependencies: find.dependencies(),
-        rows_read,
-        plan: read.plan,
-        scanned: read.scanned,
+    Ok(last.map(|read| {
+        let made = Aggregated {
+            totals: outcomes(&totals),
+            groups: Vec::new(),
+            group_count: 0,
+            dependencies: find.dependencies(),
+            rows_read,
+            plan: read.plan,
+            scanned: read.scanned,
+        };
+        (made, totals)
     }))
 }
 

@@ -1,11 +1,13 @@
 //! Finding the documents of a collection: filter, order, range, limit, count.
 //!
 //! `plan` decides what to read and `constraint` what the filter says about that, `candidates` reads it
-//! (`index_rows` through an index, with what the store lacks yet from `merge`), `page` takes the page; `whole` takes all. What a find depends on does not depend on its plan.
+//! (`index_rows` through an index, with what the store lacks yet from `merge`), `page` takes the page; `whole` takes all.
+//! What a find depends on does not depend on its plan. `kept` moves a page along by the changes instead of taking it again.
 
 mod candidates;
 mod constraint;
 mod index_rows;
+pub(crate) mod kept;
 mod merge;
 mod page;
 mod plan;
@@ -57,7 +59,7 @@ impl Deleted {
 }
 
 /// A page of the documents of a collection.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Find {
     /// The collection.
     pub collection: CollectionId,
@@ -104,6 +106,17 @@ impl Find {
         let mut found = Vec::new();
         join::collections(&self.filter, &mut |collection| found.push(collection));
         found
+    }
+
+    /// Whether there are documents before the page and after it, if there are `more` beyond the end that it is not taken
+    /// from.
+    fn has_others(&self, more: bool) -> (bool, bool) {
+        let passed_over = |cursor: &Option<Position>| cursor.is_some() || self.offset > 0;
+        if self.from_end {
+            (more, passed_over(&self.before))
+        } else {
+            (passed_over(&self.after), more)
+        }
     }
 
     /// Whether a document that stands there may be in the page.
@@ -178,18 +191,10 @@ pub(crate) fn find<'s>(
     if find.from_end {
         page.rows.reverse();
     }
-    let passed_over = |cursor: &Option<Position>| cursor.is_some() || find.offset > 0;
+    let (has_before, has_after) = find.has_others(more);
     Ok(Found {
-        has_before: if find.from_end {
-            more
-        } else {
-            passed_over(&find.after)
-        },
-        has_after: if find.from_end {
-            passed_over(&find.before)
-        } else {
-            more
-        },
+        has_before,
+        has_after,
         rows: page.rows,
         total,
         dependencies: dependencies(find, edge),
@@ -354,63 +359,74 @@ struct Edge {
     beyond: Position,
 }
 
-fn dependencies(find: &Find, edge: Option<Edge>) -> DependencySet {
-    let mut set = DependencySet::none();
-    let mut read = |order: &Arc<[OrderKey]>, from, to, mask: &FieldMask| {
+/// Collects what a find depends on.
+struct Reads<'f> {
+    find: &'f Find,
+    set: DependencySet,
+}
+
+impl<'f> Reads<'f> {
+    /// Begins with what is counted.
+    fn of(find: &'f Find) -> Reads<'f> {
+        let set = DependencySet::none();
+        let mut reads = Reads { find, set };
+        if find.count_total {
+            // A count sees which documents there are, not their order.
+            let all = (Bound::Unbounded, Bound::Unbounded);
+            reads.read(&Arc::from([]), all, &FieldMask::none());
+        }
+        reads
+    }
+
+    fn read(
+        &mut self,
+        order: &Arc<[OrderKey]>,
+        (from, to): (Bound<Position>, Bound<Position>),
+        mask: &FieldMask,
+    ) {
         let range = Range {
-            filter: Arc::clone(&find.filter),
-            deleted: find.deleted,
+            filter: Arc::clone(&self.find.filter),
+            deleted: self.find.deleted,
             order: Arc::clone(order),
             from,
             to,
         };
-        set.read(Dependency {
-            collection: find.collection,
+        self.set.read(Dependency {
+            collection: self.find.collection,
             scope: Scope::Range(range),
             mask: mask.clone(),
         });
-    };
-    if find.count_total {
-        // A count sees which documents there are, not their order.
-        read(
-            &Arc::from([]),
-            Bound::Unbounded,
-            Bound::Unbounded,
-            &FieldMask::none(),
-        );
     }
-    let after = find.after.clone().map_or(Bound::Unbounded, Bound::Excluded);
-    let before = find
-        .before
-        .clone()
-        .map_or(Bound::Unbounded, Bound::Excluded);
+}
+
+/// Between which positions a find looks for its page.
+fn bounds(find: &Find) -> (Bound<Position>, Bound<Position>) {
+    let bound =
+        |cursor: &Option<Position>| cursor.clone().map_or(Bound::Unbounded, Bound::Excluded);
+    (bound(&find.after), bound(&find.before))
+}
+
+fn dependencies(find: &Find, edge: Option<Edge>) -> DependencySet {
+    let mut reads = Reads::of(find);
+    let (after, before) = bounds(find);
     let Some(Edge { last, beyond }) = edge else {
-        read(&find.order, after, before, &find.read);
-        return set;
+        reads.read(&find.order, (after, before), &find.read);
+        return reads.set;
     };
+    let mut read = |from, to, mask: &FieldMask| reads.read(&find.order, (from, to), mask);
     // The page, with all that its fields show; then the gap up to the document beyond it.
     if find.from_end {
         let gap_to = last.clone().map_or(before.clone(), Bound::Excluded);
         if let Some(last) = last {
-            read(&find.order, Bound::Included(last), before, &find.read);
+            read(Bound::Included(last), before, &find.read);
         }
-        read(
-            &find.order,
-            Bound::Included(beyond),
-            gap_to,
-            &FieldMask::none(),
-        );
+        read(Bound::Included(beyond), gap_to, &FieldMask::none());
     } else {
         let gap_from = last.clone().map_or(after.clone(), Bound::Excluded);
         if let Some(last) = last {
-            read(&find.order, after, Bound::Included(last), &find.read);
+            read(after, Bound::Included(last), &find.read);
         }
-        read(
-            &find.order,
-            gap_from,
-            Bound::Included(beyond),
-            &FieldMask::none(),
-        );
+        read(gap_from, Bound::Included(beyond), &FieldMask::none());
     }
-    set
+    reads.set
 }

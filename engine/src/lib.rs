@@ -43,6 +43,7 @@ mod idempotency;
 pub mod index;
 mod intent;
 mod join;
+mod kept;
 mod keyspace;
 mod leadership;
 mod load;
@@ -104,6 +105,7 @@ pub use index::{
 };
 pub use intent::{CollectionRef, ExpiryChange, Intent, Origin, Step, Upkeep};
 pub use join::{JOIN_KEYS_MAX, Join, ValueSet, integer_of};
+pub use kept::KeptReads;
 pub use leadership::Role;
 pub use log::LoggedCommit;
 pub use maintenance::{Maintenance, MaintenanceMode};

@@ -1,6 +1,7 @@
 //! A consistent view of everything at one timestamp.
 
 use std::borrow::Cow;
+use std::cell::RefCell;
 use std::ops::{Bound, ControlFlow, RangeBounds};
 use std::sync::Arc;
 
@@ -18,6 +19,7 @@ use crate::find::{self, Choice, Deleted, Find, Found, View};
 use crate::group::{DocumentKey, Image};
 use crate::history::{self, Hidden};
 use crate::index::{self, IndexId, IndexProgress, IndexRow};
+use crate::kept::KeptReads;
 use crate::keyspace;
 use crate::overlay::{Delta, Layers, Overlaid, Overlay};
 use crate::predicate::Predicate;
@@ -38,6 +40,8 @@ pub struct Snapshot {
     budget: Budget,
     /// For a view of an earlier time than the reader's.
     as_of: Option<AsOf>,
+    /// What is kept of the reads of a query that is run again and again, while it runs.
+    kept: RefCell<Option<KeptReads>>,
 }
 
 impl Snapshot {
@@ -49,6 +53,7 @@ impl Snapshot {
             catalog,
             budget: Budget::unbounded(),
             as_of: None,
+            kept: RefCell::default(),
         }
     }
 
@@ -231,6 +236,20 @@ impl Snapshot {
         self.as_of.is_some()
     }
 
+    /// From now on what is read is taken from these reads where they have it, and kept in them. They are of this query,
+    /// and have followed every commit up to [`Snapshot::ts`] that touches it.
+    pub fn keep_reads(&self, mut kept: KeptReads) {
+        kept.begin();
+        self.kept.replace(Some(kept));
+    }
+
+    /// What is kept now; nothing is from now on.
+    pub fn take_kept_reads(&self) -> Option<KeptReads> {
+        let mut kept = self.kept.take()?;
+        kept.end();
+        Some(kept)
+    }
+
     /// A page of documents.
     pub fn find<'s>(&'s self, find: &Find) -> Result<Found<'s>, EngineError> {
         self.find_by(find, Choice::Any)
@@ -254,6 +273,9 @@ impl Snapshot {
             own,
             at,
         };
+        if let (Some(kept), None, Choice::Any) = (&mut *self.kept.borrow_mut(), at, choice) {
+            return kept.find(view, find);
+        }
         let mut found = find::find(view, find, choice)?;
         if at.is_some() {
             // No commit changes the past.
@@ -345,6 +367,11 @@ impl Snapshot {
             own: None,
             at: self.as_of.as_ref().map(|as_of| as_of.at),
         };
+        if let (Some(kept), None) = (&mut *self.kept.borrow_mut(), view.at)
+            && let Some(made) = kept.aggregate(view, wanted)?
+        {
+            return Ok(made);
+        }
         aggregate::aggregate(view, wanted)
     }
 

@@ -23,16 +23,25 @@ pub struct IntegerSum {
 impl IntegerSum {
     /// Adds a value of [`Kind::Int`]; others are left out.
     pub fn add(&mut self, value: ValueRef<'_>) {
+        self.add_signed(value, 1);
+    }
+
+    /// Takes away a value that was added.
+    pub fn subtract(&mut self, value: ValueRef<'_>) {
+        self.add_signed(value, -1);
+    }
+
+    fn add_signed(&mut self, value: ValueRef<'_>, sign: i64) {
         if value.kind() != Kind::Int {
             return;
         }
         if let Some(small) = value.as_i64() {
-            self.small += i128::from(small);
+            self.small += i128::from(small) * i128::from(sign);
             return;
         }
         let (sign, digits) = match value.json().strip_prefix(b"-") {
-            Some(digits) => (-1, digits),
-            None => (1, value.json()),
+            Some(digits) => (-sign, digits),
+            None => (sign, value.json()),
         };
         for (position, limb) in digits.rchunks(LIMB_DIGITS).enumerate() {
             let limb = limb.iter().fold(0_i64, |limb, digit| {

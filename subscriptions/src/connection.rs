@@ -4,10 +4,9 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use thalweg_model::CommitTs;
-use tokio::sync::Notify;
 
 use crate::live::{Shared, SubscribeError};
-use crate::registry::{ConnectionId, Delivery, Follow, News, SubscriptionId};
+use crate::registry::{Delivery, Follow, News, Seat, SubscriptionId};
 use crate::runner::Runner;
 
 /// What a subscription is told.
@@ -46,15 +45,13 @@ pub struct Told {
 /// the same as before. Nothing is queued: a client that is slow to ask skips states, and gets the newest.
 pub struct Connection<R: Runner> {
     pub(crate) shared: Arc<Shared<R>>,
-    id: ConnectionId,
-    wake: Arc<Notify>,
+    seat: Arc<Seat>,
 }
 
 impl<R: Runner> Connection<R> {
     pub(crate) fn open(shared: Arc<Shared<R>>) -> Self {
-        let wake = Arc::new(Notify::new());
-        let id = shared.registry.lock().connect(Arc::clone(&wake));
-        Connection { shared, id, wake }
+        let seat = shared.connect();
+        Connection { shared, seat }
     }
 
     /// Subscribes to a query, in place of what `subscription` was before. The first that is told shows every commit that was acknowledged before this call.
@@ -67,12 +64,14 @@ impl<R: Runner> Connection<R> {
         query: R::Query,
         follow: Follow,
     ) -> Result<(), SubscribeError> {
-        let subscriber = (self.id, subscription);
-        if let Some(joined) = self.shared.join_current(subscriber, &query, follow) {
+        let joined = self
+            .shared
+            .join_current(&self.seat, subscription, &query, follow);
+        if let Some(joined) = joined {
             return joined;
         }
-        let shared = Arc::clone(&self.shared);
-        let register = move || shared.register(subscriber, &query, follow);
+        let (shared, seat) = (Arc::clone(&self.shared), Arc::clone(&self.seat));
+        let register = move || shared.register(&seat, subscription, &query, follow);
         match tokio::task::spawn_blocking(register).await {
             Ok(registered) => registered,
             Err(error) if error.is_panic() => Err(SubscribeError::Broken),
@@ -82,14 +81,18 @@ impl<R: Runner> Connection<R> {
 
     /// Ends a subscription. Nothing more is told of it.
     pub fn unsubscribe(&self, subscription: SubscriptionId) {
-        let mut registry = self.shared.registry.lock();
-        registry.unsubscribe(self.id, subscription);
+        if let Some((_, mut registry)) = self.shared.seated(&self.seat) {
+            registry.unsubscribe(self.seat.id, subscription);
+        }
     }
 
     /// Waits until there is something to tell. `None` when nothing more comes.
     pub async fn next(&self) -> Option<Told> {
         loop {
-            let due = self.shared.registry.lock().take_due(self.id);
+            let due = self
+                .shared
+                .seated(&self.seat)
+                .and_then(|(_, mut registry)| registry.take_due(self.seat.id));
             if let Some((commit_ts, deliveries)) = due {
                 let items = deliveries
                     .into_iter()
@@ -101,7 +104,7 @@ impl<R: Runner> Connection<R> {
                 return None;
             }
             // Whoever notifies between the look and this is not missed: one permit is kept.
-            self.wake.notified().await;
+            self.seat.wake.notified().await;
         }
     }
 
@@ -135,14 +138,16 @@ impl<R: Runner> Connection<R> {
 
 impl<R: Runner> Drop for Connection<R> {
     fn drop(&mut self) {
-        self.shared.registry.lock().disconnect(self.id);
+        if let Some((_, mut registry)) = self.shared.seated(&self.seat) {
+            registry.disconnect(self.seat.id);
+        }
     }
 }
 
 impl<R: Runner> std::fmt::Debug for Connection<R> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Connection")
-            .field("id", &self.id)
+            .field("id", &self.seat.id)
             .finish_non_exhaustive()
     }
 }

@@ -66,9 +66,13 @@ pub struct Figures {
     pub matched: Count,
     /// Rounds in which some had to be evaluated.
     pub rounds: Count,
-    /// Evaluations of woken live queries.
-    pub re_executed: Count,
-    /// Evaluations that gave the same result.
+    /// Runs of live queries that a commit touched.
+    pub woken: Count,
+    /// Of those the ones in which all that costs something to read was told by the changes.
+    pub maintained: Count,
+    /// With [`LiveLimits::verify`](crate::LiveLimits::verify), those that a run in full did not agree with.
+    pub mismatched: Count,
+    /// Runs that gave the same result.
     pub suppressed: Count,
     /// Results that a subscription was not told of before there was a newer one.
     pub conflated: Count,

@@ -11,7 +11,10 @@
 //! - A client may be told how a result differs from the one that it has, as a JSON Patch; and one that comes back is told only
 //!   what has changed since, where that is still known.
 //!
-//! What is not here: sockets (`gateway`), incremental maintenance (a woken query is run again).
+//! - A query that is slow to run delays those alone who follow it.
+//!
+//! A query that is woken reads what changed, not what it read before (`thalweg_engine::KeptReads`). What is not here: sockets
+//! (`gateway`).
 
 mod connection;
 mod entries;
@@ -23,10 +26,11 @@ mod outcome;
 mod patch;
 mod registry;
 mod runner;
+mod usage;
 mod worker;
 
 pub use connection::{Connection, Item, Told};
 pub use figures::{Count, Figures, LATENCY_BOUNDS_MICROS, Latencies};
-pub use live::{Listed, LiveLimits, LiveQueries, SubscribeError};
-pub use registry::{Follow, SubscriptionId};
+pub use live::{Listed, LiveLimits, LiveQueries, Rank, SubscribeError};
+pub use registry::{Cost, Follow, SubscriptionId};
 pub use runner::{Evaluation, Runner};

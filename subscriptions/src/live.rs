@@ -1,20 +1,23 @@
 //! The live queries of an engine: starting them, and registering one.
 
+use std::cmp::Reverse;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use bytes::Bytes;
-use parking_lot::Mutex;
+use parking_lot::{Mutex, MutexGuard};
 use thalweg_engine::{DependencySet, Engine, EngineError};
 use thalweg_model::CommitTs;
 use thiserror::Error;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 
 use crate::connection::Connection;
 use crate::figures::Figures;
+use crate::index::LiveId;
 use crate::outcome::Outcome;
-use crate::registry::{Follow, Registry, Subscriber, Told};
+use crate::registry::{ConnectionId, Cost, Follow, Registry, Seat, SubscriptionId, Told};
 use crate::runner::Runner;
+use crate::usage::Usage;
 use crate::worker;
 
 /// How often a first evaluation is repeated because commits overtook it, before the worker is left to repeat it.
@@ -32,6 +35,12 @@ pub struct LiveLimits {
     pub held_bytes_max: usize,
     /// The same for one connection.
     pub connection_held_bytes_max: usize,
+    /// What may be kept of reads together, in bytes, so that the changes alone tell the next result. Past it queries are
+    /// run again in full.
+    pub kept_bytes_max: usize,
+    /// Whether each result that the changes tell is compared with that of a run in full. For tests: it costs what the
+    /// changes save.
+    pub verify: bool,
 }
 
 impl Default for LiveLimits {
@@ -41,6 +50,8 @@ impl Default for LiveLimits {
             results_bytes_max: 1 << 30,
             held_bytes_max: 256 << 20,
             connection_held_bytes_max: 4 << 20,
+            kept_bytes_max: 256 << 20,
+            verify: false,
         }
     }
 }
@@ -89,22 +100,43 @@ impl<R: Runner> Clone for LiveQueries<R> {
     }
 }
 
+/// Connections that are told by one thread. Each is in one lane, so that what it is told is of one timestamp; those that
+/// follow a slow query are in a lane of their own, so that they delay nobody else.
+pub(crate) struct Lane<R: Runner> {
+    pub(crate) is_slow: bool,
+    pub(crate) registry: Mutex<Registry<R>>,
+    /// Wakes its worker without a commit.
+    pub(crate) nudge: Arc<Notify>,
+}
+
 pub(crate) struct Shared<R: Runner> {
     pub(crate) engine: Engine,
     pub(crate) runner: R,
-    pub(crate) registry: Mutex<Registry<R>>,
-    /// Wakes the worker without a commit.
-    pub(crate) nudge: Arc<Notify>,
+    quick: Lane<R>,
+    slow: Lane<R>,
+    usage: Arc<Usage>,
     pub(crate) figures: Arc<Figures>,
+    connections: AtomicU64,
     /// Set when the worker has ended, so that nobody waits for it.
     closed: AtomicBool,
-    limits: LiveLimits,
+    pub(crate) limits: LiveLimits,
 }
 
 impl<R: Runner> Drop for Shared<R> {
     fn drop(&mut self) {
-        self.nudge.notify_one();
+        self.quick.nudge.notify_one();
+        self.slow.nudge.notify_one();
     }
+}
+
+/// Which live queries are shown first.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Rank {
+    /// Those with the most subscribers.
+    #[default]
+    Subscribers,
+    /// Those whose runs have taken the most time.
+    Time,
 }
 
 /// A live query as it is shown to those who look after the server.
@@ -120,6 +152,8 @@ pub struct Listed<Q> {
     pub result_ts: CommitTs,
     /// What it depends on.
     pub dependencies: Arc<DependencySet>,
+    /// What its runs have cost.
+    pub cost: Cost,
 }
 
 impl<R: Runner> LiveQueries<R> {
@@ -128,27 +162,29 @@ impl<R: Runner> LiveQueries<R> {
         let head = engine.head();
         let ts = *head.borrow();
         let figures = Arc::new(Figures::default());
+        let usage = Arc::new(Usage::default());
+        let lane = |is_slow| {
+            let (usage, figures) = (Arc::clone(&usage), Arc::clone(&figures));
+            Lane {
+                is_slow,
+                registry: Mutex::new(Registry::new(ts, &limits, usage, figures)),
+                nudge: Arc::new(Notify::new()),
+            }
+        };
         let shared = Arc::new(Shared {
             engine,
             runner,
-            registry: Mutex::new(Registry::new(ts, &limits, Arc::clone(&figures))),
-            nudge: Arc::new(Notify::new()),
-            figures,
+            quick: lane(false),
+            slow: lane(true),
+            usage: Arc::clone(&usage),
+            figures: Arc::clone(&figures),
+            connections: AtomicU64::new(0),
             closed: AtomicBool::new(false),
             limits,
         });
-        let weak = Arc::downgrade(&shared);
-        let thread = |error: std::io::Error| EngineError::Thread {
-            reason: error.to_string(),
-        };
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_time()
-            .build()
-            .map_err(thread)?;
-        std::thread::Builder::new()
-            .name("live-queries".to_owned())
-            .spawn(move || runtime.block_on(worker::run(weak, head)))
-            .map_err(thread)?;
+        for (name, is_slow) in [("live-queries", false), ("slow-live-queries", true)] {
+            start_worker(&shared, name, is_slow, head.clone())?;
+        }
         Ok(LiveQueries { shared })
     }
 
@@ -159,7 +195,7 @@ impl<R: Runner> LiveQueries<R> {
 
     /// How many distinct live queries there are.
     pub fn live_queries(&self) -> usize {
-        self.shared.registry.lock().len()
+        self.shared.usage.queries.get()
     }
 
     /// What they have done so far.
@@ -167,31 +203,93 @@ impl<R: Runner> LiveQueries<R> {
         &self.shared.figures
     }
 
-    /// The live queries with the most subscribers, `most` of them.
-    pub fn list(&self, most: usize) -> Vec<Listed<R::Query>> {
-        let mut all = Vec::new();
-        let registry = self.shared.registry.lock();
-        registry.each_live(|query, subscribers, newest, dependencies| {
-            all.push(Listed {
-                query: Arc::clone(query),
-                subscribers,
-                result_bytes: newest.result.len(),
-                result_ts: newest.ts,
-                dependencies: dependencies.map(Arc::clone).unwrap_or_default(),
-            });
-        });
-        drop(registry);
-        all.sort_by_key(|listed| std::cmp::Reverse(listed.subscribers));
+    /// The live queries of the highest rank, the highest first, at most `most` of them.
+    pub fn list(&self, most: usize, rank: Rank) -> Vec<Listed<R::Query>> {
+        let Shared { quick, slow, .. } = &*self.shared;
+        let mut all = quick.registry.lock().top(most, rank);
+        all.extend(slow.registry.lock().top(most, rank));
+        match rank {
+            Rank::Subscribers => all.sort_by_key(|listed| Reverse(listed.subscribers)),
+            Rank::Time => all.sort_by_key(|listed| Reverse(listed.cost.time)),
+        }
         all.truncate(most);
         all
     }
+}
+
+fn start_worker<R: Runner>(
+    shared: &Arc<Shared<R>>,
+    name: &str,
+    is_slow: bool,
+    head: watch::Receiver<CommitTs>,
+) -> Result<(), EngineError> {
+    let thread = |error: std::io::Error| EngineError::Thread {
+        reason: error.to_string(),
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .build()
+        .map_err(thread)?;
+    let shared = Arc::downgrade(shared);
+    std::thread::Builder::new()
+        .name(name.to_owned())
+        .spawn(move || runtime.block_on(worker::run(shared, is_slow, head)))
+        .map_err(thread)?;
+    Ok(())
 }
 
 impl<R: Runner> Shared<R> {
     /// Ends all waiting: the worker is gone.
     pub(crate) fn close(&self) {
         self.closed.store(true, Ordering::SeqCst);
-        self.registry.lock().wake_all();
+        for lane in [&self.quick, &self.slow] {
+            lane.registry.lock().wake_all();
+            lane.nudge.notify_one();
+        }
+    }
+
+    pub(crate) fn lane(&self, is_slow: bool) -> &Lane<R> {
+        if is_slow { &self.slow } else { &self.quick }
+    }
+
+    pub(crate) fn connect(&self) -> Arc<Seat> {
+        let id = ConnectionId(self.connections.fetch_add(1, Ordering::Relaxed));
+        self.quick.registry.lock().connect(id)
+    }
+
+    /// The lane that a connection is in, locked; `None` where the connection is gone.
+    pub(crate) fn seated(&self, seat: &Seat) -> Option<(&Lane<R>, MutexGuard<'_, Registry<R>>)> {
+        loop {
+            let is_slow = seat.is_slow();
+            let lane = self.lane(is_slow);
+            let registry = lane.registry.lock();
+            if registry.has(seat.id) {
+                return Some((lane, registry));
+            }
+            // It changes under both locks.
+            if seat.is_slow() == is_slow {
+                return None;
+            }
+        }
+    }
+
+    /// Moves those who follow one of these live queries of the quick lane to the slow one.
+    pub(crate) fn slow_down(&self, slow: &[LiveId]) {
+        if slow.is_empty() {
+            return;
+        }
+        // Always in this order.
+        let mut quick = self.quick.registry.lock();
+        let mut into = self.slow.registry.lock();
+        for live in slow {
+            for connection in quick.followers(*live) {
+                if let Some(moving) = quick.take_out(connection) {
+                    into.take_in(connection, moving);
+                }
+            }
+        }
+        drop((quick, into));
+        self.slow.nudge.notify_one();
     }
 
     pub(crate) fn is_closed(&self) -> bool {
@@ -201,7 +299,8 @@ impl<R: Runner> Shared<R> {
     /// Joins a live query that is there and up to date, if nothing has to be read for it.
     pub(crate) fn join_current(
         &self,
-        subscriber: Subscriber,
+        seat: &Seat,
+        subscription: SubscriptionId,
         query: &R::Query,
         follow: Follow,
     ) -> Option<Result<(), SubscribeError>> {
@@ -212,7 +311,7 @@ impl<R: Runner> Shared<R> {
         // What was acknowledged before this call is shown.
         let head = *self.engine.head().borrow();
         let (live, newest, dependencies) = {
-            let registry = self.registry.lock();
+            let (_, registry) = self.seated(seat)?;
             let live = registry.current(&key)?;
             let dependencies = registry.index.dependencies_of(live)?;
             (
@@ -224,19 +323,24 @@ impl<R: Runner> Shared<R> {
         let told = match follow.resume_from {
             None => Told::Nothing,
             // Many commits may have come since, which are not looked through under the lock.
-            Some(ts) if self.untouched(ts, &dependencies) => has(&newest, follow.patch),
+            Some(ts) if self.untouched(ts, &dependencies) => Told::Result(newest, 1),
             Some(_) => return None,
         };
-        let mut registry = self.registry.lock();
+        let (_, mut registry) = self.seated(seat)?;
+        // It may have ended meanwhile, or be another one of the other lane.
+        if registry.find(&key) != Some(live) {
+            return None;
+        }
+        let subscriber = (seat.id, subscription);
         let joined = registry.join(subscriber, live, follow.patch, told, head);
-        // It may have ended meanwhile.
         joined.then_some(Ok(()))
     }
 
     /// Evaluates a query and registers it, or joins it if somebody else has registered it meanwhile.
     pub(crate) fn register(
         &self,
-        subscriber: Subscriber,
+        seat: &Seat,
+        subscription: SubscriptionId,
         query: &R::Query,
         follow: Follow,
     ) -> Result<(), SubscribeError> {
@@ -260,7 +364,9 @@ impl<R: Runner> Shared<R> {
             let catalog_ts = snapshot.catalog().version;
             drop(snapshot);
             let past = self.past(&query, follow.resume_from, catalog_ts);
-            let mut registry = self.registry.lock();
+            let Some((lane, mut registry)) = self.seated(seat) else {
+                return Err(SubscribeError::Closed);
+            };
             // What has been matched already will not be matched again for this query.
             let overtaken =
                 registry.matched_ts > ts && self.touched_since(ts, &evaluation.dependencies);
@@ -275,28 +381,37 @@ impl<R: Runner> Shared<R> {
                     registry.wake_when_served(woken);
                     live
                 }
-                None if registry.len() >= queries_max => {
+                None if self.usage.queries.get() >= queries_max => {
                     return Err(SubscribeError::TooMany { queries_max });
                 }
-                None if registry.result_bytes + evaluation.result.len() > results_bytes_max => {
+                None if self.usage.result_bytes.get() + evaluation.result.len()
+                    > results_bytes_max =>
+                {
                     return Err(SubscribeError::TooLarge { results_bytes_max });
                 }
-                None => registry.insert(key, Arc::new(query), ts, evaluation),
+                None => {
+                    if registry.is_empty() && lane.is_slow {
+                        // Its worker sleeps.
+                        lane.nudge.notify_one();
+                    }
+                    registry.insert(key, Arc::new(query), ts, evaluation)
+                }
             };
             if overtaken {
                 registry.stale.insert(live);
             }
             let told = match past {
-                Some(past) => resumed(past, registry.newest(live), follow.patch),
+                Some(past) => resumed(past, follow.patch),
                 None => Told::Nothing,
             };
+            let subscriber = (seat.id, subscription);
             let joined = registry.join(subscriber, live, follow.patch, told, ts);
             if !joined {
                 registry.remove_unused(live);
             }
             drop(registry);
             if overtaken {
-                self.nudge.notify_one();
+                lane.nudge.notify_one();
             }
             return joined.then_some(()).ok_or(SubscribeError::Closed);
         }
@@ -335,20 +450,10 @@ impl<R: Runner> Shared<R> {
     }
 }
 
-/// The client has this result.
-fn has(newest: &Arc<Outcome>, patch: bool) -> Told {
-    if patch && newest.data().is_some() {
-        Told::Base(Arc::clone(newest), 1)
-    } else {
-        Told::Result(newest.ts)
-    }
-}
-
-/// The client has the result of a past state.
-fn resumed(past: Outcome, newest: Option<&Arc<Outcome>>, patch: bool) -> Told {
-    match newest {
-        Some(newest) if newest.result == past.result => has(newest, patch),
-        _ if patch && past.data().is_some() => Told::Base(Arc::new(past), 1),
-        _ => Told::Nothing,
+/// The client has the result of a past state. If the newest is the same, nothing is told; one with errors cannot be patched.
+fn resumed(past: Outcome, patch: bool) -> Told {
+    match patch && past.data().is_none() {
+        true => Told::Nothing,
+        false => Told::Result(Arc::new(past), 1),
     }
 }

@@ -1,21 +1,27 @@
-//! Which live queries there are, their newest results, and who has been told what.
+//! The live queries of a lane, their newest results, and who has been told what.
 //!
 //! All of it is behind one lock, which is held to look up and to note, never to run a query or to make a message.
 
+mod moving;
+
+use std::cmp::Reverse;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use bytes::Bytes;
 use rustc_hash::{FxHashMap, FxHashSet};
-use thalweg_engine::DependencySet;
+use thalweg_engine::{Commit, DependencySet, KeptReads};
 use thalweg_model::CommitTs;
 use tokio::sync::Notify;
 
 use crate::entries::SmallSet;
 use crate::figures::Figures;
 use crate::index::{DependencyIndex, LiveId};
-use crate::live::LiveLimits;
+use crate::live::{Listed, LiveLimits, Rank};
 use crate::outcome::Outcome;
 use crate::runner::{Evaluation, Runner};
+use crate::usage::Usage;
 
 /// Names a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -27,6 +33,36 @@ pub struct SubscriptionId(pub u64);
 
 pub(crate) type Subscriber = (ConnectionId, SubscriptionId);
 
+/// Where a connection is: shared with whoever holds it.
+#[derive(Debug)]
+pub(crate) struct Seat {
+    pub(crate) id: ConnectionId,
+    /// Whether it is in the slow lane. Changes under the locks of both.
+    is_slow: AtomicBool,
+    pub(crate) wake: Notify,
+}
+
+impl Seat {
+    pub(crate) fn is_slow(&self) -> bool {
+        self.is_slow.load(Ordering::SeqCst)
+    }
+}
+
+/// A run that took longer than this is slow, and a query that is so twice in a row.
+const SLOW: Duration = Duration::from_millis(10);
+const SLOW_RUNS: u8 = 2;
+
+/// What the runs of a live query have cost since it was registered.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Cost {
+    /// How often it was run because a commit touched it.
+    pub runs: u64,
+    /// In how many of them all that costs something to read was told by the changes.
+    pub maintained: u64,
+    /// How long they took together.
+    pub time: Duration,
+}
+
 /// One live query, shared by its subscribers.
 struct Live<R: Runner> {
     query: Arc<R::Query>,
@@ -35,6 +71,20 @@ struct Live<R: Runner> {
     /// The state that it was last evaluated at, whether or not the result had changed.
     evaluated_ts: CommitTs,
     subscribers: SmallSet<Subscriber>,
+    /// What is kept of its reads. It has followed each commit since `evaluated_ts` that was matched and touches it.
+    kept: Option<Box<KeptReads>>,
+    /// What of that counts as used.
+    kept_bytes: usize,
+    cost: Cost,
+    /// How many of the last runs were slow.
+    slow_runs: u8,
+}
+
+/// What became of a run of a live query.
+pub(crate) struct Ran {
+    pub(crate) evaluation: Evaluation,
+    pub(crate) kept: Option<KeptReads>,
+    pub(crate) took: Duration,
 }
 
 /// How a client wants to be told.
@@ -48,12 +98,10 @@ pub struct Follow {
 
 /// What a subscription has been told.
 pub(crate) enum Told {
-    /// Nothing yet.
+    /// Nothing yet, or nothing that is known.
     Nothing,
-    /// The result with this timestamp.
-    Result(CommitTs),
-    /// This result, and the client patches it. It has been told so many times since the last complete one.
-    Base(Arc<Outcome>, u64),
+    /// This result. A client that patches it has been told so many times since the last complete one.
+    Result(Arc<Outcome>, u64),
 }
 
 struct Following {
@@ -74,7 +122,7 @@ struct Member {
     not_before: CommitTs,
     /// What the results take that only it keeps, because it has been slow to take newer ones.
     held_bytes: usize,
-    wake: Arc<Notify>,
+    seat: Arc<Seat>,
 }
 
 /// What a connection is to be told of one subscription.
@@ -110,22 +158,32 @@ pub(crate) struct Registry<R: Runner> {
     pub(crate) stale: FxHashSet<LiveId>,
     /// Connections that wait for `served_ts` to move.
     ahead: FxHashSet<ConnectionId>,
-    /// The length of all newest results.
-    pub(crate) result_bytes: usize,
-    held: Held,
+    /// Connections that have come from the other lane: what they follow has not been run here, so that until it is nothing is
+    /// known of any timestamp of this lane.
+    arriving: FxHashSet<ConnectionId>,
+    pub(crate) usage: Arc<Usage>,
+    bounds: Bounds,
     pub(crate) figures: Arc<Figures>,
 }
 
-/// What results take that are kept only because a slow client patches them.
-struct Held {
-    bytes: usize,
-    bytes_max: usize,
-    /// For one connection.
-    connection_bytes_max: usize,
+/// What may be kept, in bytes.
+#[derive(Clone, Copy)]
+struct Bounds {
+    /// Results that only slow clients keep.
+    held: usize,
+    /// The same for one connection.
+    connection_held: usize,
+    /// Reads.
+    kept: usize,
 }
 
 impl<R: Runner> Registry<R> {
-    pub(crate) fn new(ts: CommitTs, limits: &LiveLimits, figures: Arc<Figures>) -> Self {
+    pub(crate) fn new(
+        ts: CommitTs,
+        limits: &LiveLimits,
+        usage: Arc<Usage>,
+        figures: Arc<Figures>,
+    ) -> Self {
         Registry {
             ids: FxHashMap::default(),
             live: FxHashMap::default(),
@@ -136,36 +194,40 @@ impl<R: Runner> Registry<R> {
             served_ts: ts,
             stale: FxHashSet::default(),
             ahead: FxHashSet::default(),
-            result_bytes: 0,
-            held: Held {
-                bytes: 0,
-                bytes_max: limits.held_bytes_max,
-                connection_bytes_max: limits.connection_held_bytes_max,
+            arriving: FxHashSet::default(),
+            usage,
+            bounds: Bounds {
+                held: limits.held_bytes_max,
+                connection_held: limits.connection_held_bytes_max,
+                kept: limits.kept_bytes_max,
             },
             figures,
         }
     }
 
-    pub(crate) fn len(&self) -> usize {
-        self.live.len()
+    pub(crate) fn is_empty(&self) -> bool {
+        self.live.is_empty()
     }
 
-    fn next_id(&mut self) -> u64 {
-        self.next_id += 1;
-        self.next_id
-    }
-
-    pub(crate) fn connect(&mut self, wake: Arc<Notify>) -> ConnectionId {
-        let id = ConnectionId(self.next_id());
+    pub(crate) fn connect(&mut self, id: ConnectionId) -> Arc<Seat> {
+        let seat = Arc::new(Seat {
+            id,
+            is_slow: AtomicBool::new(false),
+            wake: Notify::new(),
+        });
         let member = Member {
             subscriptions: FxHashMap::default(),
             due: Vec::new(),
             not_before: self.served_ts,
             held_bytes: 0,
-            wake,
+            seat: Arc::clone(&seat),
         };
         self.connections.insert(id, member);
-        id
+        seat
+    }
+
+    pub(crate) fn has(&self, connection: ConnectionId) -> bool {
+        self.connections.contains_key(&connection)
     }
 
     pub(crate) fn disconnect(&mut self, connection: ConnectionId) {
@@ -173,7 +235,8 @@ impl<R: Runner> Registry<R> {
             return;
         };
         self.ahead.remove(&connection);
-        self.held.bytes -= member.held_bytes;
+        self.arriving.remove(&connection);
+        self.usage.held_bytes.give_back(member.held_bytes);
         for (subscription, following) in member.subscriptions {
             self.leave(following.live, (connection, subscription));
         }
@@ -198,27 +261,39 @@ impl<R: Runner> Registry<R> {
         ts: CommitTs,
         evaluation: Evaluation,
     ) -> LiveId {
-        let id = LiveId(self.next_id());
+        self.skip_to(ts);
         let newest = Arc::new(Outcome::new(ts, &evaluation, None));
-        self.result_bytes += newest.result.len();
-        self.index.set(id, Arc::new(evaluation.dependencies));
-        self.ids.insert(key.clone(), id);
         let live = Live {
             query,
             key,
             newest,
             evaluated_ts: ts,
             subscribers: SmallSet::None,
+            kept: None,
+            kept_bytes: 0,
+            cost: Cost::default(),
+            slow_runs: 0,
         };
-        self.live.insert(id, live);
-        id
+        self.insert_live(live, Arc::new(evaluation.dependencies))
     }
 
-    /// Whether a live query has been evaluated on a state that includes a commit.
-    pub(crate) fn shows(&self, live: LiveId, commit_ts: CommitTs) -> bool {
-        self.live
-            .get(&live)
-            .is_some_and(|live| live.evaluated_ts >= commit_ts)
+    /// While there is no live query, nobody is interested in the commits up to `ts`.
+    fn skip_to(&mut self, ts: CommitTs) {
+        if self.live.is_empty() {
+            self.matched_ts = self.matched_ts.max(ts);
+            self.served_ts = self.served_ts.max(ts);
+        }
+    }
+
+    fn insert_live(&mut self, live: Live<R>, dependencies: Arc<DependencySet>) -> LiveId {
+        self.next_id += 1;
+        let id = LiveId(self.next_id);
+        self.usage.queries.take(1);
+        self.usage.result_bytes.take(live.newest.result.len());
+        self.index.set(id, dependencies);
+        self.ids.insert(live.key.clone(), id);
+        self.live.insert(id, live);
+        id
     }
 
     /// The newest result of a live query.
@@ -257,7 +332,7 @@ impl<R: Runner> Registry<R> {
         );
         member.due.push(subscription);
         self.figures.registered.add(1);
-        member.wake.notify_one();
+        member.seat.wake.notify_one();
         true
     }
 
@@ -293,11 +368,13 @@ impl<R: Runner> Registry<R> {
     }
 
     fn remove(&mut self, id: LiveId) -> Option<Live<R>> {
-        let live = self.live.remove(&id)?;
+        let mut live = self.live.remove(&id)?;
         self.forget_key(&live.key, id);
         self.index.remove(id);
         self.stale.remove(&id);
-        self.result_bytes -= live.newest.result.len();
+        self.usage.queries.give_back(1);
+        self.usage.result_bytes.give_back(live.newest.result.len());
+        live.keep(None, &self.usage);
         Some(live)
     }
 
@@ -315,8 +392,31 @@ impl<R: Runner> Registry<R> {
             .collect()
     }
 
-    pub(crate) fn query(&self, id: LiveId) -> Option<Arc<R::Query>> {
-        self.live.get(&id).map(|live| Arc::clone(&live.query))
+    /// A live query that is to be run, and what is kept of its reads, which is given back with the run.
+    pub(crate) fn begin_run(&mut self, id: LiveId) -> Option<(Arc<R::Query>, KeptReads)> {
+        let live = self.live.get_mut(&id)?;
+        let kept = live.keep(None, &self.usage).unwrap_or_default();
+        Some((Arc::clone(&live.query), kept))
+    }
+
+    /// A commit touches a live query, unless it shows that already.
+    pub(crate) fn touch(&mut self, id: LiveId, commit: &Commit) {
+        if let Some(live) = self.live.get_mut(&id)
+            && live.evaluated_ts < commit.ts
+        {
+            if let Some(kept) = &mut live.kept {
+                kept.follow(commit);
+            }
+            self.stale.insert(id);
+        }
+    }
+
+    /// Which commits touch whom is not known: all have to be run, and nothing that is kept can be trusted.
+    pub(crate) fn touch_all(&mut self) {
+        for (id, live) in &mut self.live {
+            live.keep(None, &self.usage);
+            self.stale.insert(*id);
+        }
     }
 
     /// Replaces the query by itself in terms of a newer catalog.
@@ -343,57 +443,120 @@ impl<R: Runner> Registry<R> {
             if let Some(following) = member.subscriptions.get_mut(&subscription) {
                 following.ended = Some(errors.clone());
                 member.make_due(subscription);
-                member.wake.notify_one();
+                member.seat.wake.notify_one();
             }
         });
     }
 
+    /// Notes a run. Returns whether the query has come to be a slow one.
+    pub(crate) fn ran(
+        &mut self,
+        id: LiveId,
+        ts: CommitTs,
+        ran: Ran,
+        woken: &mut FxHashSet<ConnectionId>,
+    ) -> bool {
+        let Ran {
+            evaluation,
+            kept,
+            took,
+        } = ran;
+        let is_current = self.update(id, ts, &evaluation, woken);
+        let Some(live) = self.live.get_mut(&id) else {
+            return false;
+        };
+        live.cost.runs += 1;
+        live.cost.time += took;
+        if let Some(kept) = kept {
+            if kept.was_enough() {
+                live.cost.maintained += 1;
+                self.figures.maintained.add(1);
+            }
+            let has_room = self.usage.kept_bytes.get() + kept.bytes() <= self.bounds.kept;
+            if is_current && !kept.is_empty() && has_room {
+                live.keep(Some(kept), &self.usage);
+            }
+        }
+        live.slow_runs = match took > SLOW {
+            true => live.slow_runs.saturating_add(1),
+            false => 0,
+        };
+        live.slow_runs >= SLOW_RUNS
+    }
+
     /// Notes a new evaluation; its subscribers are to be told if the result has changed. One that is older than what is
-    /// there is dropped.
+    /// there is dropped; returns whether it was not.
     pub(crate) fn update(
         &mut self,
         id: LiveId,
         ts: CommitTs,
         evaluation: &Evaluation,
         woken: &mut FxHashSet<ConnectionId>,
-    ) {
+    ) -> bool {
         let Some(live) = self.live.get_mut(&id) else {
-            return;
+            return false;
         };
         if ts >= self.matched_ts {
             self.stale.remove(&id);
         }
         if ts < live.evaluated_ts {
-            return;
+            return false;
         }
         live.evaluated_ts = ts;
+        // What it has followed need not be what this evaluation depends on.
+        live.keep(None, &self.usage);
         if live.newest.result == evaluation.result {
             self.figures.suppressed.add(1);
         } else {
             let newest = Arc::new(Outcome::new(ts, evaluation, Some(live.newest.ts)));
-            self.result_bytes += newest.result.len();
-            let old = std::mem::replace(&mut live.newest, newest);
-            self.result_bytes -= old.result.len();
-            let (connections, held) = (&mut self.connections, &mut self.held);
-            let figures = &self.figures;
-            live.subscribers.each(&mut |(connection, subscription)| {
-                if let Some(member) = connections.get_mut(&connection) {
-                    member.outdate(subscription, &old, held, figures);
-                    woken.insert(connection);
-                }
-            });
+            self.replace_newest(id, newest, woken);
         }
         self.index
             .set(id, Arc::new(evaluation.dependencies.clone()));
+        true
+    }
+
+    fn replace_newest(
+        &mut self,
+        id: LiveId,
+        newest: Arc<Outcome>,
+        woken: &mut FxHashSet<ConnectionId>,
+    ) {
+        let Some(live) = self.live.get_mut(&id) else {
+            return;
+        };
+        self.usage.result_bytes.take(newest.result.len());
+        let old = std::mem::replace(&mut live.newest, newest);
+        self.usage.result_bytes.give_back(old.result.len());
+        let (connections, bounds) = (&mut self.connections, self.bounds);
+        let (usage, figures) = (&self.usage, &self.figures);
+        live.subscribers.each(&mut |(connection, subscription)| {
+            if let Some(member) = connections.get_mut(&connection) {
+                member.outdate(subscription, &old, bounds, usage, figures);
+                woken.insert(connection);
+            }
+        });
+    }
+
+    /// The connections that follow a live query.
+    pub(crate) fn followers(&self, id: LiveId) -> FxHashSet<ConnectionId> {
+        let mut found = FxHashSet::default();
+        if let Some(live) = self.live.get(&id) {
+            live.subscribers.each(&mut |(connection, _)| {
+                found.insert(connection);
+            });
+        }
+        found
     }
 
     /// Everybody is up to date with `ts`: `woken`, and those who wait for that, are told.
     pub(crate) fn serve(&mut self, ts: CommitTs, woken: &mut FxHashSet<ConnectionId>) {
         self.served_ts = self.served_ts.max(ts);
         woken.extend(self.ahead.drain());
+        woken.extend(self.arriving.drain());
         for connection in woken.drain() {
             if let Some(member) = self.connections.get(&connection) {
-                member.wake.notify_one();
+                member.seat.wake.notify_one();
             }
         }
     }
@@ -405,7 +568,7 @@ impl<R: Runner> Registry<R> {
 
     pub(crate) fn wake_all(&self) {
         for member in self.connections.values() {
-            member.wake.notify_one();
+            member.seat.wake.notify_one();
         }
     }
 
@@ -417,6 +580,9 @@ impl<R: Runner> Registry<R> {
     ) -> Option<(CommitTs, Vec<Delivery>)> {
         let member = self.connections.get_mut(&connection)?;
         if member.due.is_empty() {
+            return None;
+        }
+        if self.arriving.contains(&connection) {
             return None;
         }
         if member.not_before > self.served_ts {
@@ -447,7 +613,8 @@ impl<R: Runner> Registry<R> {
                 deliveries.push(Delivery { subscription, news });
             }
         }
-        self.held.bytes -= std::mem::take(&mut member.held_bytes);
+        let held = std::mem::take(&mut member.held_bytes);
+        self.usage.held_bytes.give_back(held);
         if !waiting.is_empty() {
             member.due = waiting;
             self.ahead.insert(connection);
@@ -455,19 +622,48 @@ impl<R: Runner> Registry<R> {
         (!deliveries.is_empty()).then_some((self.served_ts, deliveries))
     }
 
-    /// How many clients follow each live query, and what it depends on.
-    pub(crate) fn each_live(
-        &self,
-        mut visit: impl FnMut(&Arc<R::Query>, usize, &Outcome, Option<&Arc<DependencySet>>),
-    ) {
-        for (id, live) in &self.live {
-            visit(
-                &live.query,
-                live.subscribers.len(),
-                &live.newest,
-                self.index.dependencies_of(*id),
-            );
+    /// Those of the highest rank, `most` of them.
+    pub(crate) fn top(&self, most: usize, rank: Rank) -> Vec<Listed<R::Query>> {
+        let weight = |live: &Live<R>| match rank {
+            Rank::Subscribers => live.subscribers.len() as u128,
+            Rank::Time => live.cost.time.as_nanos(),
+        };
+        let mut ranked: Vec<_> = self
+            .live
+            .iter()
+            .map(|(id, live)| (Reverse(weight(live)), *id))
+            .collect();
+        if ranked.len() > most {
+            ranked.select_nth_unstable(most);
+            ranked.truncate(most);
         }
+        ranked.sort_unstable();
+        let listed = ranked.iter().map(|(_, id)| (*id, &self.live[id]));
+        listed
+            .map(|(id, live)| Listed {
+                query: Arc::clone(&live.query),
+                subscribers: live.subscribers.len(),
+                result_bytes: live.newest.result.len(),
+                result_ts: live.newest.ts,
+                dependencies: self
+                    .index
+                    .dependencies_of(id)
+                    .map(Arc::clone)
+                    .unwrap_or_default(),
+                cost: live.cost,
+            })
+            .collect()
+    }
+}
+
+impl<R: Runner> Live<R> {
+    /// Keeps these reads in place of others, which are returned.
+    fn keep(&mut self, kept: Option<KeptReads>, usage: &Usage) -> Option<KeptReads> {
+        usage.kept_bytes.give_back(self.kept_bytes);
+        self.kept_bytes = kept.as_ref().map_or(0, KeptReads::bytes);
+        usage.kept_bytes.take(self.kept_bytes);
+        let before = std::mem::replace(&mut self.kept, kept.map(Box::new));
+        before.map(|before| *before)
     }
 }
 
@@ -483,13 +679,14 @@ impl Member {
         }
     }
 
-    /// There is a newer result than `old`. What a slow client patches is kept for it within bounds; past them it is
-    /// sent a complete result again.
+    /// There is a newer result than `old`. What a slow client has is kept for it within bounds, to be patched; past them
+    /// it is sent a complete result again.
     fn outdate(
         &mut self,
         subscription: SubscriptionId,
         old: &Arc<Outcome>,
-        held: &mut Held,
+        bounds: Bounds,
+        usage: &Usage,
         figures: &Figures,
     ) {
         if !self.make_due(subscription) {
@@ -498,17 +695,17 @@ impl Member {
         let Some(following) = self.subscriptions.get_mut(&subscription) else {
             return;
         };
-        if let Told::Base(base, _) = &following.told
-            && base.ts == old.ts
+        if let Told::Result(told, _) = &following.told
+            && told.ts == old.ts
         {
-            let bytes = base.result.len();
-            if self.held_bytes + bytes > held.connection_bytes_max
-                || held.bytes + bytes > held.bytes_max
+            let bytes = told.result.len();
+            if self.held_bytes + bytes > bounds.connection_held
+                || usage.held_bytes.get() + bytes > bounds.held
             {
                 following.told = Told::Nothing;
             } else {
                 self.held_bytes += bytes;
-                held.bytes += bytes;
+                usage.held_bytes.take(bytes);
             }
         }
     }
@@ -517,29 +714,25 @@ impl Member {
 impl Following {
     /// What to tell of a result, if anything; it then counts as told.
     fn tell(&mut self, newest: &Arc<Outcome>) -> Option<News> {
-        let told = std::mem::replace(&mut self.told, Told::Nothing);
-        let (news, told) = match told {
-            Told::Result(ts) if ts == newest.ts => (None, Told::Result(ts)),
-            Told::Base(base, revision) if base.ts == newest.ts => {
-                (None, Told::Base(base, revision))
+        let has_data = newest.data().is_some();
+        let (revision, news) = match std::mem::replace(&mut self.told, Told::Nothing) {
+            // It may have been another one in between, which nobody was told of.
+            Told::Result(told, revision)
+                if told.ts == newest.ts || told.result == newest.result =>
+            {
+                (revision, None)
             }
-            Told::Base(base, revision) if newest.data().is_some() => {
+            Told::Result(from, revision) if self.patch && has_data && from.data().is_some() => {
                 let revision = revision + 1;
-                let told = Told::Base(Arc::clone(newest), revision);
                 let to = Arc::clone(newest);
-                let from = base;
-                (Some(News::Change { from, to, revision }), told)
-            }
-            _ if self.patch && newest.data().is_some() => {
-                let told = Told::Base(Arc::clone(newest), 1);
-                (Some(News::Result(Arc::clone(newest), Some(1))), told)
+                (revision, Some(News::Change { from, to, revision }))
             }
             _ => {
-                let told = Told::Result(newest.ts);
-                (Some(News::Result(Arc::clone(newest), None)), told)
+                let revision = (self.patch && has_data).then_some(1);
+                (1, Some(News::Result(Arc::clone(newest), revision)))
             }
         };
-        self.told = told;
+        self.told = Told::Result(Arc::clone(newest), revision);
         news
     }
 }

@@ -26,6 +26,9 @@ pub trait Runner: Send + Sync + 'static {
 
     /// The errors that end a query whose code panicked.
     fn broken(&self) -> Bytes;
+
+    /// Is told of a defect: the result that the changes told is another one than that of a run in full.
+    fn mismatched(&self, query: &Self::Query, maintained: &[u8], fresh: &[u8]);
 }
 
 /// The result of a query at a timestamp.

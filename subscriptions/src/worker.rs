@@ -1,10 +1,15 @@
-//! The thread that keeps live queries up to date: it follows the commits, finds whom they affect, and runs those
-//! again, once for all commits that have come in the meantime.
+//! The thread that keeps the live queries of a lane up to date: it follows the commits, finds whom they affect, and runs
+//! those again, once for all commits that have come in the meantime.
 //!
 //! A round takes a snapshot and matches the commits up to it against the index, under the registry's lock; whoever is
 //! affected is *stale* until it has been run on a state that includes them. All of a round are run on that snapshot, outside
 //! of the lock. Then their results become the newest ones at once, `served_ts` moves to the snapshot's timestamp, and those
 //! who wait are woken: so whoever is told sees one state.
+//!
+//! A run reads what its query has kept of its reads, which the commits that touch it have moved along (see
+//! [`KeptReads`]), so that most runs look at no document that has not changed.
+//!
+//! [`KeptReads`]: thalweg_engine::KeptReads
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Weak};
@@ -16,8 +21,9 @@ use thalweg_model::{CollectionId, CommitTs};
 use tokio::sync::watch;
 
 use crate::index::LiveId;
-use crate::live::Shared;
-use crate::runner::{Evaluation, Runner};
+use crate::live::{Lane, Shared};
+use crate::registry::Ran;
+use crate::runner::Runner;
 
 /// How long one snapshot is used; a backend's reader must not live long. What a round has not run by then is run on
 /// a newer one, and until all is, nobody is told anything.
@@ -28,16 +34,25 @@ const RETRY_PAUSE: Duration = Duration::from_millis(100);
 /// another's commits.
 const PUBLISHED_WITHIN: Duration = Duration::from_secs(1);
 
-/// Serves until the engine or the last handle is gone.
-pub(crate) async fn run<R: Runner>(shared: Weak<Shared<R>>, mut head: watch::Receiver<CommitTs>) {
-    let Some(nudge) = shared.upgrade().map(|shared| Arc::clone(&shared.nudge)) else {
+/// Serves a lane until the engine or the last handle is gone.
+pub(crate) async fn run<R: Runner>(
+    shared: Weak<Shared<R>>,
+    is_slow: bool,
+    mut head: watch::Receiver<CommitTs>,
+) {
+    let Some(nudge) = shared
+        .upgrade()
+        .map(|shared| Arc::clone(&shared.lane(is_slow).nudge))
+    else {
         return;
     };
     let mut again = false;
+    // While nobody is in the slow lane, commits do not wake its worker.
+    let mut sleeps = is_slow;
     let mut catalog = None;
     loop {
         let alive = tokio::select! {
-            changed = head.changed() => changed.is_ok(),
+            changed = head.changed(), if !sleeps => changed.is_ok(),
             () = nudge.notified() => true,
             () = tokio::time::sleep(RETRY_PAUSE), if again => true,
         };
@@ -46,23 +61,26 @@ pub(crate) async fn run<R: Runner>(shared: Weak<Shared<R>>, mut head: watch::Rec
         };
         if !alive {
             shared.close();
+        }
+        if shared.is_closed() {
             return;
+        }
+        let lane = shared.lane(is_slow);
+        sleeps = is_slow && lane.registry.lock().is_empty();
+        if sleeps {
+            (again, catalog) = (false, None);
+            continue;
         }
         let known = catalog.get_or_insert_with(|| shared.engine.catalog());
         // Where the store cannot be read now, who is stale stays so.
-        again = round(&shared, &mut head, known).await.unwrap_or(true);
+        again = round(&shared, lane, &mut head, known).await.unwrap_or(true);
     }
-}
-
-/// What became of a live query in a round.
-enum Ran {
-    Evaluated(Evaluation),
-    Panicked,
 }
 
 /// One round. Returns whether something is left for another one, without a commit that causes it.
 async fn round<R: Runner>(
     shared: &Shared<R>,
+    lane: &Lane<R>,
     head: &mut watch::Receiver<CommitTs>,
     known: &mut Arc<Catalog>,
 ) -> Result<bool, EngineError> {
@@ -77,20 +95,25 @@ async fn round<R: Runner>(
         Ok(Err(_)) => return Ok(false),
         Err(_) => return Ok(true),
     }
-    if match_commits(shared, ts) {
-        revalidate(shared, known, view.catalog());
+    if match_commits(shared, lane, ts) {
+        revalidate(shared, lane, known, view.catalog());
         *known = Arc::clone(view.catalog());
     }
-    let stale: Vec<LiveId> = shared.registry.lock().stale.iter().copied().collect();
+    let stale: Vec<LiveId> = lane.registry.lock().stale.iter().copied().collect();
     let mut ran = Vec::with_capacity(stale.len());
-    let read = run_all(shared, &stale, &view, &mut ran);
+    let read = run_all(shared, lane, &stale, &view, &mut ran);
     drop(view);
     let mut woken = FxHashSet::default();
-    let mut registry = shared.registry.lock();
+    let mut slow = Vec::new();
+    let mut registry = lane.registry.lock();
     for (id, ran) in ran {
         match ran {
-            Ran::Evaluated(evaluation) => registry.update(id, ts, &evaluation, &mut woken),
-            Ran::Panicked => registry.end(id, &shared.runner.broken()),
+            Some(ran) => {
+                if registry.ran(id, ts, ran, &mut woken) {
+                    slow.push(id);
+                }
+            }
+            None => registry.end(id, &shared.runner.broken()),
         }
     }
     let is_served = registry.stale.is_empty();
@@ -101,6 +124,9 @@ async fn round<R: Runner>(
         registry.wake_when_served(woken);
     }
     drop(registry);
+    if !lane.is_slow {
+        shared.slow_down(&slow);
+    }
     if !stale.is_empty() {
         shared.figures.rounds.add(1);
         shared.figures.latencies.note(begun.elapsed());
@@ -109,56 +135,88 @@ async fn round<R: Runner>(
     Ok(!is_served)
 }
 
-/// Runs as many as come to their turn while the snapshot is young.
+/// Runs as many as come to their turn while the snapshot is young. `None` stands for one whose code panicked.
 fn run_all<R: Runner>(
     shared: &Shared<R>,
+    lane: &Lane<R>,
     stale: &[LiveId],
     view: &Snapshot,
-    ran: &mut Vec<(LiveId, Ran)>,
+    ran: &mut Vec<(LiveId, Option<Ran>)>,
 ) -> Result<(), EngineError> {
     let since = Instant::now();
     for id in stale {
-        let Some(query) = shared.registry.lock().query(*id) else {
+        let Some((query, kept)) = lane.registry.lock().begin_run(*id) else {
             continue;
         };
-        shared.figures.re_executed.add(1);
-        match catch_unwind(AssertUnwindSafe(|| shared.runner.run(&query, view))) {
-            Ok(evaluation) => ran.push((*id, Ran::Evaluated(evaluation?))),
-            Err(_) => ran.push((*id, Ran::Panicked)),
+        shared.figures.woken.add(1);
+        let begun = Instant::now();
+        view.keep_reads(kept);
+        let run = catch_unwind(AssertUnwindSafe(|| shared.runner.run(&query, view)));
+        let kept = view.take_kept_reads();
+        let Ok(evaluation) = run else {
+            ran.push((*id, None));
+            continue;
+        };
+        let mut done = Ran {
+            evaluation: evaluation?,
+            kept,
+            took: begun.elapsed(),
+        };
+        if shared.limits.verify {
+            verify(shared, &query, view, &mut done)?;
         }
+        ran.push((*id, Some(done)));
         if since.elapsed() > SNAPSHOT_AGE_MAX {
             break;
         }
     }
     Ok(())
 }
+
+/// Compares a result with that of a run in full, which it is replaced by if they differ.
+fn verify<R: Runner>(
+    shared: &Shared<R>,
+    query: &R::Query,
+    view: &Snapshot,
+    done: &mut Ran,
+) -> Result<(), EngineError> {
+    let fresh = shared.runner.run(query, view)?;
+    if fresh.result != done.evaluation.result {
+        shared.figures.mismatched.add(1);
+        let maintained = &done.evaluation.result;
+        shared.runner.mismatched(query, maintained, &fresh.result);
+        done.kept = None;
+        done.evaluation = fresh;
+    }
+    Ok(())
+}
+
 /// Marks as stale whom the commits up to `ts` affect. Returns whether one of them changed the catalog.
-fn match_commits<R: Runner>(shared: &Shared<R>, ts: CommitTs) -> bool {
-    let since = shared.registry.lock().matched_ts;
+fn match_commits<R: Runner>(shared: &Shared<R>, lane: &Lane<R>, ts: CommitTs) -> bool {
+    let since = lane.registry.lock().matched_ts;
     if since >= ts {
         return false;
     }
     let commits = shared.engine.recent_commits(since);
-    let mut registry = shared.registry.lock();
+    let mut registry = lane.registry.lock();
     let registry = &mut *registry;
-    registry.matched_ts = ts;
+    registry.matched_ts = registry.matched_ts.max(ts);
     let Some(commits) = commits else {
         // More has come than is kept in memory.
-        let all = registry.queries();
-        registry.stale.extend(all.into_iter().map(|(id, _)| id));
+        registry.touch_all();
         return true;
     };
     let mut changes_catalog = false;
     let mut affected = FxHashSet::default();
     for commit in commits.iter().filter(|commit| commit.ts <= ts) {
         registry.index.affected(commit, &mut affected);
-        shared.figures.commits.add(1);
+        if !lane.is_slow {
+            shared.figures.commits.add(1);
+        }
         shared.figures.matched.add(affected.len() as u64);
         // Who was registered on a newer snapshot than the last round's shows the commit already.
         for live in affected.drain() {
-            if !registry.shows(live, commit.ts) {
-                registry.stale.insert(live);
-            }
+            registry.touch(live, commit);
         }
         changes_catalog |= commit.catalog.is_some();
     }
@@ -167,14 +225,19 @@ fn match_commits<R: Runner>(shared: &Shared<R>, ts: CommitTs) -> bool {
 
 /// Moves every query on to the newest types, or ends it. Those that read a collection whose types have changed are
 /// stale, since the same documents may be shown differently.
-fn revalidate<R: Runner>(shared: &Shared<R>, known: &Catalog, newest: &Arc<Catalog>) {
+fn revalidate<R: Runner>(
+    shared: &Shared<R>,
+    lane: &Lane<R>,
+    known: &Catalog,
+    newest: &Arc<Catalog>,
+) {
     let changed = changed_collections(known, newest);
-    let queries = shared.registry.lock().queries();
+    let queries = lane.registry.lock().queries();
     for (id, query) in queries {
         match shared.runner.revalidate(&query, newest) {
             Ok(query) => {
                 let key = shared.runner.key(&query);
-                let mut registry = shared.registry.lock();
+                let mut registry = lane.registry.lock();
                 registry.update_query(id, query, key);
                 let reads_changed = registry.index.dependencies_of(id).is_some_and(|set| {
                     set.reads()
@@ -185,7 +248,7 @@ fn revalidate<R: Runner>(shared: &Shared<R>, known: &Catalog, newest: &Arc<Catal
                     registry.stale.insert(id);
                 }
             }
-            Err(errors) => shared.registry.lock().end(id, &errors),
+            Err(errors) => lane.registry.lock().end(id, &errors),
         }
     }
 }

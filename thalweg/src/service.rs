@@ -505,6 +505,14 @@ impl Runner for ResolverRunner {
     fn broken(&self) -> Bytes {
         Failure::new(ErrorCode::Internal, SubscribeError::Broken.to_string()).errors_json()
     }
+
+    fn mismatched(&self, query: &Operation, maintained: &[u8], fresh: &[u8]) {
+        eprintln!(
+            "thalweg: a defect: the changes told another result than a run in full has\n  {query:?}\n  told: {}\n  has:  {}",
+            String::from_utf8_lossy(maintained),
+            String::from_utf8_lossy(fresh),
+        );
+    }
 }
 
 #[cfg(test)]

@@ -35,6 +35,9 @@ pub(super) enum Accumulator {
     },
 }
 
+/// What follows from a change is not known.
+pub(super) struct Unknown;
+
 /// The least or greatest value so far.
 #[derive(Debug)]
 pub(super) struct Best {
@@ -94,6 +97,73 @@ impl Accumulator {
         }
     }
 
+    /// Follows a change of a document that it has seen: what its field held before, where it counted, and what it
+    /// holds, where it counts. [`Unknown`] where only another pass over all documents can tell what follows.
+    pub(super) fn follow(
+        &mut self,
+        before: Option<FieldValue<'_>>,
+        after: Option<FieldValue<'_>>,
+        kind: ValueKind,
+        id: &str,
+    ) -> Result<(), Unknown> {
+        // What is given back was taken of another.
+        let mut ample = Memory {
+            left: usize::MAX / 2,
+        };
+        if let Some(before) = before.filter(|before| fits(*before, kind)) {
+            match self {
+                Accumulator::Count(count) => *count -= 1,
+                Accumulator::Distinct(_) => return Err(Unknown),
+                Accumulator::Integers { sum, count, .. } => {
+                    if let FieldValue::Stored(value) = before {
+                        sum.subtract(value);
+                        *count -= 1;
+                    }
+                }
+                Accumulator::Floats { sum, count, .. } => {
+                    if let FieldValue::Stored(value) = before
+                        && let Some(number) = value.as_f64()
+                    {
+                        sum.add(-number);
+                        *count -= 1;
+                    }
+                }
+                Accumulator::Extreme { is_max, best } => {
+                    if let Some(seen) = best.as_ref().filter(|best| *best.id == *id) {
+                        let after = after.filter(|after| fits(*after, kind)).ok_or(Unknown)?;
+                        if seen
+                            .compare(after, instant_of(after, kind), *is_max)
+                            .is_gt()
+                        {
+                            return Err(Unknown);
+                        }
+                        *best = None;
+                    }
+                }
+            }
+        }
+        match after {
+            // There is room for anything.
+            Some(after) => self
+                .add(after, kind, id, &mut ample)
+                .map_err(|Full| Unknown),
+            None => Ok(()),
+        }
+    }
+
+    /// Follows that one document less, or more, counts.
+    pub(super) fn recount(&mut self, was_there: bool, is_there: bool) {
+        if let Accumulator::Count(count) = self {
+            *count = *count + u64::from(is_there) - u64::from(was_there);
+        }
+    }
+
+    /// Whether it is a sum of doubles that has come to zero: then it may depend on what was taken away whether that is
+    /// the negative one.
+    pub(super) fn is_doubtful(&self) -> bool {
+        matches!(self, Accumulator::Floats { sum, .. } if sum.total() == Some(0.0))
+    }
+
     /// Adds the value that a document has, unless it is null or does not fit.
     pub(super) fn add(
         &mut self,
@@ -102,13 +172,7 @@ impl Accumulator {
         id: &str,
         memory: &mut Memory,
     ) -> Result<(), Full> {
-        let fits = match field {
-            FieldValue::Absent => false,
-            FieldValue::Stored(value) => kind.admits(value),
-            // The system's own values are what its fields say.
-            _ => true,
-        };
-        if !fits {
+        if !fits(field, kind) {
             return Ok(());
         }
         match self {
@@ -136,9 +200,7 @@ impl Accumulator {
                 }
             }
             Accumulator::Extreme { is_max, best } => {
-                let instant = (kind == ValueKind::DateTime)
-                    .then(|| instant(field))
-                    .flatten();
+                let instant = instant_of(field, kind);
                 if best
                     .as_ref()
                     .is_none_or(|best| best.yields_to(field, instant, id, *is_max))
@@ -192,6 +254,21 @@ impl Accumulator {
     }
 }
 
+fn fits(field: FieldValue<'_>, kind: ValueKind) -> bool {
+    match field {
+        FieldValue::Absent => false,
+        FieldValue::Stored(value) => kind.admits(value),
+        // The system's own values are what its fields say.
+        _ => true,
+    }
+}
+
+fn instant_of(field: FieldValue<'_>, kind: ValueKind) -> Option<i64> {
+    (kind == ValueKind::DateTime)
+        .then(|| instant(field))
+        .flatten()
+}
+
 /// A number as a value, unless it has more digits than a stored one may.
 fn parsed(number: &str) -> Outcome {
     Value::parse(number.as_bytes()).map_or(Outcome::OutOfRange, Outcome::Value)
@@ -206,6 +283,15 @@ impl Best {
         id: &str,
         is_max: bool,
     ) -> bool {
+        match self.compare(field, instant, is_max) {
+            Ordering::Less => true,
+            Ordering::Equal => *id < *self.id,
+            Ordering::Greater => false,
+        }
+    }
+
+    /// How another value compares: less is better.
+    fn compare(&self, field: FieldValue<'_>, instant: Option<i64>, is_max: bool) -> Ordering {
         let order = match (instant, self.instant) {
             (Some(next), Some(best)) => next.cmp(&best),
             _ => match field {
@@ -213,12 +299,7 @@ impl Best {
                 other => other.to_value().as_ref().compare(self.value.as_ref()),
             },
         };
-        let order = if is_max { order.reverse() } else { order };
-        match order {
-            Ordering::Less => true,
-            Ordering::Equal => *id < *self.id,
-            Ordering::Greater => false,
-        }
+        if is_max { order.reverse() } else { order }
     }
 
     fn bytes(&self) -> usize {

@@ -20,6 +20,7 @@ mod fixture;
 mod history;
 mod index_finds;
 mod indexes;
+mod kept;
 mod leadership;
 mod own_writes;
 mod past;

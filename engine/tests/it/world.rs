@@ -72,7 +72,7 @@ pub(crate) fn document() -> impl Strategy<Value = String> {
         })
 }
 
-fn field() -> impl Strategy<Value = FieldRef> {
+pub(crate) fn field() -> impl Strategy<Value = FieldRef> {
     prop_oneof![
         4 => (0..FIELDS.len()).prop_map(|index| FieldRef::Path(path(FIELDS[index]))),
         1 => Just(FieldRef::Id),
@@ -158,7 +158,7 @@ fn order() -> impl Strategy<Value = Vec<OrderKey>> {
     proptest::collection::vec(key, 0..3)
 }
 
-fn deleted() -> impl Strategy<Value = Deleted> {
+pub(crate) fn deleted() -> impl Strategy<Value = Deleted> {
     prop_oneof![3 => Just(Deleted::Exclude), 1 => Just(Deleted::Include), 1 => Just(Deleted::Only)]
 }
 
@@ -276,25 +276,33 @@ pub(crate) fn compare(a: &Record<'_>, b: &Record<'_>, order: &[OrderKey]) -> Ord
 }
 
 pub(crate) fn write(collection: CollectionId) -> impl Strategy<Value = Intent> {
-    let any_id = (0..IDS.len()).prop_map(|index| IDS[index]);
+    write_among(collection, IDS.len())
+}
+
+/// A write of one of the documents with the ids from 0 up to a number.
+pub(crate) fn write_among(
+    collection: CollectionId,
+    documents: usize,
+) -> impl Strategy<Value = Intent> {
+    let any_id = (0..documents).prop_map(|index| index.to_string());
     prop_oneof![
         2 => (any_id.clone(), document()).prop_map(|(of, json)| Intent::Put {
             collection: named("a"),
-            id: Some(id(of)),
+            id: Some(id(&of)),
             document: crate::fixture::document(&json),
             expiry: ExpiryChange::KEEP,
         }),
         4 => (any_id.clone(), 0..FIELDS.len(), scalar()).prop_map(move |(of, field, json)| {
-            patch(collection, of, vec![set(FIELDS[field], &json)])
+            patch(collection, &of, vec![set(FIELDS[field], &json)])
         }),
-        1 => any_id.clone().prop_map(move |of| patch(collection, of, vec![increment("n", 1)])),
+        1 => any_id.clone().prop_map(move |of| patch(collection, &of, vec![increment("n", 1)])),
         2 => (any_id.clone(), any::<bool>()).prop_map(move |(of, permanent)| Intent::Delete {
             collection,
-            id: id(of),
+            id: id(&of),
             permanent,
             if_version: None,
             purge_at: None,
         }),
-        1 => any_id.prop_map(move |of| Intent::Restore { collection, id: id(of), to: None }),
+        1 => any_id.prop_map(move |of| Intent::Restore { collection, id: id(&of), to: None }),
     ]
 }

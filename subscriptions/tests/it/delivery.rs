@@ -60,6 +60,11 @@ impl Runner for Rows {
     fn broken(&self) -> Bytes {
         Bytes::from_static(b"BROKEN")
     }
+
+    fn mismatched(&self, _: &Self::Query, maintained: &[u8], fresh: &[u8]) {
+        let [maintained, fresh] = [maintained, fresh].map(String::from_utf8_lossy);
+        panic!("told {maintained}, but it is {fresh}");
+    }
 }
 
 const PATCHES: Follow = Follow {

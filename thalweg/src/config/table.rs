@@ -542,6 +542,18 @@ pub(super) static KNOBS: &[Knob] = &[
     ),
     knob(
         "live",
+        "kept_bytes_max",
+        Bytes(0, |s| &mut s.live.kept_bytes_max),
+        "How much memory may be used to keep what live queries have read, so that the changes tell the next result. Past it they read the store again.",
+    ),
+    knob(
+        "live",
+        "verify",
+        Flag(|s| &mut s.live.verify),
+        "Whether each result that the changes tell is compared with that of a run in full. It is for tests: it costs what the changes save.",
+    ),
+    knob(
+        "live",
         "time_max",
         Time(|s| &mut s.live_time_max),
         "How long one evaluation of a live query may take.",

@@ -37,13 +37,23 @@ pub(super) fn text(live: &LiveQueries<ResolverRunner>) -> String {
             &figures.rounds,
         ),
         (
-            "evaluations",
-            "Evaluations of live queries that a commit touched",
-            &figures.re_executed,
+            "woken",
+            "Runs of live queries that a commit touched",
+            &figures.woken,
+        ),
+        (
+            "maintained",
+            "Runs in which all that costs something to read was told by the changes",
+            &figures.maintained,
+        ),
+        (
+            "mismatched",
+            "Results told by the changes that a run in full did not agree with, where that is tested (live.verify)",
+            &figures.mismatched,
         ),
         (
             "suppressed",
-            "Evaluations that gave the same result, of which nothing was sent",
+            "Runs that gave the same result, of which nothing was sent",
             &figures.suppressed,
         ),
         (
@@ -60,6 +70,12 @@ pub(super) fn text(live: &LiveQueries<ResolverRunner>) -> String {
     ] {
         out.counter(&format!("thalweg_live_{name}_total"), help, count.get());
     }
+    let (woken, maintained) = (figures.woken.get(), figures.maintained.get());
+    out.counter(
+        "thalweg_live_re_executed_total",
+        "Runs that read the store, woken less maintained",
+        woken.saturating_sub(maintained),
+    );
     out.histogram(
         "thalweg_live_round_seconds",
         "How long it took from the commits that began a round to all its results",

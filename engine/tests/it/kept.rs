@@ -1,0 +1,193 @@
+//! Reads that are kept and moved along by the changes are what reading anew gives.
+
+use std::sync::Arc;
+
+use proptest::prelude::*;
+use thalweg_engine::{
+    Aggregate, Aggregation, Deleted, DependencySet, Engine, ExpiryChange, FieldRef, Find, Function,
+    Intent, KeptReads, OrderKey, Predicate, Snapshot, ValueKind,
+};
+use thalweg_model::CollectionId;
+
+use crate::fixture::{commit, document, engine, find_all, id, named, path};
+use crate::world::{self, Page};
+
+const A: CollectionId = CollectionId(16);
+const DOCUMENTS: usize = 40;
+
+/// What the rows of a page show.
+const READ: [&str; 3] = ["a", "b", "c.d"];
+
+fn named_field(name: &str) -> FieldRef {
+    FieldRef::Path(path(name))
+}
+
+/// A query: a page, and totals.
+struct Query {
+    page: Find,
+    aggregate: Aggregate,
+}
+
+/// All that a run shows, and what it depends on.
+fn run(query: &Query, snapshot: &Snapshot) -> (String, DependencySet) {
+    let found = snapshot.find(&query.page).unwrap();
+    let rows: Vec<String> = found
+        .rows
+        .iter()
+        .map(|row| {
+            let fields = READ.map(|field| world::shown(row, &named_field(field)));
+            format!("{}{fields:?}", row.id())
+        })
+        .collect();
+    let made = snapshot.aggregate(&query.aggregate).unwrap();
+    let shown = format!(
+        "{rows:?} {} {} {:?} {:?}",
+        found.has_before, found.has_after, found.total, made.totals
+    );
+    let mut dependencies = found.dependencies;
+    dependencies.merge(made.dependencies);
+    (shown, dependencies)
+}
+
+fn check(documents: &[String], page: &Page, totals: &[Aggregation], writes: &[Intent]) -> usize {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .build()
+        .unwrap();
+    let engine = engine();
+    let mut intents = vec![Intent::CreateCollection { name: "a".into() }];
+    intents.extend(documents.iter().zip(0..).map(|(json, of)| Intent::Put {
+        collection: named("a"),
+        id: Some(id(&i32::to_string(&of))),
+        document: document(json),
+        expiry: ExpiryChange::KEEP,
+    }));
+    runtime.block_on(commit(&engine, intents)).unwrap();
+    let query = {
+        let snapshot = engine.snapshot().unwrap();
+        let rows = snapshot.find(&find_all(A)).unwrap().rows;
+        let mut page = page.find(A, &rows);
+        // Exactly what is shown is read.
+        for field in ["a", "b", "c.d"] {
+            page.read
+                .add(thalweg_engine::FieldRef::Path(crate::fixture::path(field)));
+        }
+        let aggregate = Aggregate {
+            collection: A,
+            filter: Arc::clone(&page.filter),
+            deleted: page.deleted,
+            totals: totals.into(),
+            grouping: None,
+            groups_max: 0,
+            bytes_max: 1 << 20,
+        };
+        Query { page, aggregate }
+    };
+    follow(&engine, &runtime, &query, writes)
+}
+
+/// Runs the query after each write that touches it, with what is kept and without. Returns how often all was kept.
+fn follow(
+    engine: &Engine,
+    runtime: &tokio::runtime::Runtime,
+    query: &Query,
+    writes: &[Intent],
+) -> usize {
+    let mut maintained = 0;
+    let mut seen = engine.snapshot().unwrap().ts();
+    let (mut shown, mut dependencies) = run(query, &engine.snapshot().unwrap());
+    let mut kept = KeptReads::default();
+    for write in writes {
+        // What is refused changes nothing.
+        let _ = runtime.block_on(commit(engine, vec![write.clone()]));
+        let snapshot = engine.snapshot().unwrap();
+        let commits = engine.recent_commits(seen).unwrap();
+        seen = snapshot.ts();
+        let (fresh, _) = run(query, &snapshot);
+        let touching = commits
+            .iter()
+            .filter(|commit| dependencies.touched_by(commit));
+        let mut is_touched = false;
+        for commit in touching {
+            is_touched = true;
+            kept.follow(commit);
+        }
+        if is_touched {
+            snapshot.keep_reads(kept);
+            (shown, dependencies) = run(query, &snapshot);
+            kept = snapshot.take_kept_reads().unwrap();
+            maintained += usize::from(kept.was_enough());
+        }
+        assert_eq!(shown, fresh, "after {write:?}");
+    }
+    maintained
+}
+
+fn aggregation() -> impl Strategy<Value = Aggregation> {
+    let function = prop_oneof![
+        Just(Function::Sum),
+        Just(Function::Average),
+        Just(Function::Min),
+        Just(Function::Max),
+        Just(Function::CountDistinct),
+    ];
+    let kind = prop_oneof![
+        Just(ValueKind::Float),
+        Just(ValueKind::BigInt),
+        Just(ValueKind::String),
+        Just(ValueKind::DateTime),
+        Just(ValueKind::Any),
+    ];
+    prop_oneof![
+        1 => Just(Aggregation::Count),
+        3 => (function, world::field(), kind).prop_map(|(function, field, kind)| Aggregation::Of {
+            function,
+            field,
+            kind,
+        }),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(300))]
+
+    #[test]
+    fn kept_reads_are_what_reading_anew_gives(
+        documents in proptest::collection::vec(world::document(), DOCUMENTS),
+        page in world::page(),
+        totals in proptest::collection::vec(aggregation(), 0..3),
+        writes in proptest::collection::vec(world::write_among(A, DOCUMENTS), 1..60),
+    ) {
+        check(&documents, &page, &totals, &writes);
+    }
+}
+
+#[test]
+fn a_page_is_moved_along_without_reading_it_again() {
+    let documents: Vec<String> = (0..DOCUMENTS).map(|n| format!(r#"{{"a":{n}}}"#)).collect();
+    let page = Page {
+        filter: Predicate::True,
+        order: vec![OrderKey {
+            field: named_field("a"),
+            descending: true,
+            instant: false,
+        }],
+        deleted: Deleted::Exclude,
+        after: None,
+        before: None,
+        offset: 0,
+        limit: 5,
+        from_end: false,
+        count_total: true,
+        read: Vec::new(),
+    };
+    let delete = |of: usize| Intent::Delete {
+        collection: A,
+        id: id(&of.to_string()),
+        permanent: false,
+        if_version: None,
+        purge_at: None,
+    };
+    // The first of them is read to be kept; eight beyond the page follow those that leave, then it is read again.
+    let writes: Vec<Intent> = (20..DOCUMENTS).rev().map(delete).collect();
+    assert_eq!(check(&documents, &page, &[Aggregation::Count], &writes), 17);
+}

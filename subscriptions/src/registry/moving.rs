@@ -1,0 +1,149 @@
+//! Moving a connection from one lane to the other, with all that it follows and has been told.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use rustc_hash::{FxHashMap, FxHashSet};
+use thalweg_engine::DependencySet;
+use thalweg_model::CommitTs;
+
+use super::{ConnectionId, Cost, Live, Member, Registry};
+use crate::entries::SmallSet;
+use crate::index::LiveId;
+use crate::outcome::Outcome;
+use crate::runner::Runner;
+
+/// A connection on its way.
+pub(crate) struct Moving<R: Runner> {
+    member: Member,
+    /// What its subscriptions follow, by what it was called where it comes from.
+    followed: FxHashMap<LiveId, Followed<R>>,
+    /// What it has been told of is not newer than this.
+    served_ts: CommitTs,
+}
+
+struct Followed<R: Runner> {
+    query: Arc<R::Query>,
+    key: R::Key,
+    newest: Arc<Outcome>,
+    evaluated_ts: CommitTs,
+    dependencies: Arc<DependencySet>,
+    cost: Cost,
+}
+
+impl<R: Runner> Registry<R> {
+    /// Takes a connection out.
+    pub(crate) fn take_out(&mut self, connection: ConnectionId) -> Option<Moving<R>> {
+        let member = self.connections.remove(&connection)?;
+        self.ahead.remove(&connection);
+        let mut followed = FxHashMap::default();
+        for (subscription, following) in &member.subscriptions {
+            let id = following.live;
+            let Some(live) = self.live.get_mut(&id) else {
+                continue;
+            };
+            followed.entry(id).or_insert_with(|| Followed {
+                query: Arc::clone(&live.query),
+                key: live.key.clone(),
+                newest: Arc::clone(&live.newest),
+                evaluated_ts: live.evaluated_ts,
+                dependencies: self
+                    .index
+                    .dependencies_of(id)
+                    .map(Arc::clone)
+                    .unwrap_or_default(),
+                cost: live.cost,
+            });
+            if live.subscribers.remove((connection, *subscription)) {
+                self.remove(id);
+            }
+        }
+        Some(Moving {
+            member,
+            followed,
+            served_ts: self.served_ts,
+        })
+    }
+
+    /// Takes in a connection that was taken out of the other lane. All that it follows is to be run here, since commits that
+    /// have been matched here need not have been matched there.
+    pub(crate) fn take_in(&mut self, connection: ConnectionId, moving: Moving<R>) {
+        let Moving {
+            mut member,
+            followed,
+            served_ts,
+        } = moving;
+        self.skip_to(served_ts);
+        let mut woken = FxHashSet::default();
+        let mut ids = FxHashMap::default();
+        for (old_id, followed) in followed {
+            ids.insert(old_id, self.take_in_live(followed, &mut woken));
+        }
+        self.wake_when_served(woken);
+        member.due.clear();
+        for (subscription, following) in &mut member.subscriptions {
+            // Whether there is something to tell is found out when it is taken.
+            following.is_due = true;
+            member.due.push(*subscription);
+            if let Some(live) = ids.get(&following.live) {
+                following.live = *live;
+                if let Some(live) = self.live.get_mut(live) {
+                    live.subscribers.insert((connection, *subscription));
+                }
+            }
+        }
+        member.not_before = member.not_before.max(served_ts);
+        let seat = Arc::clone(&member.seat);
+        self.connections.insert(connection, member);
+        self.arriving.insert(connection);
+        seat.is_slow.store(true, Ordering::SeqCst);
+        // It waits in the other lane.
+        seat.wake.notify_one();
+    }
+
+    fn take_in_live(
+        &mut self,
+        followed: Followed<R>,
+        woken: &mut FxHashSet<ConnectionId>,
+    ) -> LiveId {
+        let Followed {
+            query,
+            key,
+            newest,
+            evaluated_ts,
+            dependencies,
+            cost,
+        } = followed;
+        let id = match self.find(&key) {
+            None => {
+                let live = Live {
+                    query,
+                    key,
+                    newest,
+                    evaluated_ts,
+                    subscribers: SmallSet::None,
+                    kept: None,
+                    kept_bytes: 0,
+                    cost,
+                    slow_runs: 0,
+                };
+                self.insert_live(live, dependencies)
+            }
+            Some(id) => {
+                if let Some(live) = self.live.get_mut(&id)
+                    && live.evaluated_ts < evaluated_ts
+                {
+                    live.evaluated_ts = evaluated_ts;
+                    live.keep(None, &self.usage);
+                    if live.newest.result != newest.result {
+                        self.replace_newest(id, newest, woken);
+                    }
+                    self.index.set(id, dependencies);
+                }
+                id
+            }
+        };
+        self.stale.insert(id);
+        id
+    }
+}
