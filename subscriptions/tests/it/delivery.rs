@@ -16,7 +16,7 @@ use thalweg_subscriptions::{
 use crate::{Query, all, commit, equal, put, query, set};
 
 /// Shows the documents of a find as rows of `data`.
-struct Rows;
+pub(crate) struct Rows;
 
 impl Runner for Rows {
     type Query = Arc<Query>;
@@ -67,7 +67,7 @@ impl Runner for Rows {
     }
 }
 
-const PATCHES: Follow = Follow {
+pub(crate) const PATCHES: Follow = Follow {
     resume_from: None,
     patch: true,
 };
@@ -81,15 +81,15 @@ fn resume(ts: CommitTs) -> Follow {
 
 /// What a client has of its subscriptions.
 #[derive(Default)]
-struct Client {
-    data: BTreeMap<SubscriptionId, (Json, u64)>,
+pub(crate) struct Client {
+    pub(crate) data: BTreeMap<SubscriptionId, (Json, u64)>,
     /// The kinds of messages that it got.
-    log: Vec<&'static str>,
-    ts: CommitTs,
+    pub(crate) log: Vec<&'static str>,
+    pub(crate) ts: CommitTs,
 }
 
 impl Client {
-    fn take(&mut self, told: Told) {
+    pub(crate) fn take(&mut self, told: Told) {
         assert!(told.commit_ts >= self.ts, "timestamps never fall");
         self.ts = told.commit_ts;
         for (subscription, item) in told.items {
@@ -120,14 +120,20 @@ impl Client {
         }
     }
 
-    async fn next(&mut self, connection: &Connection<Rows>) {
+    pub(crate) async fn next<R: Runner>(&mut self, connection: &Connection<R>) {
         let told = tokio::time::timeout(Duration::from_secs(10), connection.next()).await;
         self.take(told.expect("told within ten seconds").unwrap());
     }
 
-    async fn hears_nothing(&mut self, connection: &Connection<Rows>) {
+    pub(crate) async fn hears_nothing<R: Runner>(&mut self, connection: &Connection<R>) {
         let told = tokio::time::timeout(Duration::from_millis(100), connection.next()).await;
         assert!(told.is_err(), "{told:?}");
+    }
+
+    pub(crate) fn title_of(&self, subscription: SubscriptionId, id: &str) -> Json {
+        let rows = self.data[&subscription].0["rows"].as_array().unwrap();
+        let row = rows.iter().find(|row| row["id"] == id).unwrap();
+        row["title"].clone()
     }
 
     fn titles(&self, subscription: SubscriptionId) -> String {
@@ -138,6 +144,10 @@ impl Client {
 }
 
 async fn world(limits: LiveLimits) -> (Engine, LiveQueries<Rows>) {
+    world_of(Rows, limits).await
+}
+
+pub(crate) async fn world_of<R: Runner>(runner: R, limits: LiveLimits) -> (Engine, LiveQueries<R>) {
     let engine = Engine::open(Arc::new(MemoryBackend::new()), EngineOptions::default()).unwrap();
     for n in 0..20 {
         let document = format!(
@@ -146,12 +156,12 @@ async fn world(limits: LiveLimits) -> (Engine, LiveQueries<Rows>) {
         );
         commit(&engine, put(&format!("{n:02}"), &document)).await;
     }
-    let live = LiveQueries::start(engine.clone(), Rows, limits).unwrap();
+    let live = LiveQueries::start(engine.clone(), runner, limits).unwrap();
     (engine, live)
 }
 
-const ONE: SubscriptionId = SubscriptionId(1);
-const TWO: SubscriptionId = SubscriptionId(2);
+pub(crate) const ONE: SubscriptionId = SubscriptionId(1);
+pub(crate) const TWO: SubscriptionId = SubscriptionId(2);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn after_the_first_result_come_patches() {
@@ -187,14 +197,7 @@ async fn what_a_connection_is_told_is_of_one_state() {
             }
         })
     };
-    let title = |client: &Client, subscription| {
-        let rows = client.data[&subscription].0["rows"]
-            .as_array()
-            .unwrap()
-            .clone();
-        let row = rows.into_iter().find(|row| row["id"] == "07").unwrap();
-        row["title"].clone()
-    };
+    let title = |client: &Client, subscription| client.title_of(subscription, "07");
     loop {
         client.next(&connection).await;
         if client.data.len() == 2 {

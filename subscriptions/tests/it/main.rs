@@ -7,6 +7,7 @@
 )]
 
 mod delivery;
+mod lanes;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
