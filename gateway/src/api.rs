@@ -146,6 +146,10 @@ pub trait Connection<A: Api>: Send + Sync + 'static {
     /// Waits until there is something to tell; `None` when nothing more comes. States that nobody asked for in time are
     /// skipped, so the gateway may be as slow as its client. Dropping the future loses nothing.
     fn next(&self) -> impl Future<Output = Option<Told>> + Send;
+
+    /// The state that all shows which `next` has given so far, so that a client which has got that may resume from it; `None`
+    /// where that is not known.
+    fn shown(&self) -> Option<CommitTs>;
 }
 
 /// Which changes of the change stream are asked for.

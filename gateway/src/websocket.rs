@@ -15,6 +15,7 @@ use std::sync::Arc;
 
 use axum::extract::ws::{CloseFrame, Utf8Bytes, WebSocketUpgrade};
 use axum::response::Response;
+use thalweg_model::CommitTs;
 
 use crate::api::Api;
 use crate::router::Shared;
@@ -40,8 +41,9 @@ pub(crate) fn accept<A: Api>(shared: Arc<Shared<A>>, upgrade: WebSocketUpgrade) 
 /// Why the server closes a socket.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Closing {
-    /// 1001: the server shuts down.
-    GoingAway,
+    /// 1001: the server shuts down. All that the client has been told of live queries shows that state, where it is known, so
+    /// that it may resume from there.
+    GoingAway(Option<CommitTs>),
     /// 1009: the message is larger than this many bytes.
     TooBig(usize),
     /// 4400: not a message of the protocol.
@@ -61,7 +63,7 @@ enum Closing {
 impl Closing {
     fn code(&self) -> u16 {
         match self {
-            Self::GoingAway => 1001,
+            Self::GoingAway(_) => 1001,
             Self::TooBig(_) => 1009,
             Self::InvalidMessage(_) => 4400,
             Self::Unauthorized => 4401,
@@ -74,7 +76,8 @@ impl Closing {
 
     fn reason(&self) -> String {
         match self {
-            Self::GoingAway => "Going away".into(),
+            Self::GoingAway(None) => "Going away".into(),
+            Self::GoingAway(Some(shown)) => format!("Going away; resumeFrom={shown}"),
             Self::TooBig(max) => format!("Message too big: {max} bytes are the most"),
             Self::InvalidMessage(why) => why.clone(),
             Self::Unauthorized => "Unauthorized".into(),

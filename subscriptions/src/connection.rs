@@ -108,6 +108,13 @@ impl<R: Runner> Connection<R> {
         }
     }
 
+    /// The state that all shows which [`Connection::next`] has given so far: from it a client resumes that has got that. `None`
+    /// while there is more to tell.
+    pub fn shown(&self) -> Option<CommitTs> {
+        let (_, registry) = self.shared.seated(&self.seat)?;
+        registry.shown(self.seat.id)
+    }
+
     fn item(&self, Delivery { subscription, news }: Delivery) -> (SubscriptionId, Item) {
         let figures = &self.shared.figures;
         figures.sent.add(1);

@@ -622,6 +622,15 @@ impl<R: Runner> Registry<R> {
         (!deliveries.is_empty()).then_some((self.served_ts, deliveries))
     }
 
+    /// The state that all which a connection has been told shows; `None` while there is something that it has not been told.
+    pub(crate) fn shown(&self, connection: ConnectionId) -> Option<CommitTs> {
+        let member = self.connections.get(&connection)?;
+        let is_shown = member.due.is_empty()
+            && member.not_before <= self.served_ts
+            && !self.arriving.contains(&connection);
+        is_shown.then_some(self.served_ts)
+    }
+
     /// Those of the highest rank, `most` of them.
     pub(crate) fn top(&self, most: usize, rank: Rank) -> Vec<Listed<R::Query>> {
         let weight = |live: &Live<R>| match rank {

@@ -8,6 +8,8 @@ import { pause } from "./wait.js";
 export interface LiveClient {
   // Clients differ in what they take results for.
   subscribe(payload: SubscribePayload, sink: Sink<any>): () => void;
+  /** Tells of closed sockets; a client that has none need not have this. */
+  on?(event: "closed", listener: (event: unknown) => void): () => void;
 }
 
 /** An operation: `query … @live`, with `patch: true` if changes are to come as patches, or a `subscription`. */
@@ -83,6 +85,7 @@ class Following<Data, Variables> {
   #subscription = 0;
   #subscriptions = 0;
   #unsubscribe: (() => void) | undefined;
+  readonly #deafen: (() => void) | undefined;
   #hasBeenSent = false;
   /** Whether the present subscription began because of a gap, and has told nothing that fits yet. */
   #isRecovering = false;
@@ -95,6 +98,10 @@ class Following<Data, Variables> {
     this.#sink = sink;
     this.#options = options;
     this.#state = new LiveState(options.initial, thalwegOf(request)["resumeFrom"] as string | undefined);
+    this.#deafen = client.on?.("closed", (event) => {
+      const shown = /^Going away; resumeFrom=(\d+)$/.exec((event as { reason?: string } | undefined)?.reason ?? "")?.[1];
+      if (shown) this.#state.close(shown);
+    });
   }
 
   start(): void {
@@ -127,6 +134,7 @@ class Following<Data, Variables> {
   #end(last: () => void): void {
     this.#subscription = 0;
     this.#unsubscribe = undefined;
+    this.#deafen?.();
     last();
   }
 

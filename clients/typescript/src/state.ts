@@ -40,6 +40,8 @@ export class LiveState<Data> {
   #base: { readonly data: Data; readonly revision: number } | undefined;
   /** The commit whose result the client has. */
   #resumeFrom: string | undefined;
+  /** Whether something has come since the operation was sent. */
+  #isTold = false;
 
   /** `initial` is a result that the client has already; `resumeFrom` is a point that it was given without one. */
   constructor(initial?: LiveResult<Data>, resumeFrom?: string) {
@@ -49,9 +51,18 @@ export class LiveState<Data> {
 
   /** The operation is sent to the server; gives the commit from which to resume, if any. */
   begin(): string | undefined {
+    this.#isTold = false;
     // A server that resumes takes what the client has for revision 1; one that does not begins with a complete result.
     this.#base = this.#base && this.#resumeFrom !== undefined ? { data: this.#base.data, revision: 1 } : undefined;
     return this.#resumeFrom;
+  }
+
+  /**
+   * The server has said goodbye, and that all it has told shows the state of a later commit. It may not have known of an
+   * operation of which it has told nothing.
+   */
+  close(shown: string): void {
+    if (this.#isTold && this.#resumeFrom !== undefined && BigInt(shown) > BigInt(this.#resumeFrom)) this.#resumeFrom = shown;
   }
 
   /** What the client has cannot be continued. */
@@ -61,6 +72,7 @@ export class LiveState<Data> {
   }
 
   take(message: LiveMessage<Data>): Taken<Data> {
+    this.#isTold = true;
     const { patch, revision, ...result } = message;
     return patch ? this.#takePatch(patch, revision, result) : { kind: "result", result: this.#takeComplete(result, revision) };
   }

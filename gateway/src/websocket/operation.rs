@@ -8,8 +8,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use futures_util::StreamExt;
 use serde::Deserialize;
 use serde_json::value::RawValue;
-use thalweg_model::ErrorCode;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use thalweg_model::{CommitTs, ErrorCode};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::task::AbortHandle;
 
 use super::message;
@@ -30,6 +30,8 @@ pub(super) struct Operations<A: Api> {
     connection: Arc<A::Connection>,
     /// One permit for each operation until its last message is in the queue.
     permits: Arc<Semaphore>,
+    /// Notified when a shutdown has begun and the live operations are told nothing more.
+    told: Notify,
 }
 
 #[derive(Default)]
@@ -132,6 +134,7 @@ impl<A: Api> Operations<A> {
             table: Arc::default(),
             connection: Arc::new(connection),
             permits: Arc::new(Semaphore::new(most)),
+            told: Notify::new(),
         }
     }
 
@@ -190,8 +193,18 @@ impl<A: Api> Operations<A> {
         }
     }
 
-    /// Ends what would go on by itself and waits for what has a single result.
-    pub(super) async fn wind_down(&self) {
+    /// Ends what would go on by itself and waits for what has a single result. Returns the state from which a client may
+    /// resume its live queries, where there is one for all of them.
+    pub(super) async fn wind_down(&self) -> Option<CommitTs> {
+        // What has been given to be told is in the queue then.
+        self.told.notified().await;
+        let shown = self.connection.shown();
+        let is_of_all = lock(&self.table).by_id.values().all(|running| {
+            !matches!(
+                running.stage,
+                Stage::Preparing(_) | Stage::Registering(_) | Stage::Streaming(_)
+            )
+        });
         let living: Vec<Running> = {
             let mut table = lock(&self.table);
             let gone = table
@@ -200,24 +213,36 @@ impl<A: Api> Operations<A> {
             gone.map(|(_, running)| running).collect()
         };
         for running in living {
-            running.cancel(|number| self.connection.unsubscribe(number));
+            match running.stage {
+                // What it has been told is sent.
+                Stage::Followed(_) => self.connection.unsubscribe(running.number),
+                _ => running.cancel(|number| self.connection.unsubscribe(number)),
+            }
         }
         let all = u32::try_from(self.shared.options.operations_per_socket_max).unwrap_or(u32::MAX);
         // The semaphore is never closed; were it, there would be nothing to wait for.
         let _ = self.permits.acquire_many(all).await;
+        shown.filter(|_| is_of_all)
     }
 
-    /// Sends what the live operations that are told together have to tell, until nothing more comes. The next results are
-    /// asked for when these are in the queue, so a slow socket skips states.
+    /// Sends what the live operations that are told together have to tell, until a shutdown begins; it returns where nothing
+    /// more comes before that. The next results are asked for when these are in the queue, so a slow socket skips states.
     pub(super) async fn tell(&self) {
+        let mut drain = self.shared.drain();
         loop {
-            match caught(self.connection.next()).await {
-                Ok(Some(told)) => {
-                    for (number, item) in told {
-                        self.pass_on(number, item).await;
-                    }
+            let told = tokio::select! {
+                biased;
+                () = drain.begun() => {
+                    self.told.notify_one();
+                    return std::future::pending().await;
                 }
-                Ok(None) | Err(_) => return self.end_followed().await,
+                told = caught(self.connection.next()) => told,
+            };
+            let Ok(Some(told)) = told else {
+                return;
+            };
+            for (number, item) in told {
+                self.pass_on(number, item).await;
             }
         }
     }
@@ -243,15 +268,6 @@ impl<A: Api> Operations<A> {
             LiveItem::Complete => message::complete(&id),
         };
         let _ = self.outgoing.send(Outgoing::Text { text, cancelled }).await;
-    }
-
-    /// Nothing more comes, which those are told who wait for it.
-    async fn end_followed(&self) {
-        let numbers: Vec<u64> = lock(&self.table).followed.keys().copied().collect();
-        for number in numbers {
-            self.pass_on(number, LiveItem::Complete).await;
-        }
-        std::future::pending::<()>().await;
     }
 }
 

@@ -39,7 +39,7 @@ pub(super) async fn serve<A: Api>(shared: Arc<Shared<A>>, socket: WebSocket) {
         let closing = tokio::select! {
             closing = session.read(&mut stream, agreed) => closing,
             () = &mut writer => None,
-            () = session.operations.tell() => None,
+            () = session.operations.tell() => Some(Closing::GoingAway(None)),
         };
         session.operations.cancel_all();
         if let Some(closing) = closing {
@@ -82,8 +82,8 @@ impl<A: Api> Session<A> {
             let received = tokio::select! {
                 biased;
                 () = drain.begun() => {
-                    self.operations.wind_down().await;
-                    return Some(Closing::GoingAway);
+                    let shown = self.operations.wind_down().await;
+                    return Some(Closing::GoingAway(shown));
                 }
                 received = timeout_at(deadline, stream.next()) => received,
             };

@@ -70,6 +70,10 @@ impl Connection<Double> for Streams {
     async fn next(&self) -> Option<Told> {
         std::future::pending().await
     }
+
+    fn shown(&self) -> Option<CommitTs> {
+        Some(CommitTs::from_micros(7))
+    }
 }
 
 impl Api for Double {

@@ -389,6 +389,27 @@ async fn a_shutdown_finishes_what_runs_and_says_goodbye() {
     assert_eq!(within(served.shut_down()).await, Drained::Completely);
 }
 
+/// Its live queries are told together; the change stream, which has a position of its own, is not among them.
+#[tokio::test]
+async fn a_shutdown_says_from_where_live_queries_are_resumed() {
+    let mut served = Served::start().await;
+    let mut idle = Socket::ready(&served).await;
+    let mut streams = Socket::ready(&served).await;
+    streams.subscribe("1", "subscription { value }").await;
+    assert_eq!(streams.next().await["id"], "1");
+    served.begin_shutdown();
+    let (code, reason) = idle.closed().await;
+    assert_eq!(
+        (code, reason.as_str()),
+        (CloseCode::Away.into(), "Going away; resumeFrom=7")
+    );
+    let (code, reason) = streams.closed().await;
+    assert_eq!(
+        (code, reason.as_str()),
+        (CloseCode::Away.into(), "Going away")
+    );
+}
+
 #[tokio::test]
 async fn handshakes_from_foreign_origins_are_refused() {
     let served = Served::start().await;

@@ -73,6 +73,10 @@ impl Connection<Service> for ServiceConnection {
         self.live.unsubscribe(SubscriptionId(number));
     }
 
+    fn shown(&self) -> Option<CommitTs> {
+        self.live.shown()
+    }
+
     async fn next(&self) -> Option<Told> {
         let told = self.live.next().await?;
         let items = told.items.into_iter();
