@@ -214,6 +214,11 @@ impl DependencySet {
         self.shapes |= other.shapes;
     }
 
+    /// Gives back memory that it does not need, where it is kept for long.
+    pub fn shrink(&mut self) {
+        self.reads.shrink_to_fit();
+    }
+
     /// Whether it depends on nothing.
     pub fn is_empty(&self) -> bool {
         self.reads.is_empty() && !self.catalog && !self.counts && !self.shapes

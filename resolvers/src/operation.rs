@@ -12,6 +12,7 @@ use crate::incremental::Part;
 use crate::input::Variables;
 use crate::plan::{OperationKind, Plan};
 use crate::schema::SchemaVersion;
+use crate::schema_history::tells_changes;
 
 /// An operation that is parsed, validated, planned and bound to its variables, against one version of the API
 /// schema. Cheap to clone.
@@ -32,7 +33,7 @@ pub(crate) struct Prepared {
     pub(crate) name: Option<Box<str>>,
     pub(crate) coerced: Variables,
     /// Made when somebody asks: most operations run once and are forgotten.
-    pub(crate) key: OnceLock<OperationKey>,
+    pub(crate) key: OnceLock<Arc<OperationKey>>,
     /// The request's own `operationName` and variables, to prepare it again.
     pub(crate) operation_name: Option<String>,
     pub(crate) variables: Option<Value>,
@@ -57,6 +58,23 @@ pub struct OperationKey {
     pub(crate) operation: Option<Box<str>>,
     /// The coerced variables, as JSON in the order of their definitions.
     pub(crate) variables: Box<[u8]>,
+}
+
+impl OperationKey {
+    /// The text.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// Which of its operations it is; `None` for an anonymous one.
+    pub fn operation_name(&self) -> Option<&str> {
+        self.operation.as_deref()
+    }
+
+    /// The variables, a JSON object.
+    pub fn variables(&self) -> &[u8] {
+        &self.variables
+    }
 }
 
 impl Operation {
@@ -91,7 +109,7 @@ impl Operation {
     ///
     /// It does not hold the version of the API schema: operations of one key differ in it only until they are
     /// revalidated.
-    pub fn key(&self) -> &OperationKey {
+    pub fn key(&self) -> &Arc<OperationKey> {
         let Prepared {
             text,
             name,
@@ -99,11 +117,25 @@ impl Operation {
             key,
             ..
         } = &*self.inner;
-        key.get_or_init(|| OperationKey {
-            text: Arc::clone(text),
-            operation: name.clone(),
-            variables: coerced.to_json().into(),
+        key.get_or_init(|| {
+            Arc::new(OperationKey {
+                text: Arc::clone(text),
+                operation: name.clone(),
+                variables: coerced.to_json().into(),
+            })
         })
+    }
+
+    /// Whether it is more than what is prepared anew of its key: it keeps deprecated fields in the API schema for as long as
+    /// it is there, or remembers from which schema it was moved on.
+    pub fn is_more_than_its_key(&self) -> bool {
+        let Prepared {
+            plan,
+            uses,
+            moved_from,
+            ..
+        } = &*self.inner;
+        !uses.fields().is_empty() || moved_from.is_some() || tells_changes(plan)
     }
 
     /// The version of the API schema that the operation is pinned to.

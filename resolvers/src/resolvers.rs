@@ -14,7 +14,7 @@ use crate::field_uses;
 use crate::incremental;
 use crate::input::{Coercion, Variables};
 use crate::limits::Limits;
-use crate::operation::{Operation, Prepared};
+use crate::operation::{Operation, OperationKey, Prepared};
 use crate::persisted::PersistedTexts;
 use crate::plan::{Action, Collector, Plan, PlanKey, compile};
 use crate::request::Request;
@@ -146,17 +146,27 @@ impl Resolvers {
             variables.clone(),
             Some(schema),
         )
-        .map_err(|failure| {
-            let errors = failure.errors().iter().map(|error| GraphqlError {
-                code: ErrorCode::SchemaChanged,
-                message: format!(
-                    "the schema has changed and the operation is no longer valid: {}",
-                    error.message
-                ),
-                ..error.clone()
-            });
-            Failure::from_errors(errors.collect(), ErrorCode::SchemaChanged)
-        })
+        .map_err(|failure| schema_changed(&failure))
+    }
+
+    /// Prepares an operation that was valid once, of what its key says, against the API schema of a catalog. For one that
+    /// [is more than its key](Operation::is_more_than_its_key) see [`Resolvers::revalidate`].
+    ///
+    /// Fails with [`ErrorCode::SchemaChanged`] where the operation is no longer valid.
+    pub fn prepare_key(
+        &self,
+        key: &OperationKey,
+        catalog: &Arc<Catalog>,
+    ) -> Result<Operation, Failure> {
+        let variables = Value::parse(&key.variables).ok();
+        let (text, operation) = (&key.text, key.operation.as_deref());
+        self.prepare_against(self.schema(catalog)?, text, operation, variables, None)
+            .map_err(|failure| schema_changed(&failure))
+    }
+
+    /// The version of the API schema of a catalog: operations mean the same with two catalogs of one version.
+    pub fn schema_version(&self, catalog: &Arc<Catalog>) -> Result<CommitTs, Failure> {
+        Ok(self.schema(catalog)?.version())
     }
 
     /// The API schema of a catalog. Building one takes milliseconds, so the newest is kept.
@@ -278,6 +288,19 @@ impl Resolvers {
             interrupt: None,
         })
     }
+}
+
+/// Says of the errors of an operation that the schema has come to cause them.
+fn schema_changed(failure: &Failure) -> Failure {
+    let errors = failure.errors().iter().map(|error| GraphqlError {
+        code: ErrorCode::SchemaChanged,
+        message: format!(
+            "the schema has changed and the operation is no longer valid: {}",
+            error.message
+        ),
+        ..error.clone()
+    });
+    Failure::from_errors(errors.collect(), ErrorCode::SchemaChanged)
 }
 
 /// Binds a plan, unless it has been bound before and cannot be bound differently.

@@ -120,21 +120,21 @@ impl<R: Runner> Connection<R> {
         figures.sent.add(1);
         let item = match news {
             News::Result(outcome, revision) => Item::Result {
-                result: outcome.result.clone(),
-                revision,
+                result: outcome.shared(),
+                revision: revision.map(u64::from),
             },
             News::Change { from, to, revision } => match to.patch_from(&from) {
                 Some(operations) => {
                     figures.patches.add(1);
                     Item::Patch {
                         operations,
-                        revision,
+                        revision: u64::from(revision),
                     }
                 }
                 // Neither of the two has errors, and both are JSON, so this is not seen.
                 None => Item::Result {
-                    result: to.result.clone(),
-                    revision: Some(revision),
+                    result: to.shared(),
+                    revision: Some(u64::from(revision)),
                 },
             },
             News::Ended(errors) => Item::Ended(errors),

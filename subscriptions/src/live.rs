@@ -141,9 +141,9 @@ pub enum Rank {
 
 /// A live query as it is shown to those who look after the server.
 #[derive(Clone, Debug)]
-pub struct Listed<Q> {
-    /// The query.
-    pub query: Arc<Q>,
+pub struct Listed<K> {
+    /// The query's identity.
+    pub key: Arc<K>,
     /// How many clients follow it.
     pub subscribers: usize,
     /// How long its newest result is, in bytes.
@@ -204,7 +204,7 @@ impl<R: Runner> LiveQueries<R> {
     }
 
     /// The live queries of the highest rank, the highest first, at most `most` of them.
-    pub fn list(&self, most: usize, rank: Rank) -> Vec<Listed<R::Query>> {
+    pub fn list(&self, most: usize, rank: Rank) -> Vec<Listed<R::Key>> {
         let Shared { quick, slow, .. } = &*self.shared;
         let mut all = quick.registry.lock().top(most, rank);
         all.extend(slow.registry.lock().top(most, rank));
@@ -394,7 +394,9 @@ impl<R: Runner> Shared<R> {
                         // Its worker sleeps.
                         lane.nudge.notify_one();
                     }
-                    registry.insert(key, Arc::new(query), ts, evaluation)
+                    let pinned = self.runner.is_more_than_its_key(&query);
+                    let pinned = pinned.then(|| Arc::new(query));
+                    registry.insert(key, pinned, ts, evaluation)
                 }
             };
             if overtaken {

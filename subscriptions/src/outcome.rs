@@ -1,6 +1,6 @@
 //! A result of a live query, as it is kept and shared by all who are told of it.
 
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use thalweg_model::CommitTs;
@@ -8,17 +8,18 @@ use thalweg_model::CommitTs;
 use crate::patch::patch;
 use crate::runner::Evaluation;
 
-/// A result from a timestamp on. Two of one live query are the same exactly if their timestamps are.
+/// A result from a timestamp on. Two of one live query with one timestamp are the same.
 #[derive(Debug)]
 pub(crate) struct Outcome {
     /// The first state that is known to have it.
     pub(crate) ts: CommitTs,
-    pub(crate) result: Bytes,
-    data_from: Option<usize>,
+    pub(crate) result: Box<[u8]>,
+    /// Where the data begins; past the end where there is none that can be patched.
+    data_from: usize,
     /// The result before it.
     prior_ts: Option<CommitTs>,
     /// How it follows from that, made for the first who asks.
-    patch: OnceLock<Bytes>,
+    patch: OnceLock<Box<Bytes>>,
 }
 
 impl Outcome {
@@ -26,8 +27,8 @@ impl Outcome {
         Outcome {
             ts,
             // The buffer that it was written to may be much longer.
-            result: Bytes::copy_from_slice(&evaluation.result),
-            data_from: evaluation.data_from,
+            result: evaluation.result.as_ref().into(),
+            data_from: evaluation.data_from.unwrap_or(usize::MAX),
             prior_ts: prior,
             patch: OnceLock::new(),
         }
@@ -35,7 +36,20 @@ impl Outcome {
 
     /// The data; `None` where the result has errors.
     pub(crate) fn data(&self) -> Option<&[u8]> {
-        self.data_from.map(|from| &self.result[from..])
+        self.result.get(self.data_from..)
+    }
+
+    /// The result, which shares it.
+    pub(crate) fn shared(self: Arc<Outcome>) -> Bytes {
+        struct Whole(Arc<Outcome>);
+
+        impl AsRef<[u8]> for Whole {
+            fn as_ref(&self) -> &[u8] {
+                &self.0.result
+            }
+        }
+
+        Bytes::from_owner(Whole(self))
     }
 
     /// How its data follows from that of an earlier result; `None` where one of the two has errors.
@@ -43,10 +57,10 @@ impl Outcome {
         let (old, new) = (base.data()?, self.data()?);
         if self.prior_ts == Some(base.ts) {
             if let Some(made) = self.patch.get() {
-                return Some(made.clone());
+                return Some(Bytes::clone(made));
             }
-            let made = Bytes::from(patch(old, new).ok()?);
-            return Some(self.patch.get_or_init(|| made).clone());
+            let made = Box::new(Bytes::from(patch(old, new).ok()?));
+            return Some(Bytes::clone(self.patch.get_or_init(|| made)));
         }
         patch(old, new).ok().map(Bytes::from)
     }

@@ -5,6 +5,7 @@
 mod moving;
 
 use std::cmp::Reverse;
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -63,16 +64,27 @@ pub struct Cost {
     pub time: Duration,
 }
 
-/// One live query, shared by its subscribers.
+/// So many queries are kept ready to run; others are prepared anew when they are.
+const READY_MAX: usize = 16_384;
+
+/// One live query, shared by its subscribers. Most are never touched by a commit, so this is small.
 struct Live<R: Runner> {
-    query: Arc<R::Query>,
-    key: R::Key,
+    key: Arc<R::Key>,
     newest: Arc<Outcome>,
     /// The state that it was last evaluated at, whether or not the result had changed.
     evaluated_ts: CommitTs,
     subscribers: SmallSet<Subscriber>,
-    /// What is kept of its reads. It has followed each commit since `evaluated_ts` that was matched and touches it.
-    kept: Option<Box<KeptReads>>,
+    /// What there is of one that was touched, or is more than its key.
+    busy: Option<Box<Busy<R>>>,
+}
+
+/// What makes the next run of a live query fast, and what the last ones have cost.
+struct Busy<R: Runner> {
+    query: Option<Arc<R::Query>>,
+    /// Whether the query has to be kept.
+    is_pinned: bool,
+    /// What is kept of its reads. It has followed each commit since the last run that was matched and touches it.
+    kept: Option<KeptReads>,
     /// What of that counts as used.
     kept_bytes: usize,
     cost: Cost,
@@ -80,8 +92,31 @@ struct Live<R: Runner> {
     slow_runs: u8,
 }
 
+impl<R: Runner> Default for Busy<R> {
+    fn default() -> Self {
+        Busy {
+            query: None,
+            is_pinned: false,
+            kept: None,
+            kept_bytes: 0,
+            cost: Cost::default(),
+            slow_runs: 0,
+        }
+    }
+}
+
+/// A live query that is to be run.
+pub(crate) struct ToRun<R: Runner> {
+    pub(crate) key: Arc<R::Key>,
+    /// If it is ready to run.
+    pub(crate) query: Option<Arc<R::Query>>,
+    /// What is kept of its reads, which is given back with the run.
+    pub(crate) kept: KeptReads,
+}
+
 /// What became of a run of a live query.
-pub(crate) struct Ran {
+pub(crate) struct Ran<R: Runner> {
+    pub(crate) query: Arc<R::Query>,
     pub(crate) evaluation: Evaluation,
     pub(crate) kept: Option<KeptReads>,
     pub(crate) took: Duration,
@@ -101,22 +136,23 @@ pub(crate) enum Told {
     /// Nothing yet, or nothing that is known.
     Nothing,
     /// This result. A client that patches it has been told so many times since the last complete one.
-    Result(Arc<Outcome>, u64),
+    Result(Arc<Outcome>, u32),
 }
 
 struct Following {
     live: LiveId,
-    patch: bool,
     told: Told,
+    patch: bool,
     /// Whether it is in its connection's list of those that have something to tell.
     is_due: bool,
-    /// The errors with which it ended.
-    ended: Option<Bytes>,
+    has_ended: bool,
 }
 
 /// One connection's subscriptions.
 struct Member {
     subscriptions: FxHashMap<SubscriptionId, Following>,
+    /// The errors with which subscriptions ended of which the client has not been told yet.
+    ended: Vec<(SubscriptionId, Bytes)>,
     due: Vec<SubscriptionId>,
     /// It is told nothing of an earlier state.
     not_before: CommitTs,
@@ -133,20 +169,22 @@ pub(crate) struct Delivery {
 
 pub(crate) enum News {
     /// The result, and its number if the client takes patches.
-    Result(Arc<Outcome>, Option<u64>),
+    Result(Arc<Outcome>, Option<u32>),
     /// The result, to be told as the difference from another, and its number.
     Change {
         from: Arc<Outcome>,
         to: Arc<Outcome>,
-        revision: u64,
+        revision: u32,
     },
     Ended(Bytes),
 }
 
 /// All live queries, found by key, by id and by what they depend on.
 pub(crate) struct Registry<R: Runner> {
-    ids: FxHashMap<R::Key, LiveId>,
+    ids: FxHashMap<Arc<R::Key>, LiveId>,
     live: FxHashMap<LiveId, Live<R>>,
+    /// Those that are kept ready to run, the longest first; some may have gone since.
+    ready: VecDeque<LiveId>,
     connections: FxHashMap<ConnectionId, Member>,
     pub(crate) index: DependencyIndex,
     next_id: u64,
@@ -187,6 +225,7 @@ impl<R: Runner> Registry<R> {
         Registry {
             ids: FxHashMap::default(),
             live: FxHashMap::default(),
+            ready: VecDeque::new(),
             connections: FxHashMap::default(),
             index: DependencyIndex::default(),
             next_id: 0,
@@ -217,6 +256,7 @@ impl<R: Runner> Registry<R> {
         });
         let member = Member {
             subscriptions: FxHashMap::default(),
+            ended: Vec::new(),
             due: Vec::new(),
             not_before: self.served_ts,
             held_bytes: 0,
@@ -253,28 +293,33 @@ impl<R: Runner> Registry<R> {
         self.ids.get(key).copied()
     }
 
-    /// Registers a live query with its first result. It has no subscriber yet.
+    /// Registers a live query with its first result. It has no subscriber yet. The query is given where it has to be kept.
     pub(crate) fn insert(
         &mut self,
-        key: R::Key,
-        query: Arc<R::Query>,
+        key: Arc<R::Key>,
+        pinned: Option<Arc<R::Query>>,
         ts: CommitTs,
         evaluation: Evaluation,
     ) -> LiveId {
         self.skip_to(ts);
         let newest = Arc::new(Outcome::new(ts, &evaluation, None));
+        let busy = pinned.map(|query| {
+            Box::new(Busy {
+                query: Some(query),
+                is_pinned: true,
+                ..Busy::default()
+            })
+        });
         let live = Live {
-            query,
             key,
             newest,
             evaluated_ts: ts,
             subscribers: SmallSet::None,
-            kept: None,
-            kept_bytes: 0,
-            cost: Cost::default(),
-            slow_runs: 0,
+            busy,
         };
-        self.insert_live(live, Arc::new(evaluation.dependencies))
+        let mut dependencies = evaluation.dependencies;
+        dependencies.shrink();
+        self.insert_live(live, Arc::new(dependencies))
     }
 
     /// While there is no live query, nobody is interested in the commits up to `ts`.
@@ -291,7 +336,7 @@ impl<R: Runner> Registry<R> {
         self.usage.queries.take(1);
         self.usage.result_bytes.take(live.newest.result.len());
         self.index.set(id, dependencies);
-        self.ids.insert(live.key.clone(), id);
+        self.ids.insert(Arc::clone(&live.key), id);
         self.live.insert(id, live);
         id
     }
@@ -327,7 +372,7 @@ impl<R: Runner> Registry<R> {
                 patch,
                 told,
                 is_due: true,
-                ended: None,
+                has_ended: false,
             },
         );
         member.due.push(subscription);
@@ -342,6 +387,7 @@ impl<R: Runner> Registry<R> {
             return;
         };
         if let Some(following) = member.subscriptions.remove(&subscription) {
+            member.ended.retain(|(id, _)| *id != subscription);
             self.leave(following.live, (connection, subscription));
         }
     }
@@ -385,18 +431,35 @@ impl<R: Runner> Registry<R> {
         }
     }
 
-    pub(crate) fn queries(&self) -> Vec<(LiveId, Arc<R::Query>)> {
+    pub(crate) fn keys(&self) -> Vec<(LiveId, Arc<R::Key>)> {
         self.live
             .iter()
-            .map(|(id, live)| (*id, Arc::clone(&live.query)))
+            .map(|(id, live)| (*id, Arc::clone(&live.key)))
             .collect()
     }
 
-    /// A live query that is to be run, and what is kept of its reads, which is given back with the run.
-    pub(crate) fn begin_run(&mut self, id: LiveId) -> Option<(Arc<R::Query>, KeptReads)> {
+    /// The query itself, of one that has to be kept.
+    pub(crate) fn pinned(&self, id: LiveId) -> Option<Arc<R::Query>> {
+        let busy = self.live.get(&id)?.busy.as_ref()?;
+        busy.query.clone().filter(|_| busy.is_pinned)
+    }
+
+    /// Replaces a pinned query by itself in terms of a newer catalog; any other is prepared anew when it is run next.
+    pub(crate) fn replace_query(&mut self, id: LiveId, pinned: Option<R::Query>) {
+        if let Some(busy) = self.live.get_mut(&id).and_then(|live| live.busy.as_mut()) {
+            busy.query = pinned.map(Arc::new);
+        }
+    }
+
+    /// A live query that is to be run.
+    pub(crate) fn begin_run(&mut self, id: LiveId) -> Option<ToRun<R>> {
         let live = self.live.get_mut(&id)?;
         let kept = live.keep(None, &self.usage).unwrap_or_default();
-        Some((Arc::clone(&live.query), kept))
+        Some(ToRun {
+            key: Arc::clone(&live.key),
+            query: live.busy.as_ref().and_then(|busy| busy.query.clone()),
+            kept,
+        })
     }
 
     /// A commit touches a live query, unless it shows that already.
@@ -404,7 +467,7 @@ impl<R: Runner> Registry<R> {
         if let Some(live) = self.live.get_mut(&id)
             && live.evaluated_ts < commit.ts
         {
-            if let Some(kept) = &mut live.kept {
+            if let Some(kept) = live.busy.as_mut().and_then(|busy| busy.kept.as_mut()) {
                 kept.follow(commit);
             }
             self.stale.insert(id);
@@ -419,19 +482,6 @@ impl<R: Runner> Registry<R> {
         }
     }
 
-    /// Replaces the query by itself in terms of a newer catalog.
-    pub(crate) fn update_query(&mut self, id: LiveId, query: R::Query, key: R::Key) {
-        let Some(live) = self.live.get_mut(&id) else {
-            return;
-        };
-        live.query = Arc::new(query);
-        if live.key != key {
-            let old = std::mem::replace(&mut live.key, key.clone());
-            self.forget_key(&old, id);
-            self.ids.entry(key).or_insert(id);
-        }
-    }
-
     /// Ends a live query with errors.
     pub(crate) fn end(&mut self, id: LiveId, errors: &Bytes) {
         let Some(live) = self.remove(id) else { return };
@@ -441,7 +491,8 @@ impl<R: Runner> Registry<R> {
                 return;
             };
             if let Some(following) = member.subscriptions.get_mut(&subscription) {
-                following.ended = Some(errors.clone());
+                following.has_ended = true;
+                member.ended.push((subscription, errors.clone()));
                 member.make_due(subscription);
                 member.seat.wake.notify_one();
             }
@@ -453,10 +504,11 @@ impl<R: Runner> Registry<R> {
         &mut self,
         id: LiveId,
         ts: CommitTs,
-        ran: Ran,
+        ran: Ran<R>,
         woken: &mut FxHashSet<ConnectionId>,
     ) -> bool {
         let Ran {
+            query,
             evaluation,
             kept,
             took,
@@ -465,23 +517,44 @@ impl<R: Runner> Registry<R> {
         let Some(live) = self.live.get_mut(&id) else {
             return false;
         };
-        live.cost.runs += 1;
-        live.cost.time += took;
-        if let Some(kept) = kept {
-            if kept.was_enough() {
-                live.cost.maintained += 1;
-                self.figures.maintained.add(1);
-            }
+        let kept = kept.filter(|kept| {
             let has_room = self.usage.kept_bytes.get() + kept.bytes() <= self.bounds.kept;
-            if is_current && !kept.is_empty() && has_room {
-                live.keep(Some(kept), &self.usage);
-            }
+            is_current && !kept.is_empty() && has_room
+        });
+        let was_maintained = kept.as_ref().is_some_and(KeptReads::was_enough);
+        if kept.is_some() {
+            live.keep(kept, &self.usage);
         }
-        live.slow_runs = match took > SLOW {
-            true => live.slow_runs.saturating_add(1),
+        let busy = live.busy.get_or_insert_default();
+        busy.cost.runs += 1;
+        busy.cost.time += took;
+        if was_maintained {
+            busy.cost.maintained += 1;
+            self.figures.maintained.add(1);
+        }
+        busy.slow_runs = match took > SLOW {
+            true => busy.slow_runs.saturating_add(1),
             false => 0,
         };
-        live.slow_runs >= SLOW_RUNS
+        let is_slow = busy.slow_runs >= SLOW_RUNS;
+        if busy.query.replace(query).is_none() {
+            self.ready.push_back(id);
+            self.make_room();
+        }
+        is_slow
+    }
+
+    /// Forgets the query that has been ready to run for the longest, where there are more than may be.
+    fn make_room(&mut self) {
+        while self.ready.len() > READY_MAX {
+            let Some(id) = self.ready.pop_front() else {
+                return;
+            };
+            let busy = self.live.get_mut(&id).and_then(|live| live.busy.as_mut());
+            if let Some(busy) = busy.filter(|busy| !busy.is_pinned) {
+                busy.query = None;
+            }
+        }
     }
 
     /// Notes a new evaluation; its subscribers are to be told if the result has changed. One that is older than what is
@@ -505,7 +578,7 @@ impl<R: Runner> Registry<R> {
         live.evaluated_ts = ts;
         // What it has followed need not be what this evaluation depends on.
         live.keep(None, &self.usage);
-        if live.newest.result == evaluation.result {
+        if *live.newest.result == *evaluation.result {
             self.figures.suppressed.add(1);
         } else {
             let newest = Arc::new(Outcome::new(ts, evaluation, Some(live.newest.ts)));
@@ -596,11 +669,15 @@ impl<R: Runner> Registry<R> {
                 continue;
             };
             following.is_due = false;
-            if let Some(errors) = following.ended.take() {
+            if following.has_ended {
                 member.subscriptions.remove(&subscription);
                 self.figures.registered.subtract(1);
-                let news = News::Ended(errors);
-                deliveries.push(Delivery { subscription, news });
+                let place = member.ended.iter().position(|(id, _)| *id == subscription);
+                if let Some(place) = place {
+                    let (_, errors) = member.ended.swap_remove(place);
+                    let news = News::Ended(errors);
+                    deliveries.push(Delivery { subscription, news });
+                }
                 continue;
             }
             let Some(live) = self.live.get(&following.live) else {
@@ -632,10 +709,10 @@ impl<R: Runner> Registry<R> {
     }
 
     /// Those of the highest rank, `most` of them.
-    pub(crate) fn top(&self, most: usize, rank: Rank) -> Vec<Listed<R::Query>> {
+    pub(crate) fn top(&self, most: usize, rank: Rank) -> Vec<Listed<R::Key>> {
         let weight = |live: &Live<R>| match rank {
             Rank::Subscribers => live.subscribers.len() as u128,
-            Rank::Time => live.cost.time.as_nanos(),
+            Rank::Time => live.cost().time.as_nanos(),
         };
         let mut ranked: Vec<_> = self
             .live
@@ -650,7 +727,7 @@ impl<R: Runner> Registry<R> {
         let listed = ranked.iter().map(|(_, id)| (*id, &self.live[id]));
         listed
             .map(|(id, live)| Listed {
-                query: Arc::clone(&live.query),
+                key: Arc::clone(&live.key),
                 subscribers: live.subscribers.len(),
                 result_bytes: live.newest.result.len(),
                 result_ts: live.newest.ts,
@@ -659,7 +736,7 @@ impl<R: Runner> Registry<R> {
                     .dependencies_of(id)
                     .map(Arc::clone)
                     .unwrap_or_default(),
-                cost: live.cost,
+                cost: live.cost(),
             })
             .collect()
     }
@@ -668,11 +745,18 @@ impl<R: Runner> Registry<R> {
 impl<R: Runner> Live<R> {
     /// Keeps these reads in place of others, which are returned.
     fn keep(&mut self, kept: Option<KeptReads>, usage: &Usage) -> Option<KeptReads> {
-        usage.kept_bytes.give_back(self.kept_bytes);
-        self.kept_bytes = kept.as_ref().map_or(0, KeptReads::bytes);
-        usage.kept_bytes.take(self.kept_bytes);
-        let before = std::mem::replace(&mut self.kept, kept.map(Box::new));
-        before.map(|before| *before)
+        if kept.is_none() && self.busy.is_none() {
+            return None;
+        }
+        let busy = self.busy.get_or_insert_default();
+        usage.kept_bytes.give_back(busy.kept_bytes);
+        busy.kept_bytes = kept.as_ref().map_or(0, KeptReads::bytes);
+        usage.kept_bytes.take(busy.kept_bytes);
+        std::mem::replace(&mut busy.kept, kept)
+    }
+
+    fn cost(&self) -> Cost {
+        self.busy.as_ref().map(|busy| busy.cost).unwrap_or_default()
     }
 }
 

@@ -5,16 +5,28 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use thalweg_engine::{Catalog, DependencySet, EngineError, Snapshot};
+use thalweg_model::CommitTs;
 
 /// Runs queries for this crate.
 pub trait Runner: Send + Sync + 'static {
-    /// A query, ready to run.
+    /// A query, ready to run. It may be large, so it is kept only while it is run now and then.
     type Query: Send + Sync + 'static;
-    /// Equal keys are equal queries: they are evaluated once for all their subscribers.
-    type Key: Clone + Eq + Hash + Send + Sync + 'static;
+    /// Equal keys are equal queries: they are evaluated once for all their subscribers. A key is all that is kept of a
+    /// query for as long as it lives.
+    type Key: Eq + Hash + Send + Sync + 'static;
 
     /// The query's identity.
-    fn key(&self, query: &Self::Query) -> Self::Key;
+    fn key(&self, query: &Self::Query) -> Arc<Self::Key>;
+
+    /// The query of a key, in terms of a catalog; or, where it is not valid there, the errors that end it.
+    fn prepare(&self, key: &Self::Key, catalog: &Arc<Catalog>) -> Result<Self::Query, Bytes>;
+
+    /// Whether a query has to be kept itself, because it is more than what its key says.
+    fn is_more_than_its_key(&self, query: &Self::Query) -> bool;
+
+    /// Names what queries mean by: with two catalogs of one version every query means the same. `None` where that is not
+    /// known.
+    fn version(&self, catalog: &Arc<Catalog>) -> Option<CommitTs>;
 
     /// Runs the query on a snapshot. What is wrong with the query is part of its result; an error means that the
     /// store could not be read, and the query will be run again.

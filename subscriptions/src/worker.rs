@@ -15,6 +15,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use rustc_hash::FxHashSet;
 use thalweg_engine::{Catalog, EngineError, Snapshot};
 use thalweg_model::{CollectionId, CommitTs};
@@ -22,7 +23,7 @@ use tokio::sync::watch;
 
 use crate::index::LiveId;
 use crate::live::{Lane, Shared};
-use crate::registry::Ran;
+use crate::registry::{Ran, ToRun};
 use crate::runner::Runner;
 
 /// How long one snapshot is used; a backend's reader must not live long. What a round has not run by then is run on
@@ -71,9 +72,24 @@ pub(crate) async fn run<R: Runner>(
             (again, catalog) = (false, None);
             continue;
         }
-        let known = catalog.get_or_insert_with(|| shared.engine.catalog());
+        let known = catalog.get_or_insert_with(|| Known::of(&shared, shared.engine.catalog()));
         // Where the store cannot be read now, who is stale stays so.
         again = round(&shared, lane, &mut head, known).await.unwrap_or(true);
+    }
+}
+
+/// The types in terms of which the queries of a lane were seen to be valid.
+struct Known {
+    catalog: Arc<Catalog>,
+    version: Option<CommitTs>,
+}
+
+impl Known {
+    fn of<R: Runner>(shared: &Shared<R>, catalog: Arc<Catalog>) -> Known {
+        Known {
+            version: shared.runner.version(&catalog),
+            catalog,
+        }
     }
 }
 
@@ -82,7 +98,7 @@ async fn round<R: Runner>(
     shared: &Shared<R>,
     lane: &Lane<R>,
     head: &mut watch::Receiver<CommitTs>,
-    known: &mut Arc<Catalog>,
+    known: &mut Known,
 ) -> Result<bool, EngineError> {
     let begun = Instant::now();
     head.mark_unchanged();
@@ -96,8 +112,12 @@ async fn round<R: Runner>(
         Err(_) => return Ok(true),
     }
     if match_commits(shared, lane, ts) {
-        revalidate(shared, lane, known, view.catalog());
-        *known = Arc::clone(view.catalog());
+        let newest = Known::of(shared, Arc::clone(view.catalog()));
+        if known.version.is_none() || known.version != newest.version {
+            revalidate(shared, lane, &newest.catalog);
+        }
+        wake_readers(lane, &changed_collections(&known.catalog, &newest.catalog));
+        *known = newest;
     }
     let stale: Vec<LiveId> = lane.registry.lock().stale.iter().copied().collect();
     let mut ran = Vec::with_capacity(stale.len());
@@ -108,12 +128,12 @@ async fn round<R: Runner>(
     let mut registry = lane.registry.lock();
     for (id, ran) in ran {
         match ran {
-            Some(ran) => {
+            Ok(ran) => {
                 if registry.ran(id, ts, ran, &mut woken) {
                     slow.push(id);
                 }
             }
-            None => registry.end(id, &shared.runner.broken()),
+            Err(errors) => registry.end(id, &errors),
         }
     }
     let is_served = registry.stale.is_empty();
@@ -135,37 +155,49 @@ async fn round<R: Runner>(
     Ok(!is_served)
 }
 
-/// Runs as many as come to their turn while the snapshot is young. `None` stands for one whose code panicked.
+/// Runs as many as come to their turn while the snapshot is young; or says with which errors one ends.
 fn run_all<R: Runner>(
     shared: &Shared<R>,
     lane: &Lane<R>,
     stale: &[LiveId],
     view: &Snapshot,
-    ran: &mut Vec<(LiveId, Option<Ran>)>,
+    ran: &mut Vec<(LiveId, Result<Ran<R>, Bytes>)>,
 ) -> Result<(), EngineError> {
     let since = Instant::now();
     for id in stale {
-        let Some((query, kept)) = lane.registry.lock().begin_run(*id) else {
+        let Some(ToRun { key, query, kept }) = lane.registry.lock().begin_run(*id) else {
             continue;
         };
         shared.figures.woken.add(1);
         let begun = Instant::now();
+        let ready = query.map_or_else(
+            || shared.runner.prepare(&key, view.catalog()).map(Arc::new),
+            Ok,
+        );
+        let query = match ready {
+            Ok(query) => query,
+            Err(errors) => {
+                ran.push((*id, Err(errors)));
+                continue;
+            }
+        };
         view.keep_reads(kept);
         let run = catch_unwind(AssertUnwindSafe(|| shared.runner.run(&query, view)));
         let kept = view.take_kept_reads();
         let Ok(evaluation) = run else {
-            ran.push((*id, None));
+            ran.push((*id, Err(shared.runner.broken())));
             continue;
         };
         let mut done = Ran {
+            query,
             evaluation: evaluation?,
             kept,
             took: begun.elapsed(),
         };
         if shared.limits.verify {
-            verify(shared, &query, view, &mut done)?;
+            verify(shared, view, &mut done)?;
         }
-        ran.push((*id, Some(done)));
+        ran.push((*id, Ok(done)));
         if since.elapsed() > SNAPSHOT_AGE_MAX {
             break;
         }
@@ -176,15 +208,16 @@ fn run_all<R: Runner>(
 /// Compares a result with that of a run in full, which it is replaced by if they differ.
 fn verify<R: Runner>(
     shared: &Shared<R>,
-    query: &R::Query,
     view: &Snapshot,
-    done: &mut Ran,
+    done: &mut Ran<R>,
 ) -> Result<(), EngineError> {
-    let fresh = shared.runner.run(query, view)?;
+    let fresh = shared.runner.run(&done.query, view)?;
     if fresh.result != done.evaluation.result {
         shared.figures.mismatched.add(1);
         let maintained = &done.evaluation.result;
-        shared.runner.mismatched(query, maintained, &fresh.result);
+        shared
+            .runner
+            .mismatched(&done.query, maintained, &fresh.result);
         done.kept = None;
         done.evaluation = fresh;
     }
@@ -223,32 +256,39 @@ fn match_commits<R: Runner>(shared: &Shared<R>, lane: &Lane<R>, ts: CommitTs) ->
     changes_catalog
 }
 
-/// Moves every query on to the newest types, or ends it. Those that read a collection whose types have changed are
-/// stale, since the same documents may be shown differently.
-fn revalidate<R: Runner>(
-    shared: &Shared<R>,
-    lane: &Lane<R>,
-    known: &Catalog,
-    newest: &Arc<Catalog>,
-) {
-    let changed = changed_collections(known, newest);
-    let queries = lane.registry.lock().queries();
-    for (id, query) in queries {
-        match shared.runner.revalidate(&query, newest) {
-            Ok(query) => {
-                let key = shared.runner.key(&query);
-                let mut registry = lane.registry.lock();
-                registry.update_query(id, query, key);
-                let reads_changed = registry.index.dependencies_of(id).is_some_and(|set| {
-                    set.reads()
-                        .iter()
-                        .any(|read| changed.contains(&read.collection))
-                });
-                if reads_changed {
-                    registry.stale.insert(id);
-                }
-            }
-            Err(errors) => lane.registry.lock().end(id, &errors),
+/// Moves every query on to the newest types, or ends it.
+fn revalidate<R: Runner>(shared: &Shared<R>, lane: &Lane<R>, newest: &Arc<Catalog>) {
+    let keys = lane.registry.lock().keys();
+    for (id, key) in keys {
+        let pinned = lane.registry.lock().pinned(id);
+        let moved = match pinned {
+            Some(query) => shared.runner.revalidate(&query, newest).map(Some),
+            None => shared.runner.prepare(&key, newest).map(|_| None),
+        };
+        let mut registry = lane.registry.lock();
+        match moved {
+            Ok(pinned) => registry.replace_query(id, pinned),
+            Err(errors) => registry.end(id, &errors),
+        }
+    }
+}
+
+/// Those that read a collection whose types have changed are to be run again, since the same documents may be shown
+/// differently.
+fn wake_readers<R: Runner>(lane: &Lane<R>, changed: &FxHashSet<CollectionId>) {
+    if changed.is_empty() {
+        return;
+    }
+    let mut registry = lane.registry.lock();
+    for (id, _) in registry.keys() {
+        let reads = registry.index.dependencies_of(id);
+        let reads_changed = reads.is_some_and(|set| {
+            set.reads()
+                .iter()
+                .any(|read| changed.contains(&read.collection))
+        });
+        if reads_changed {
+            registry.stale.insert(id);
         }
     }
 }

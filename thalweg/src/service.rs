@@ -481,8 +481,22 @@ impl Runner for ResolverRunner {
     type Query = Operation;
     type Key = OperationKey;
 
-    fn key(&self, query: &Operation) -> OperationKey {
-        query.key().clone()
+    fn key(&self, query: &Operation) -> Arc<OperationKey> {
+        Arc::clone(query.key())
+    }
+
+    fn prepare(&self, key: &OperationKey, catalog: &Arc<Catalog>) -> Result<Operation, Bytes> {
+        self.resolvers
+            .prepare_key(key, catalog)
+            .map_err(|failure| failure.errors_json())
+    }
+
+    fn is_more_than_its_key(&self, query: &Operation) -> bool {
+        query.is_more_than_its_key()
+    }
+
+    fn version(&self, catalog: &Arc<Catalog>) -> Option<CommitTs> {
+        self.resolvers.schema_version(catalog).ok()
     }
 
     fn run(&self, query: &Operation, snapshot: &Snapshot) -> Result<Evaluation, EngineError> {

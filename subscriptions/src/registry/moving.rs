@@ -7,7 +7,7 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use thalweg_engine::DependencySet;
 use thalweg_model::CommitTs;
 
-use super::{ConnectionId, Cost, Live, Member, Registry};
+use super::{Busy, ConnectionId, Cost, Live, Member, Registry};
 use crate::entries::SmallSet;
 use crate::index::LiveId;
 use crate::outcome::Outcome;
@@ -23,8 +23,9 @@ pub(crate) struct Moving<R: Runner> {
 }
 
 struct Followed<R: Runner> {
-    query: Arc<R::Query>,
-    key: R::Key,
+    key: Arc<R::Key>,
+    /// The query, where it has to be kept.
+    pinned: Option<Arc<R::Query>>,
     newest: Arc<Outcome>,
     evaluated_ts: CommitTs,
     dependencies: Arc<DependencySet>,
@@ -39,12 +40,13 @@ impl<R: Runner> Registry<R> {
         let mut followed = FxHashMap::default();
         for (subscription, following) in &member.subscriptions {
             let id = following.live;
+            let pinned = self.pinned(id);
             let Some(live) = self.live.get_mut(&id) else {
                 continue;
             };
             followed.entry(id).or_insert_with(|| Followed {
-                query: Arc::clone(&live.query),
-                key: live.key.clone(),
+                key: Arc::clone(&live.key),
+                pinned,
                 newest: Arc::clone(&live.newest),
                 evaluated_ts: live.evaluated_ts,
                 dependencies: self
@@ -52,7 +54,7 @@ impl<R: Runner> Registry<R> {
                     .dependencies_of(id)
                     .map(Arc::clone)
                     .unwrap_or_default(),
-                cost: live.cost,
+                cost: live.cost(),
             });
             if live.subscribers.remove((connection, *subscription)) {
                 self.remove(id);
@@ -107,8 +109,8 @@ impl<R: Runner> Registry<R> {
         woken: &mut FxHashSet<ConnectionId>,
     ) -> LiveId {
         let Followed {
-            query,
             key,
+            pinned,
             newest,
             evaluated_ts,
             dependencies,
@@ -117,15 +119,16 @@ impl<R: Runner> Registry<R> {
         let id = match self.find(&key) {
             None => {
                 let live = Live {
-                    query,
                     key,
                     newest,
                     evaluated_ts,
                     subscribers: SmallSet::None,
-                    kept: None,
-                    kept_bytes: 0,
-                    cost,
-                    slow_runs: 0,
+                    busy: Some(Box::new(Busy {
+                        is_pinned: pinned.is_some(),
+                        query: pinned,
+                        cost,
+                        ..Busy::default()
+                    })),
                 };
                 self.insert_live(live, dependencies)
             }

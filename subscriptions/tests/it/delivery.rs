@@ -13,17 +13,29 @@ use thalweg_subscriptions::{
     Connection, Evaluation, Follow, Item, LiveLimits, LiveQueries, Runner, SubscriptionId, Told,
 };
 
-use crate::{Query, all, commit, equal, put, query, set};
+use crate::{Keyed, Query, all, commit, equal, put, query, set};
 
 /// Shows the documents of a find as rows of `data`.
 pub(crate) struct Rows;
 
 impl Runner for Rows {
     type Query = Arc<Query>;
-    type Key = String;
+    type Key = Keyed;
 
-    fn key(&self, query: &Arc<Query>) -> String {
-        query.name.clone()
+    fn key(&self, query: &Arc<Query>) -> Arc<Keyed> {
+        Arc::new(Keyed(Arc::clone(query)))
+    }
+
+    fn prepare(&self, key: &Keyed, catalog: &Arc<Catalog>) -> Result<Arc<Query>, Bytes> {
+        self.revalidate(&key.0, catalog)
+    }
+
+    fn is_more_than_its_key(&self, _: &Arc<Query>) -> bool {
+        false
+    }
+
+    fn version(&self, catalog: &Arc<Catalog>) -> Option<CommitTs> {
+        Some(catalog.version)
     }
 
     fn run(&self, query: &Arc<Query>, snapshot: &Snapshot) -> Result<Evaluation, EngineError> {

@@ -6,10 +6,11 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use thalweg_engine::{Catalog, EngineError, Snapshot};
+use thalweg_model::CommitTs;
 use thalweg_subscriptions::{Evaluation, LiveLimits, LiveQueries, Runner};
 
 use crate::delivery::{Client, ONE, PATCHES, Rows, TWO, world_of};
-use crate::{Query, all, commit, equal, query, set};
+use crate::{Keyed, Query, all, commit, equal, query, set};
 
 /// Runs queries with a name that begins with `slow` slowly, and not at all while it is held.
 #[derive(Clone, Default)]
@@ -19,10 +20,22 @@ struct Slow {
 
 impl Runner for Slow {
     type Query = Arc<Query>;
-    type Key = String;
+    type Key = Keyed;
 
-    fn key(&self, query: &Arc<Query>) -> String {
+    fn key(&self, query: &Arc<Query>) -> Arc<Keyed> {
         Rows.key(query)
+    }
+
+    fn prepare(&self, key: &Keyed, catalog: &Arc<Catalog>) -> Result<Arc<Query>, Bytes> {
+        Rows.prepare(key, catalog)
+    }
+
+    fn is_more_than_its_key(&self, query: &Arc<Query>) -> bool {
+        Rows.is_more_than_its_key(query)
+    }
+
+    fn version(&self, catalog: &Arc<Catalog>) -> Option<CommitTs> {
+        Rows.version(catalog)
     }
 
     fn run(&self, query: &Arc<Query>, snapshot: &Snapshot) -> Result<Evaluation, EngineError> {

@@ -43,12 +43,42 @@ struct Query {
     find: Find,
 }
 
+/// Queries of one name are the same.
+#[derive(Clone)]
+struct Keyed(Arc<Query>);
+
+impl PartialEq for Keyed {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.name == other.0.name
+    }
+}
+
+impl Eq for Keyed {}
+
+impl std::hash::Hash for Keyed {
+    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+        self.0.name.hash(state);
+    }
+}
+
 impl Runner for Titles {
     type Query = Arc<Query>;
-    type Key = String;
+    type Key = Keyed;
 
-    fn key(&self, query: &Arc<Query>) -> String {
-        query.name.clone()
+    fn key(&self, query: &Arc<Query>) -> Arc<Keyed> {
+        Arc::new(Keyed(Arc::clone(query)))
+    }
+
+    fn prepare(&self, key: &Keyed, catalog: &Arc<Catalog>) -> Result<Arc<Query>, Bytes> {
+        self.revalidate(&key.0, catalog)
+    }
+
+    fn is_more_than_its_key(&self, _: &Arc<Query>) -> bool {
+        false
+    }
+
+    fn version(&self, catalog: &Arc<Catalog>) -> Option<CommitTs> {
+        Some(catalog.version)
     }
 
     fn run(&self, query: &Arc<Query>, snapshot: &Snapshot) -> Result<Evaluation, EngineError> {
