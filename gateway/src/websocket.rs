@@ -1,10 +1,11 @@
 //! GraphQL over WebSocket, subprotocol `graphql-transport-ws`.
 //!
-//! Follows PROTOCOL.md of enisdenjo/graphql-ws with all its close codes. One connection is three parts that
-//! run at the same time: the *reader* ([`session`]) takes messages and starts operations, each *operation*
-//! ([`operation`]) is a task of its own, and the *writer* ([`writer`]) sends what they produce. Between
-//! operations and writer there is one short queue: a client that does not read makes the operations wait,
-//! and a live operation that waits skips states, so a slow client costs no memory.
+//! Follows PROTOCOL.md of enisdenjo/graphql-ws with all its close codes. One connection is several tasks: the *reader*
+//! ([`session`]) takes messages and starts operations, each *operation* ([`operation`]) is a task of its own until it is
+//! done or has become a live query, and the *writer* ([`writer`]) asks the live queries together what there is to tell, and
+//! sends that and what the operations produce. Between operations and writer there is one short queue, between live queries
+//! and writer none: a client that does not read makes them wait, and a live query that waits skips states, so a slow client
+//! costs no memory.
 
 mod message;
 mod operation;

@@ -15,7 +15,7 @@ use tokio::task::AbortHandle;
 use super::message;
 use super::writer::Outgoing;
 use crate::api::{
-    Api, Connection, Followed, GraphqlRequest, GraphqlResponse, LiveItem, OperationKind,
+    Api, Connection, Followed, GraphqlRequest, GraphqlResponse, LiveItem, OperationKind, Told,
 };
 use crate::error::{INTERNAL_MESSAGE, errors_list};
 use crate::execution::{self, caught, internal};
@@ -34,18 +34,23 @@ pub(super) struct Operations<A: Api> {
     told: Notify,
 }
 
+/// A socket may follow a great many live queries, so an entry is small.
 #[derive(Default)]
 struct Table {
-    by_id: HashMap<Arc<str>, Running>,
-    /// The ids of those that are told together.
-    followed: HashMap<u64, Arc<str>>,
+    places: HashMap<Arc<str>, u32>,
+    slots: Vec<Option<Running>>,
+    free: Vec<u32>,
     /// Tells an operation from an earlier one with the same id.
-    next_number: u64,
+    next_turn: u32,
 }
 
 struct Running {
+    id: Arc<str>,
+    /// Its place in the table, and which turn of that it is.
     number: u64,
-    cancelled: Arc<AtomicBool>,
+    /// Whether it has been cancelled, for what is on its way to the queue or in it. One that is told with the others has no
+    /// such messages.
+    cancelled: Option<Arc<AtomicBool>>,
     stage: Stage,
 }
 
@@ -88,7 +93,9 @@ impl Stage {
 impl Running {
     /// Ends it, once it is out of the table; `unsubscribe` ends what is told with the others.
     fn cancel(&self, unsubscribe: impl FnOnce(u64)) {
-        self.cancelled.store(true, Ordering::Release);
+        if let Some(cancelled) = &self.cancelled {
+            cancelled.store(true, Ordering::Release);
+        }
         match &self.stage {
             Stage::Followed(_) => unsubscribe(self.number),
             // It sees that it is out of the table.
@@ -103,17 +110,56 @@ impl Running {
 }
 
 impl Table {
-    fn remove(&mut self, id: &str) -> Option<Running> {
-        let running = self.by_id.remove(id)?;
-        self.followed.remove(&running.number);
-        Some(running)
+    fn has(&self, id: &str) -> bool {
+        self.places.contains_key(id)
     }
 
-    /// The operation with that id, if it is still the one with that number.
-    fn find(&mut self, id: &str, number: u64) -> Option<&mut Running> {
-        let running = self.by_id.get_mut(id)?;
-        (running.number == number).then_some(running)
+    /// A number for the next operation, whose place is its own from then on.
+    fn next_number(&mut self) -> u64 {
+        let place = self.free.pop().unwrap_or_else(|| {
+            self.slots.push(None);
+            u32::try_from(self.slots.len() - 1).expect("fewer than 2^32 operations")
+        });
+        self.next_turn = self.next_turn.wrapping_add(1);
+        u64::from(self.next_turn) << 32 | u64::from(place)
     }
+
+    fn insert(&mut self, running: Running) {
+        let place = place_of(running.number);
+        self.places.insert(Arc::clone(&running.id), place);
+        self.slots[place as usize] = Some(running);
+    }
+
+    fn remove(&mut self, id: &str) -> Option<Running> {
+        let place = self.places.remove(id)?;
+        self.free.push(place);
+        self.slots[place as usize].take()
+    }
+
+    /// The operation with that number, if it is still there.
+    fn find(&mut self, number: u64) -> Option<&mut Running> {
+        let slot = self.slots.get_mut(place_of(number) as usize)?;
+        slot.as_mut().filter(|running| running.number == number)
+    }
+
+    fn running(&self) -> impl Iterator<Item = &Running> {
+        self.slots.iter().flatten()
+    }
+
+    /// Takes out those that satisfy a test.
+    fn extract(&mut self, test: impl Fn(&Running) -> bool) -> Vec<Running> {
+        let ids: Vec<Arc<str>> = self
+            .running()
+            .filter(|running| test(running))
+            .map(|running| Arc::clone(&running.id))
+            .collect();
+        ids.iter().filter_map(|id| self.remove(id)).collect()
+    }
+}
+
+/// The lower half of a number.
+fn place_of(number: u64) -> u32 {
+    (number & u64::from(u32::MAX)) as u32
 }
 
 /// Why an operation was not started.
@@ -140,7 +186,7 @@ impl<A: Api> Operations<A> {
 
     pub(super) fn start(&self, id: String, request: GraphqlRequest) -> Result<(), NotStarted> {
         let mut table = lock(&self.table);
-        if table.by_id.contains_key(id.as_str()) {
+        if table.has(&id) {
             return Err(NotStarted::IdInUse);
         }
         let Ok(permit) = Arc::clone(&self.permits).try_acquire_owned() else {
@@ -148,8 +194,7 @@ impl<A: Api> Operations<A> {
                 self.shared.options.operations_per_socket_max,
             ));
         };
-        let number = table.next_number;
-        table.next_number += 1;
+        let number = table.next_number();
         let id: Arc<str> = id.into();
         let cancelled = Arc::new(AtomicBool::new(false));
         let run = Run {
@@ -163,14 +208,12 @@ impl<A: Api> Operations<A> {
         };
         // The table stays locked until the task is in it, so the task cannot leave before it has entered.
         let task = tokio::spawn(run.run(request, permit)).abort_handle();
-        table.by_id.insert(
+        table.insert(Running {
             id,
-            Running {
-                number,
-                cancelled,
-                stage: Stage::Preparing(task),
-            },
-        );
+            number,
+            cancelled: Some(cancelled),
+            stage: Stage::Preparing(task),
+        });
         Ok(())
     }
 
@@ -183,12 +226,8 @@ impl<A: Api> Operations<A> {
     }
 
     pub(super) fn cancel_all(&self) {
-        let all = {
-            let mut table = lock(&self.table);
-            table.followed.clear();
-            std::mem::take(&mut table.by_id)
-        };
-        for running in all.into_values() {
+        let all = lock(&self.table).extract(|_| true);
+        for running in all {
             running.cancel(|number| self.connection.unsubscribe(number));
         }
     }
@@ -199,19 +238,13 @@ impl<A: Api> Operations<A> {
         // What has been given to be told is in the queue then.
         self.told.notified().await;
         let shown = self.connection.shown();
-        let is_of_all = lock(&self.table).by_id.values().all(|running| {
+        let is_of_all = lock(&self.table).running().all(|running| {
             !matches!(
                 running.stage,
                 Stage::Preparing(_) | Stage::Registering(_) | Stage::Streaming(_)
             )
         });
-        let living: Vec<Running> = {
-            let mut table = lock(&self.table);
-            let gone = table
-                .by_id
-                .extract_if(|_, running| running.stage.lives_on());
-            gone.map(|(_, running)| running).collect()
-        };
+        let living = lock(&self.table).extract(|running| running.stage.lives_on());
         for running in living {
             match running.stage {
                 // What it has been told is sent.
@@ -225,49 +258,36 @@ impl<A: Api> Operations<A> {
         shown.filter(|_| is_of_all)
     }
 
-    /// Sends what the live operations that are told together have to tell, until a shutdown begins; it returns where nothing
-    /// more comes before that. The next results are asked for when these are in the queue, so a slow socket skips states.
-    pub(super) async fn tell(&self) {
-        let mut drain = self.shared.drain();
-        loop {
-            let told = tokio::select! {
-                biased;
-                () = drain.begun() => {
-                    self.told.notify_one();
-                    return std::future::pending().await;
-                }
-                told = caught(self.connection.next()) => told,
-            };
-            let Ok(Some(told)) = told else {
-                return;
-            };
-            for (number, item) in told {
-                self.pass_on(number, item).await;
-            }
-        }
+    /// What the live operations have to tell which are told together, as soon as there is something; `None` when nothing more
+    /// comes. What comes next is asked for when this is sent, so a slow socket skips states.
+    pub(super) async fn next_told(&self) -> Option<Told> {
+        caught(self.connection.next()).await.ok().flatten()
     }
 
-    async fn pass_on(&self, number: u64, item: LiveItem) {
-        let found = {
-            let mut table = lock(&self.table);
-            // Who has been cancelled meanwhile is told nothing more.
-            let Some(id) = table.followed.get(&number).cloned() else {
-                return;
-            };
-            let cancelled = table.by_id.get(&id).map(|it| Arc::clone(&it.cancelled));
-            if !matches!(item, LiveItem::Event(_)) {
-                // The id is free before the client can know that the operation has ended.
-                table.remove(&id);
-            }
-            (id, cancelled)
+    /// Says that no more is told.
+    pub(super) fn has_told(&self) {
+        self.told.notify_one();
+    }
+
+    /// The message that tells of an operation; `None` where nothing more is told of it.
+    pub(super) fn message(&self, number: u64, item: LiveItem) -> Option<String> {
+        let mut table = lock(&self.table);
+        // Who has been cancelled meanwhile is told nothing more.
+        let running = table.find(number)?;
+        let id = match running.stage {
+            Stage::Registering(_) | Stage::Followed(_) => Arc::clone(&running.id),
+            _ => return None,
         };
-        let (id, cancelled) = found;
-        let text = match item {
+        if !matches!(item, LiveItem::Event(_)) {
+            // The id is free before the client can know that the operation has ended.
+            table.remove(&id);
+        }
+        drop(table);
+        Some(match item {
             LiveItem::Event(event) => message::next(&id, &event.body),
             LiveItem::Ended(errors) => message::error(&id, &errors),
             LiveItem::Complete => message::complete(&id),
-        };
-        let _ = self.outgoing.send(Outgoing::Text { text, cancelled }).await;
+        })
     }
 }
 
@@ -335,8 +355,11 @@ impl<A: Api> Run<A> {
         match subscribed {
             Ok(Followed::Together) => {
                 let mut table = lock(&self.table);
-                match table.find(&self.id, number) {
-                    Some(running) => running.stage = Stage::Followed(permit),
+                match table.find(number) {
+                    Some(running) => {
+                        running.stage = Stage::Followed(permit);
+                        running.cancelled = None;
+                    }
                     None => {
                         drop(table);
                         self.connection.unsubscribe(number);
@@ -378,15 +401,12 @@ impl<A: Api> Run<A> {
     /// cancelled.
     fn enter(&self, stage: impl FnOnce(AbortHandle) -> Stage) -> bool {
         let mut table = lock(&self.table);
-        let Some(running) = table.find(&self.id, self.number) else {
+        let Some(running) = table.find(self.number) else {
             return false;
         };
         match running.stage.task() {
             Some(task) => running.stage = stage(task.clone()),
             None => return false,
-        }
-        if !matches!(running.stage, Stage::Registering(_)) {
-            table.followed.remove(&self.number);
         }
         true
     }
@@ -401,9 +421,9 @@ impl<A: Api> Run<A> {
             table.remove(&self.id);
             return false;
         }
-        table.followed.insert(self.number, Arc::clone(&self.id));
         true
     }
+
     async fn fail(&self, response: &GraphqlResponse) {
         let errors = errors_of(response);
         self.finish(message::error(&self.id, &errors)).await;
@@ -419,7 +439,7 @@ impl<A: Api> Run<A> {
     async fn finish(&self, text: String) {
         {
             let mut table = lock(&self.table);
-            if table.find(&self.id, self.number).is_none() {
+            if table.find(self.number).is_none() {
                 return;
             }
             table.remove(&self.id);

@@ -1,6 +1,5 @@
 //! One socket from handshake to close: the reading half, and how the halves end together.
 
-use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,7 +13,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 use super::Closing;
 use super::message::{self, ClientMessage};
 use super::operation::{NotStarted, Operations};
-use super::writer::{self, Outgoing};
+use super::writer::{Ended, Outgoing, Writer};
 use crate::api::Api;
 use crate::error::errors_list;
 use crate::request;
@@ -22,35 +21,57 @@ use crate::router::Shared;
 
 /// How long a peer may take to answer a close frame.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
+/// Messages that may wait for a socket. Short: what is behind it should wait before it takes its result.
+const QUEUE_MAX: usize = 4;
 
 /// Serves a socket until it is closed from either side.
 pub(super) async fn serve<A: Api>(shared: Arc<Shared<A>>, socket: WebSocket) {
     let agreed = socket.protocol().is_some();
-    let (mut sink, mut stream) = socket.split();
-    let (outgoing, queue) = mpsc::channel(writer::QUEUE_MAX);
+    let (sink, mut stream) = socket.split();
+    let (outgoing, queue) = mpsc::channel(QUEUE_MAX);
     let (keep_alive, write_timeout) = (shared.options.keep_alive, shared.options.write_timeout);
+    let operations = Arc::new(Operations::new(Arc::clone(&shared), outgoing.clone()));
+    let mut writer = Writer {
+        sink,
+        queue,
+        operations: Arc::clone(&operations),
+        keep_alive,
+        write_timeout,
+        tells: true,
+    };
     let session = Session {
-        operations: Operations::new(Arc::clone(&shared), outgoing.clone()),
-        outgoing: outgoing.clone(),
+        operations: Arc::clone(&operations),
+        outgoing,
         shared,
     };
-    {
-        let mut writer = pin!(writer::write(&mut sink, queue, keep_alive, write_timeout));
-        let closing = tokio::select! {
-            closing = session.read(&mut stream, agreed) => closing,
-            () = &mut writer => None,
-            () = session.operations.tell() => Some(Closing::GoingAway(None)),
-        };
-        session.operations.cancel_all();
-        if let Some(closing) = closing {
-            let last = async { outgoing.send(Outgoing::Close(closing)).await };
-            let _ = timeout(write_timeout, async { tokio::join!(last, writer) }).await;
+    // A task of its own, so that the many messages of live operations do not wake it.
+    let mut reader = tokio::spawn(async move {
+        let closing = session.read(&mut stream, agreed).await;
+        (closing, stream)
+    });
+    let (read, ended) = tokio::select! {
+        read = &mut reader => (Some(read), None),
+        ended = writer.write() => (None, Some(ended)),
+    };
+    operations.cancel_all();
+    if let Some(ended) = ended {
+        if matches!(ended, Ended::NothingComes) {
+            writer.finish(Closing::GoingAway(None)).await;
         }
+        reader.abort();
+        return;
+    }
+    // It may have panicked, which the panic hook has reported.
+    let Some(Ok((closing, mut stream))) = read else {
+        return;
+    };
+    if let Some(closing) = closing {
+        writer.finish(closing).await;
     }
     // Waiting for the peer's close frame keeps unread data from resetting the connection, which would take
     // our close frame with it.
     let _ = timeout(CLOSE_TIMEOUT, async {
-        let _ = sink.close().await;
+        let _ = writer.sink.close().await;
         while let Some(Ok(_)) = stream.next().await {}
     })
     .await;
@@ -58,7 +79,7 @@ pub(super) async fn serve<A: Api>(shared: Arc<Shared<A>>, socket: WebSocket) {
 
 struct Session<A: Api> {
     shared: Arc<Shared<A>>,
-    operations: Operations<A>,
+    operations: Arc<Operations<A>>,
     outgoing: mpsc::Sender<Outgoing>,
 }
 
@@ -82,6 +103,7 @@ impl<A: Api> Session<A> {
             let received = tokio::select! {
                 biased;
                 () = drain.begun() => {
+                    let _ = self.outgoing.send(Outgoing::Drain).await;
                     let shown = self.operations.wind_down().await;
                     return Some(Closing::GoingAway(shown));
                 }

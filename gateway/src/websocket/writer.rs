@@ -1,4 +1,5 @@
-//! The writing half of a socket: one short queue, keep-alive pings, and a limit to patience.
+//! The writing half of a socket: what live operations tell, one short queue for all else, keep-alive pings, and a limit to
+//! patience.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -12,9 +13,8 @@ use tokio::sync::mpsc;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
 use super::Closing;
-
-/// Messages that may wait for a socket. Short: what is behind it should wait before it takes its result.
-pub(super) const QUEUE_MAX: usize = 4;
+use super::operation::Operations;
+use crate::api::{Api, Told};
 
 /// What is to be written.
 pub(super) enum Outgoing {
@@ -23,67 +23,113 @@ pub(super) enum Outgoing {
         text: String,
         cancelled: Option<Arc<AtomicBool>>,
     },
-    /// The last frame.
-    Close(Closing),
+    /// Nothing; but what live operations are told next is left out, because the server shuts down.
+    Drain,
 }
 
-/// Writes what the queue yields until the socket breaks, a write takes too long, or it has been closed.
-pub(super) async fn write(
-    sink: &mut SplitSink<WebSocket, Message>,
-    mut queue: mpsc::Receiver<Outgoing>,
-    keep_alive: Duration,
-    write_timeout: Duration,
-) {
-    let mut pings = interval(keep_alive);
-    pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    pings.reset();
-    loop {
-        let first = tokio::select! {
-            outgoing = queue.recv() => match outgoing {
-                Some(outgoing) => outgoing,
-                None => return,
-            },
-            _ = pings.tick() => {
-                let ping = sink.send(Message::Ping(Bytes::new()));
-                match timeout(write_timeout, ping).await {
-                    Ok(Ok(())) => continue,
-                    _ => return,
-                }
+/// See the module.
+pub(super) struct Writer<A: Api> {
+    pub(super) sink: SplitSink<WebSocket, Message>,
+    pub(super) queue: mpsc::Receiver<Outgoing>,
+    pub(super) operations: Arc<Operations<A>>,
+    pub(super) keep_alive: Duration,
+    pub(super) write_timeout: Duration,
+    /// Whether live operations are still told what is new.
+    pub(super) tells: bool,
+}
+
+/// Why writing has ended.
+pub(super) enum Ended {
+    /// The socket has broken, or a write took too long.
+    Broken,
+    /// There will be nothing to tell any more.
+    NothingComes,
+}
+
+/// What there is to do.
+enum Turn {
+    Queued(Outgoing),
+    Told(Told),
+    Ping,
+}
+
+impl<A: Api> Writer<A> {
+    /// Writes what there is for as long as that can be.
+    pub(super) async fn write(&mut self) -> Ended {
+        let mut pings = interval(self.keep_alive);
+        pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        pings.reset();
+        loop {
+            let turn = tokio::select! {
+                queued = self.queue.recv() => match queued {
+                    Some(queued) => Turn::Queued(queued),
+                    None => return Ended::Broken,
+                },
+                told = self.operations.next_told(), if self.tells => match told {
+                    Some(told) => Turn::Told(told),
+                    None => return Ended::NothingComes,
+                },
+                _ = pings.tick() => Turn::Ping,
+            };
+            match timeout(self.write_timeout, self.take(turn)).await {
+                Ok(Ok(())) => {}
+                _ => return Ended::Broken,
             }
-        };
-        match timeout(write_timeout, write_all(sink, first, &mut queue)).await {
-            Ok(Ok(Written::Open)) => {}
-            _ => return,
         }
     }
-}
 
-enum Written {
-    Open,
-    Closed,
-}
+    /// Writes what still waits, and the close frame.
+    pub(super) async fn finish(&mut self, closing: Closing) {
+        let write_timeout = self.write_timeout;
+        let last = async {
+            while let Ok(queued) = self.queue.try_recv() {
+                self.feed(queued).await?;
+            }
+            let close = Message::Close(Some(closing.frame()));
+            self.sink.send(close).await
+        };
+        // If it cannot be said, the peer finds out.
+        let _ = timeout(write_timeout, last).await;
+    }
 
-/// Writes one message and those that already wait behind it, with a single flush. No more than the queue
-/// holds, so that a steady supply is not mistaken for a client that does not read.
-async fn write_all(
-    sink: &mut SplitSink<WebSocket, Message>,
-    first: Outgoing,
-    queue: &mut mpsc::Receiver<Outgoing>,
-) -> Result<Written, axum::Error> {
-    let waiting = std::iter::from_fn(|| queue.try_recv().ok()).take(QUEUE_MAX);
-    for outgoing in std::iter::once(first).chain(waiting) {
-        match outgoing {
+    /// All of a turn is written with a single flush.
+    async fn take(&mut self, turn: Turn) -> Result<(), axum::Error> {
+        match turn {
+            Turn::Ping => self.sink.feed(Message::Ping(Bytes::new())).await?,
+            Turn::Told(told) => {
+                for (number, item) in told {
+                    // Not before its turn, since it may be cancelled meanwhile.
+                    if let Some(text) = self.operations.message(number, item) {
+                        self.sink.feed(Message::Text(text.into())).await?;
+                    }
+                }
+            }
+            Turn::Queued(first) => {
+                self.feed(first).await?;
+                // No more than the queue holds, so that a steady supply is not mistaken for a client that does not read.
+                for _ in 0..self.queue.len() {
+                    match self.queue.try_recv() {
+                        Ok(queued) => self.feed(queued).await?,
+                        Err(_) => break,
+                    }
+                }
+            }
+        }
+        self.sink.flush().await
+    }
+
+    async fn feed(&mut self, queued: Outgoing) -> Result<(), axum::Error> {
+        match queued {
             Outgoing::Text {
                 cancelled: Some(flag),
                 ..
-            } if flag.load(Ordering::Acquire) => {}
-            Outgoing::Text { text, .. } => sink.feed(Message::Text(text.into())).await?,
-            Outgoing::Close(closing) => {
-                sink.send(Message::Close(Some(closing.frame()))).await?;
-                return Ok(Written::Closed);
+            } if flag.load(Ordering::Acquire) => Ok(()),
+            Outgoing::Text { text, .. } => self.sink.feed(Message::Text(text.into())).await,
+            Outgoing::Drain => {
+                self.tells = false;
+                self.operations.has_told();
+                Ok(())
             }
         }
     }
-    sink.flush().await?;
-    Ok(Written::Open)
 }

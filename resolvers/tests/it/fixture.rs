@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value as Json;
 use thalweg_engine::{
-    Clock, CollectionRef, Engine, EngineOptions, Evolution, ExpiryChange, Intent, UpkeepMode,
-    UpkeepStep,
+    Clock, CollectionRef, Engine, EngineOptions, Evolution, ExpiryChange, Intent, Snapshot,
+    UpkeepMode, UpkeepStep,
 };
 use thalweg_model::{Document, Value};
 use thalweg_resolvers::{
@@ -137,9 +137,23 @@ impl Database {
             OperationKind::Mutation => self.mutate(&operation),
             _ => {
                 let snapshot = self.resolvers.engine().snapshot().unwrap();
-                self.resolvers.run(&operation, &snapshot)
+                let evaluation = self.resolvers.run(&operation, &snapshot);
+                self.check_key(&operation, &snapshot, &evaluation);
+                evaluation
             }
         })
+    }
+
+    /// What is kept of a live query says all of it.
+    fn check_key(&self, operation: &Operation, snapshot: &Snapshot, evaluation: &Evaluation) {
+        if operation.is_more_than_its_key() {
+            return;
+        }
+        let key = operation.key();
+        let again = self.resolvers.prepare_key(key, snapshot.catalog()).unwrap();
+        assert_eq!(again.key(), key);
+        let again = self.resolvers.run(&again, snapshot);
+        assert_eq!(again.body(), evaluation.body(), "{key:?}");
     }
 
     pub(crate) fn mutate(&self, operation: &Operation) -> Evaluation {
