@@ -56,13 +56,16 @@ struct Keys {
 }
 
 impl DependencyIndex {
-    /// Files what a live query depends on, in place of what it depended on before.
-    pub(crate) fn set(&mut self, live: LiveId, dependencies: Arc<DependencySet>) {
-        if self
-            .dependencies
+    /// Whether this is what a live query is filed under.
+    pub(crate) fn is_set(&self, live: LiveId, dependencies: &DependencySet) -> bool {
+        self.dependencies
             .get(&live)
             .is_some_and(|old| **old == *dependencies)
-        {
+    }
+
+    /// Files what a live query depends on, in place of what it depended on before.
+    pub(crate) fn set(&mut self, live: LiveId, dependencies: Arc<DependencySet>) {
+        if self.is_set(live, &dependencies) {
             return;
         }
         self.remove(live);

@@ -183,7 +183,7 @@ impl<R: Runner> LiveQueries<R> {
             limits,
         });
         for (name, is_slow) in [("live-queries", false), ("slow-live-queries", true)] {
-            start_worker(&shared, name, is_slow, head.clone())?;
+            start_worker(&shared, name, is_slow, &head)?;
         }
         Ok(LiveQueries { shared })
     }
@@ -221,7 +221,7 @@ fn start_worker<R: Runner>(
     shared: &Arc<Shared<R>>,
     name: &str,
     is_slow: bool,
-    head: watch::Receiver<CommitTs>,
+    head: &watch::Receiver<CommitTs>,
 ) -> Result<(), EngineError> {
     let thread = |error: std::io::Error| EngineError::Thread {
         reason: error.to_string(),
@@ -230,10 +230,10 @@ fn start_worker<R: Runner>(
         .enable_time()
         .build()
         .map_err(thread)?;
-    let shared = Arc::downgrade(shared);
+    let served = worker::Served::new(shared, is_slow, head.clone());
     std::thread::Builder::new()
         .name(name.to_owned())
-        .spawn(move || runtime.block_on(worker::run(shared, is_slow, head)))
+        .spawn(move || runtime.block_on(worker::run(served)))
         .map_err(thread)?;
     Ok(())
 }
@@ -377,7 +377,7 @@ impl<R: Runner> Shared<R> {
                 Some(live) => {
                     // This evaluation is at least as new as this call; the one that is there may not be.
                     let mut woken = Default::default();
-                    registry.update(live, ts, &evaluation, &mut woken);
+                    registry.update(live, ts, evaluation, &mut woken);
                     registry.wake_when_served(woken);
                     live
                 }

@@ -431,6 +431,11 @@ impl<R: Runner> Registry<R> {
         }
     }
 
+    /// All are to be run again.
+    pub(crate) fn all_stale(&mut self) {
+        self.stale.extend(self.live.keys().copied());
+    }
+
     pub(crate) fn keys(&self) -> Vec<(LiveId, Arc<R::Key>)> {
         self.live
             .iter()
@@ -476,10 +481,10 @@ impl<R: Runner> Registry<R> {
 
     /// Which commits touch whom is not known: all have to be run, and nothing that is kept can be trusted.
     pub(crate) fn touch_all(&mut self) {
-        for (id, live) in &mut self.live {
+        for live in self.live.values_mut() {
             live.keep(None, &self.usage);
-            self.stale.insert(*id);
         }
+        self.all_stale();
     }
 
     /// Ends a live query with errors.
@@ -513,7 +518,7 @@ impl<R: Runner> Registry<R> {
             kept,
             took,
         } = ran;
-        let is_current = self.update(id, ts, &evaluation, woken);
+        let is_current = self.update(id, ts, evaluation, woken);
         let Some(live) = self.live.get_mut(&id) else {
             return false;
         };
@@ -563,7 +568,7 @@ impl<R: Runner> Registry<R> {
         &mut self,
         id: LiveId,
         ts: CommitTs,
-        evaluation: &Evaluation,
+        mut evaluation: Evaluation,
         woken: &mut FxHashSet<ConnectionId>,
     ) -> bool {
         let Some(live) = self.live.get_mut(&id) else {
@@ -581,11 +586,13 @@ impl<R: Runner> Registry<R> {
         if *live.newest.result == *evaluation.result {
             self.figures.suppressed.add(1);
         } else {
-            let newest = Arc::new(Outcome::new(ts, evaluation, Some(live.newest.ts)));
+            let newest = Arc::new(Outcome::new(ts, &evaluation, Some(live.newest.ts)));
             self.replace_newest(id, newest, woken);
         }
-        self.index
-            .set(id, Arc::new(evaluation.dependencies.clone()));
+        if !self.index.is_set(id, &evaluation.dependencies) {
+            evaluation.dependencies.shrink();
+            self.index.set(id, Arc::new(evaluation.dependencies));
+        }
         true
     }
 

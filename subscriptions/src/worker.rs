@@ -19,7 +19,7 @@ use bytes::Bytes;
 use rustc_hash::FxHashSet;
 use thalweg_engine::{Catalog, EngineError, Snapshot};
 use thalweg_model::{CollectionId, CommitTs};
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
 use crate::index::LiveId;
 use crate::live::{Lane, Shared};
@@ -29,28 +29,55 @@ use crate::runner::Runner;
 /// How long one snapshot is used; a backend's reader must not live long. What a round has not run by then is run on
 /// a newer one, and until all is, nobody is told anything.
 const SNAPSHOT_AGE_MAX: Duration = Duration::from_secs(10);
+/// After a round of so many runs the worker rests for as long as that took, so that under a steady load of writes it takes
+/// half a processor at the most, and more commits are shown by one run.
+const RUNS_BEFORE_REST: usize = 64;
+const REST_MAX: Duration = Duration::from_millis(50);
 /// How long to wait before reading a store again that could not be read.
 const RETRY_PAUSE: Duration = Duration::from_millis(100);
 /// How long a state may be readable before its commits are published. It takes microseconds, unless this process follows
 /// another's commits.
 const PUBLISHED_WITHIN: Duration = Duration::from_secs(1);
 
-/// Serves a lane until the engine or the last handle is gone.
-pub(crate) async fn run<R: Runner>(
+/// A lane that is to be served.
+pub(crate) struct Served<R: Runner> {
     shared: Weak<Shared<R>>,
     is_slow: bool,
-    mut head: watch::Receiver<CommitTs>,
-) {
-    let Some(nudge) = shared
-        .upgrade()
-        .map(|shared| Arc::clone(&shared.lane(is_slow).nudge))
-    else {
-        return;
-    };
+    nudge: Arc<Notify>,
+    head: watch::Receiver<CommitTs>,
+    /// No live query of the lane is of older types.
+    known: Option<Known>,
+}
+
+impl<R: Runner> Served<R> {
+    /// A lane that has no live query yet.
+    pub(crate) fn new(
+        shared: &Arc<Shared<R>>,
+        is_slow: bool,
+        head: watch::Receiver<CommitTs>,
+    ) -> Self {
+        Served {
+            known: Some(Known::of(shared, shared.engine.catalog())),
+            nudge: Arc::clone(&shared.lane(is_slow).nudge),
+            shared: Arc::downgrade(shared),
+            is_slow,
+            head,
+        }
+    }
+}
+
+/// Serves a lane until the engine or the last handle is gone.
+pub(crate) async fn run<R: Runner>(served: Served<R>) {
+    let Served {
+        shared,
+        is_slow,
+        nudge,
+        mut head,
+        mut known,
+    } = served;
     let mut again = false;
     // While nobody is in the slow lane, commits do not wake its worker.
     let mut sleeps = is_slow;
-    let mut catalog = None;
     loop {
         let alive = tokio::select! {
             changed = head.changed(), if !sleeps => changed.is_ok(),
@@ -69,13 +96,30 @@ pub(crate) async fn run<R: Runner>(
         let lane = shared.lane(is_slow);
         sleeps = is_slow && lane.registry.lock().is_empty();
         if sleeps {
-            (again, catalog) = (false, None);
+            (again, known) = (false, None);
             continue;
         }
-        let known = catalog.get_or_insert_with(|| Known::of(&shared, shared.engine.catalog()));
+        let begun = Instant::now();
+        let done = round(&shared, lane, &mut head, &mut known).await;
         // Where the store cannot be read now, who is stale stays so.
-        again = round(&shared, lane, &mut head, known).await.unwrap_or(true);
+        let done = done.unwrap_or(Round {
+            is_whole: false,
+            runs: 0,
+        });
+        again = !done.is_whole;
+        drop(shared);
+        if done.runs >= RUNS_BEFORE_REST {
+            tokio::time::sleep(begun.elapsed().min(REST_MAX)).await;
+        }
     }
+}
+
+/// What a round has done.
+struct Round {
+    /// Whether nothing is left for another one, before a commit causes it.
+    is_whole: bool,
+    /// How many live queries were run.
+    runs: usize,
 }
 
 /// The types in terms of which the queries of a lane were seen to be valid.
@@ -93,13 +137,13 @@ impl Known {
     }
 }
 
-/// One round. Returns whether something is left for another one, without a commit that causes it.
+/// One round.
 async fn round<R: Runner>(
     shared: &Shared<R>,
     lane: &Lane<R>,
     head: &mut watch::Receiver<CommitTs>,
-    known: &mut Known,
-) -> Result<bool, EngineError> {
+    known: &mut Option<Known>,
+) -> Result<Round, EngineError> {
     let begun = Instant::now();
     head.mark_unchanged();
     let view = shared.engine.snapshot()?;
@@ -108,16 +152,21 @@ async fn round<R: Runner>(
     match tokio::time::timeout(PUBLISHED_WITHIN, published).await {
         Ok(Ok(_)) => {}
         // The engine is gone, which the caller sees too.
-        Ok(Err(_)) => return Ok(false),
-        Err(_) => return Ok(true),
-    }
-    if match_commits(shared, lane, ts) {
-        let newest = Known::of(shared, Arc::clone(view.catalog()));
-        if known.version.is_none() || known.version != newest.version {
-            revalidate(shared, lane, &newest.catalog);
+        Ok(Err(_)) => {
+            return Ok(Round {
+                is_whole: true,
+                runs: 0,
+            });
         }
-        wake_readers(lane, &changed_collections(&known.catalog, &newest.catalog));
-        *known = newest;
+        Err(_) => {
+            return Ok(Round {
+                is_whole: false,
+                runs: 0,
+            });
+        }
+    }
+    if match_commits(shared, lane, ts) || known.is_none() {
+        take_in_types(shared, lane, known, view.catalog());
     }
     let stale: Vec<LiveId> = lane.registry.lock().stale.iter().copied().collect();
     let mut ran = Vec::with_capacity(stale.len());
@@ -152,7 +201,10 @@ async fn round<R: Runner>(
         shared.figures.latencies.note(begun.elapsed());
     }
     read?;
-    Ok(!is_served)
+    Ok(Round {
+        is_whole: is_served,
+        runs: stale.len(),
+    })
 }
 
 /// Runs as many as come to their turn while the snapshot is young; or says with which errors one ends.
@@ -254,6 +306,26 @@ fn match_commits<R: Runner>(shared: &Shared<R>, lane: &Lane<R>, ts: CommitTs) ->
         changes_catalog |= commit.catalog.is_some();
     }
     changes_catalog
+}
+
+/// The types may have changed: those that they concern are ended, or to be run again.
+fn take_in_types<R: Runner>(
+    shared: &Shared<R>,
+    lane: &Lane<R>,
+    known: &mut Option<Known>,
+    newest: &Arc<Catalog>,
+) {
+    let newest = Known::of(shared, Arc::clone(newest));
+    let version = known.as_ref().and_then(|known| known.version);
+    if version.is_none() || version != newest.version {
+        revalidate(shared, lane, &newest.catalog);
+    }
+    match known {
+        Some(known) => wake_readers(lane, &changed_collections(&known.catalog, &newest.catalog)),
+        // With which types they were run is not known here.
+        None => lane.registry.lock().all_stale(),
+    }
+    *known = Some(newest);
 }
 
 /// Moves every query on to the newest types, or ends it.
