@@ -2,13 +2,14 @@
 //!
 //! All of it is behind one lock, which is held to look up and to note, never to run a query or to make a message.
 
+mod member;
 mod moving;
+mod query;
 
 use std::cmp::Reverse;
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::sync::atomic::AtomicBool;
 
 use bytes::Bytes;
 use rustc_hash::{FxHashMap, FxHashSet};
@@ -24,6 +25,13 @@ use crate::outcome::Outcome;
 use crate::runner::{Evaluation, Runner};
 use crate::usage::Usage;
 
+pub use self::member::Follow;
+use self::member::{Bounds, Following, Member};
+pub(crate) use self::member::{Delivery, News, Seat, Told};
+pub use self::query::Cost;
+use self::query::{Busy, Live, READY_MAX, SLOW, SLOW_RUNS};
+pub(crate) use self::query::{Ran, ToRun};
+
 /// Names a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct ConnectionId(pub(crate) u64);
@@ -33,151 +41,6 @@ pub(crate) struct ConnectionId(pub(crate) u64);
 pub struct SubscriptionId(pub u64);
 
 pub(crate) type Subscriber = (ConnectionId, SubscriptionId);
-
-/// Where a connection is: shared with whoever holds it.
-#[derive(Debug)]
-pub(crate) struct Seat {
-    pub(crate) id: ConnectionId,
-    /// Whether it is in the slow lane. Changes under the locks of both.
-    is_slow: AtomicBool,
-    pub(crate) wake: Notify,
-}
-
-impl Seat {
-    pub(crate) fn is_slow(&self) -> bool {
-        self.is_slow.load(Ordering::SeqCst)
-    }
-}
-
-/// A run that took longer than this is slow, and a query that is so twice in a row.
-const SLOW: Duration = Duration::from_millis(10);
-const SLOW_RUNS: u8 = 2;
-
-/// What the runs of a live query have cost since it was registered.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Cost {
-    /// How often it was run because a commit touched it.
-    pub runs: u64,
-    /// In how many of them all that costs something to read was told by the changes.
-    pub maintained: u64,
-    /// How long they took together.
-    pub time: Duration,
-}
-
-/// So many queries are kept ready to run; others are prepared anew when they are.
-const READY_MAX: usize = 16_384;
-
-/// One live query, shared by its subscribers. Most are never touched by a commit, so this is small.
-struct Live<R: Runner> {
-    key: Arc<R::Key>,
-    newest: Arc<Outcome>,
-    /// The state that it was last evaluated at, whether or not the result had changed.
-    evaluated_ts: CommitTs,
-    subscribers: SmallSet<Subscriber>,
-    /// What there is of one that was touched, or is more than its key.
-    busy: Option<Box<Busy<R>>>,
-}
-
-/// What makes the next run of a live query fast, and what the last ones have cost.
-struct Busy<R: Runner> {
-    query: Option<Arc<R::Query>>,
-    /// Whether the query has to be kept.
-    is_pinned: bool,
-    /// What is kept of its reads. It has followed each commit since the last run that was matched and touches it.
-    kept: Option<KeptReads>,
-    /// What of that counts as used.
-    kept_bytes: usize,
-    cost: Cost,
-    /// How many of the last runs were slow.
-    slow_runs: u8,
-}
-
-impl<R: Runner> Default for Busy<R> {
-    fn default() -> Self {
-        Busy {
-            query: None,
-            is_pinned: false,
-            kept: None,
-            kept_bytes: 0,
-            cost: Cost::default(),
-            slow_runs: 0,
-        }
-    }
-}
-
-/// A live query that is to be run.
-pub(crate) struct ToRun<R: Runner> {
-    pub(crate) key: Arc<R::Key>,
-    /// If it is ready to run.
-    pub(crate) query: Option<Arc<R::Query>>,
-    /// What is kept of its reads, which is given back with the run.
-    pub(crate) kept: KeptReads,
-}
-
-/// What became of a run of a live query.
-pub(crate) struct Ran<R: Runner> {
-    pub(crate) query: Arc<R::Query>,
-    pub(crate) evaluation: Evaluation,
-    pub(crate) kept: Option<KeptReads>,
-    pub(crate) took: Duration,
-}
-
-/// How a client wants to be told.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Follow {
-    /// From where it comes back: it has the result of that state.
-    pub resume_from: Option<CommitTs>,
-    /// Whether it takes patches.
-    pub patch: bool,
-}
-
-/// What a subscription has been told.
-pub(crate) enum Told {
-    /// Nothing yet, or nothing that is known.
-    Nothing,
-    /// This result. A client that patches it has been told so many times since the last complete one.
-    Result(Arc<Outcome>, u32),
-}
-
-struct Following {
-    live: LiveId,
-    told: Told,
-    patch: bool,
-    /// Whether it is in its connection's list of those that have something to tell.
-    is_due: bool,
-    has_ended: bool,
-}
-
-/// One connection's subscriptions.
-struct Member {
-    subscriptions: FxHashMap<SubscriptionId, Following>,
-    /// The errors with which subscriptions ended of which the client has not been told yet.
-    ended: Vec<(SubscriptionId, Bytes)>,
-    due: Vec<SubscriptionId>,
-    /// It is told nothing of an earlier state.
-    not_before: CommitTs,
-    /// What the results take that only it keeps, because it has been slow to take newer ones.
-    held_bytes: usize,
-    seat: Arc<Seat>,
-}
-
-/// What a connection is to be told of one subscription.
-pub(crate) struct Delivery {
-    pub(crate) subscription: SubscriptionId,
-    pub(crate) news: News,
-}
-
-pub(crate) enum News {
-    /// The result, and its number if the client takes patches.
-    Result(Arc<Outcome>, Option<u32>),
-    /// The result, to be told as the difference from another, and its number.
-    Change {
-        from: Arc<Outcome>,
-        to: Arc<Outcome>,
-        revision: u32,
-    },
-    Ended(Bytes),
-}
 
 /// All live queries, found by key, by id and by what they depend on.
 pub(crate) struct Registry<R: Runner> {
@@ -202,17 +65,6 @@ pub(crate) struct Registry<R: Runner> {
     pub(crate) usage: Arc<Usage>,
     bounds: Bounds,
     pub(crate) figures: Arc<Figures>,
-}
-
-/// What may be kept, in bytes.
-#[derive(Clone, Copy)]
-struct Bounds {
-    /// Results that only slow clients keep.
-    held: usize,
-    /// The same for one connection.
-    connection_held: usize,
-    /// Reads.
-    kept: usize,
 }
 
 impl<R: Runner> Registry<R> {
@@ -746,93 +598,5 @@ impl<R: Runner> Registry<R> {
                 cost: live.cost(),
             })
             .collect()
-    }
-}
-
-impl<R: Runner> Live<R> {
-    /// Keeps these reads in place of others, which are returned.
-    fn keep(&mut self, kept: Option<KeptReads>, usage: &Usage) -> Option<KeptReads> {
-        if kept.is_none() && self.busy.is_none() {
-            return None;
-        }
-        let busy = self.busy.get_or_insert_default();
-        usage.kept_bytes.give_back(busy.kept_bytes);
-        busy.kept_bytes = kept.as_ref().map_or(0, KeptReads::bytes);
-        usage.kept_bytes.take(busy.kept_bytes);
-        std::mem::replace(&mut busy.kept, kept)
-    }
-
-    fn cost(&self) -> Cost {
-        self.busy.as_ref().map(|busy| busy.cost).unwrap_or_default()
-    }
-}
-
-impl Member {
-    fn make_due(&mut self, subscription: SubscriptionId) -> bool {
-        match self.subscriptions.get_mut(&subscription) {
-            Some(following) if !following.is_due => {
-                following.is_due = true;
-                self.due.push(subscription);
-                true
-            }
-            _ => false,
-        }
-    }
-
-    /// There is a newer result than `old`. What a slow client has is kept for it within bounds, to be patched; past them
-    /// it is sent a complete result again.
-    fn outdate(
-        &mut self,
-        subscription: SubscriptionId,
-        old: &Arc<Outcome>,
-        bounds: Bounds,
-        usage: &Usage,
-        figures: &Figures,
-    ) {
-        if !self.make_due(subscription) {
-            figures.conflated.add(1);
-        }
-        let Some(following) = self.subscriptions.get_mut(&subscription) else {
-            return;
-        };
-        if let Told::Result(told, _) = &following.told
-            && told.ts == old.ts
-        {
-            let bytes = told.result.len();
-            if self.held_bytes + bytes > bounds.connection_held
-                || usage.held_bytes.get() + bytes > bounds.held
-            {
-                following.told = Told::Nothing;
-            } else {
-                self.held_bytes += bytes;
-                usage.held_bytes.take(bytes);
-            }
-        }
-    }
-}
-
-impl Following {
-    /// What to tell of a result, if anything; it then counts as told.
-    fn tell(&mut self, newest: &Arc<Outcome>) -> Option<News> {
-        let has_data = newest.data().is_some();
-        let (revision, news) = match std::mem::replace(&mut self.told, Told::Nothing) {
-            // It may have been another one in between, which nobody was told of.
-            Told::Result(told, revision)
-                if told.ts == newest.ts || told.result == newest.result =>
-            {
-                (revision, None)
-            }
-            Told::Result(from, revision) if self.patch && has_data && from.data().is_some() => {
-                let revision = revision + 1;
-                let to = Arc::clone(newest);
-                (revision, Some(News::Change { from, to, revision }))
-            }
-            _ => {
-                let revision = (self.patch && has_data).then_some(1);
-                (1, Some(News::Result(Arc::clone(newest), revision)))
-            }
-        };
-        self.told = Told::Result(Arc::clone(newest), revision);
-        news
     }
 }
