@@ -17,6 +17,7 @@ import { LiveLink } from "@thalweg/client/apollo";
 import { liveExchange } from "@thalweg/client/urql";
 import { startProxy } from "./cutting_proxy.mjs";
 import { Events } from "./events.mjs";
+import { commitTsOf, timeOf, withoutCursors } from "./live/past.mjs";
 import { startServer } from "./own_server.mjs";
 
 const ROWS = 40;
@@ -41,14 +42,6 @@ const WHOLE = `query Board @live { ${board()} }`;
 /** A subscription has one root field. */
 const SUBSCRIPTION = "subscription { marks(orderBy: [{id: ASC}], first: 3) { nodes { id text } } }";
 const ONCE = `{ ${board()} }`;
-
-const commitTsOf = (result) => result.extensions.thalweg.commitTs;
-
-/** A commit as a time, which is microseconds since 1970. */
-function timeOf(commitTs) {
-  const seconds = new Date(Number(BigInt(commitTs) / 1000n)).toISOString().slice(0, 19);
-  return `${seconds}.${String(BigInt(commitTs) % 1_000_000n).padStart(6, "0")}Z`;
-}
 
 const item = (n) => ({ id: `row-${n}`, name: `name ${n % 7}`, rank: (n * 37) % 100, tags: n % 2 ? ["odd"] : [] });
 
@@ -150,8 +143,6 @@ class Follower {
     }
   }
 }
-
-const withoutCursors = (data) => JSON.parse(JSON.stringify(data, (key, value) => (key === "cursor" ? undefined : value)));
 
 /** A client of the package, which is disposed of after the test `t`, and what came in its messages. */
 function connect(t, url, webSocketImpl = WebSocket) {
