@@ -49,9 +49,9 @@ export async function startProxy(origin) {
       return cuts;
     },
     retarget: (origin) => (target = new URL(origin)),
-    /** Cuts every connection, now or after some bytes more. */
-    cut(bytes = 0) {
-      for (const link of [...open]) {
+    /** Cuts connections, each or a part of them, now or after some bytes more. */
+    cut(bytes = 0, isChosen = () => true) {
+      for (const link of [...open].filter(isChosen)) {
         cuts += 1;
         if (bytes === 0) link.cut();
         else link.left = bytes;
