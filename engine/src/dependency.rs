@@ -234,6 +234,18 @@ impl DependencySet {
         self.catalog || self.counts || self.shapes
     }
 
+    /// What it depends on beside documents, in words for people.
+    pub fn system_in_words(&self) -> Vec<&'static str> {
+        [
+            (self.catalog, "which collections there are, and their types"),
+            (self.counts, "how many documents the collections have"),
+            (self.shapes, "the shapes of all documents"),
+        ]
+        .into_iter()
+        .filter_map(|(depends, words)| depends.then_some(words))
+        .collect()
+    }
+
     /// Whether it depends on which collections there are.
     pub(crate) fn depends_on_catalog(&self) -> bool {
         self.catalog

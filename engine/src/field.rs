@@ -131,6 +131,11 @@ impl FieldMask {
         }
     }
 
+    /// The fields; `None` for every one.
+    pub fn fields(&self) -> Option<&BTreeSet<FieldRef>> {
+        (!self.everything).then_some(&*self.fields)
+    }
+
     /// Adds a field, with all that lies below it.
     pub fn add(&mut self, field: FieldRef) {
         if self.everything {

@@ -72,6 +72,7 @@ mod transaction;
 mod upkeep;
 mod vanished;
 mod verify;
+mod words;
 mod writer;
 
 pub use aggregate::{

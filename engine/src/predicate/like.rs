@@ -32,6 +32,24 @@ impl LikePattern {
         LikePattern { parts }
     }
 
+    /// The pattern as a text that gives it again.
+    pub(crate) fn text(&self) -> String {
+        let mut text = String::new();
+        for part in &self.parts {
+            match part {
+                Part::AnyText => text.push('%'),
+                Part::AnyCharacter => text.push('_'),
+                Part::Character(character) => {
+                    if matches!(character, '%' | '_' | '\\') {
+                        text.push('\\');
+                    }
+                    text.push(*character);
+                }
+            }
+        }
+        text
+    }
+
     /// Whether the whole text is of the pattern. Takes time in proportion to text × pattern at worst: after a
     /// mismatch only the last `%` is retried, one character further on.
     pub fn matches(&self, text: &str) -> bool {
