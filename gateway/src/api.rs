@@ -152,6 +152,33 @@ pub trait Connection<A: Api>: Send + Sync + 'static {
     fn shown(&self) -> Option<CommitTs>;
 }
 
+/// Which live queries are listed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LiveListing {
+    /// How many at most.
+    pub first: usize,
+    /// Which of them.
+    pub by: LiveRank,
+}
+
+impl Default for LiveListing {
+    fn default() -> Self {
+        LiveListing {
+            first: 100,
+            by: LiveRank::Subscribers,
+        }
+    }
+}
+
+/// Which live queries are listed first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LiveRank {
+    /// Those that most clients follow.
+    Subscribers,
+    /// Those whose runs have taken the most time.
+    Cost,
+}
+
 /// Which changes of the change stream are asked for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ChangesOptions {
@@ -324,6 +351,9 @@ pub trait Api: Sized + Send + Sync + 'static {
 
     /// Figures about what it does, in the text format of Prometheus.
     fn metrics(&self) -> String;
+
+    /// The live queries that there are, what they do together, and what each costs, as a JSON object.
+    fn live_queries(&self, listing: LiveListing) -> String;
 
     /// Begins an import into a collection.
     fn import(&self, collection: &str, options: ImportOptions) -> Result<Self::Import, ApiError>;

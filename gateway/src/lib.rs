@@ -28,7 +28,7 @@
 //! | `websocket` | `graphql-transport-ws` |
 //! | `import`, `export` | documents in and out |
 //! | `changes` | the change stream over SSE |
-//! | `console`, `schema`, `health` | what a person or a load balancer looks at |
+//! | `console`, `schema`, `health`, `live_queries` | what a person or a load balancer looks at |
 //! | `compress` | gzip, where it is worth while |
 //! | `body`, `error` | reading bodies within limits; answering with errors |
 
@@ -46,6 +46,7 @@ mod graphql;
 mod guard;
 mod health;
 mod import;
+mod live_queries;
 mod multipart;
 mod options;
 mod request;
@@ -58,7 +59,7 @@ mod websocket;
 pub use api::{
     Answer, Api, ApiError, ChangeItem, ChangesOptions, Connection, Followed, GraphqlRequest,
     GraphqlResponse, ImportFailure, ImportOptions, ImportOutcome, ImportRecord, ImportSink,
-    LiveEvent, LiveItem, OperationKind, PartsFormat, Told,
+    LiveEvent, LiveItem, LiveListing, LiveRank, OperationKind, PartsFormat, Told,
 };
 pub use options::{GatewayOptions, OriginPolicy};
 pub use server::{Drained, Gateway};

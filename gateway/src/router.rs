@@ -14,7 +14,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use crate::api::Api;
 use crate::error::HttpError;
 use crate::options::GatewayOptions;
-use crate::{changes, console, export, graphql, guard, health, import, schema};
+use crate::{changes, console, export, graphql, guard, health, import, live_queries, schema};
 
 /// What every handler sees.
 pub(crate) struct Shared<A> {
@@ -86,6 +86,7 @@ pub(crate) fn build<A: Api>(shared: &Arc<Shared<A>>) -> Router {
         .route("/healthz", get(health::alive))
         .route("/readyz", get(health::ready::<A>))
         .route("/metrics", get(health::metrics::<A>))
+        .route("/live", get(live_queries::get::<A>))
         .method_not_allowed_fallback(method_not_allowed)
         .fallback(not_found)
         // Bodies are bounded where they are read: imports are streams of any length.

@@ -176,6 +176,62 @@ describe("the console", { timeout: 120_000 }, () => {
     await page.context().close();
   });
 
+  test("the view of live queries: what is followed, by whom, what it costs and what wakes it", async () => {
+    const editor = await open();
+    const name = unique("Follow").replaceAll(" ", "");
+    await execute(editor, `query ${name} @live { ${TOP_RATED} }`);
+    await editor.locator(".console-badge.live").waitFor();
+
+    const page = await open();
+    await page.locator(".console-header a", { hasText: "live queries" }).click();
+    assert.equal(new URL(page.url()).hash, "#live-queries");
+    const row = page.locator(".console-table tbody tr:not(.console-details)", { hasText: name });
+    await row.waitFor();
+    assert.equal(await page.locator(".graphiql-container").isVisible(), false);
+    const runs = () => row.locator("td").nth(3).textContent();
+    assert.equal(await runs(), "0");
+
+    // By the keyboard alone.
+    await row.locator("button").focus();
+    await page.keyboard.press("Enter");
+    const details = page.locator(".console-details");
+    await details.waitFor();
+    assert.match(await details.locator("pre").first().textContent(), /IMDB_Rating/);
+    assert.match(await details.locator("li").first().textContent(), /^movies "IMDB Rating" >= 8\.5/);
+
+    // What it does is seen without reloading, and what was opened stays open.
+    const { id, Director } = (await topRated()).nodes[0];
+    await updateMovie(id, { Director: unique("Director") });
+    await page.waitForFunction((cell) => cell.textContent !== "0", await row.locator("td").nth(3).elementHandle());
+    await updateMovie(id, { Director });
+    await details.waitFor();
+    await picture(page, "live-queries");
+
+    const order = page.locator("th", { hasText: "Subscribers" });
+    assert.equal(await order.getAttribute("aria-sort"), "none");
+    await order.locator("button").click();
+    await page.locator('th[aria-sort="descending"]', { hasText: "Subscribers" }).waitFor();
+
+    // A server that does not answer is told of, and what was known stays.
+    await page.route("**/live?**", (route) => route.fulfill({ status: 503, json: { errors: [{ message: "not now" }] } }));
+    await page.locator(".console-live-error", { hasText: "not now" }).waitFor();
+    assert.equal(await row.count(), 1);
+    await page.unroute("**/live?**");
+    await page.locator(".console-live-error").waitFor({ state: "detached" });
+    // The browser itself complains of the status.
+    complaints.splice(0, complaints.length, ...complaints.filter((text) => !text.includes("503")));
+
+    // Its operation is not followed any more, so it goes; and the editor is as it was.
+    await stop(editor);
+    await row.waitFor({ state: "detached" });
+    await page.keyboard.press("Escape");
+    await page.locator(".graphiql-query-editor").waitFor();
+    assert.equal(new URL(page.url()).hash, "");
+    await page.goBack();
+    await page.locator(".console-live").waitFor();
+    await Promise.all([page.context().close(), editor.context().close()]);
+  });
+
   test("the dark theme follows the system", async () => {
     const page = await open({ colorScheme: "dark" });
     const background = await page.evaluate(() => getComputedStyle(document.body).backgroundColor);

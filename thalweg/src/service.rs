@@ -4,6 +4,7 @@ mod changes;
 mod chunks;
 mod export;
 mod import;
+mod listing;
 mod live;
 mod metrics;
 mod parts;
@@ -19,7 +20,7 @@ use serde_json::value::RawValue;
 use thalweg_engine::{Catalog, Engine, EngineError, IdempotencyKey, Interrupt, Snapshot};
 use thalweg_gateway::{
     Answer, Api, ApiError, ChangeItem, ChangesOptions, Connection as _, Followed, GraphqlRequest,
-    GraphqlResponse, ImportOptions, LiveItem, OperationKind, PartsFormat,
+    GraphqlResponse, ImportOptions, LiveItem, LiveListing, OperationKind, PartsFormat,
 };
 use thalweg_model::{CommitTs, ErrorCode, Value};
 use thalweg_resolvers::{
@@ -401,6 +402,10 @@ impl Api for Service {
 
     fn metrics(&self) -> String {
         metrics::text(&self.live)
+    }
+
+    fn live_queries(&self, listing: LiveListing) -> String {
+        listing::text(&self.live, &self.engine.catalog(), listing)
     }
 
     fn import(&self, collection: &str, options: ImportOptions) -> Result<Import, ApiError> {

@@ -17,9 +17,12 @@ import { loadCatalog } from "./catalog.js";
 import { defaultTabs } from "./examples.js";
 import { fetcher } from "./fetcher.js";
 import { Header } from "./header.jsx";
+import { LiveQueries } from "./live_queries.jsx";
 import { LiveResult } from "./live_result.jsx";
 import { SchemaWatch } from "./schema_watch.jsx";
 import { StatusLine } from "./status_line.jsx";
+import { useStore } from "./store.js";
+import { view } from "./view.js";
 
 const PLUGINS = [DOC_EXPLORER_PLUGIN, HISTORY_PLUGIN];
 
@@ -37,15 +40,28 @@ function Console({ catalog }) {
           <Header initial={catalog.collections} />
           <SchemaWatch introspected={catalog.version} />
           <LiveResult />
-          <GraphiQLInterface showPersistHeadersSettings={false}>
-            <GraphiQL.Logo> </GraphiQL.Logo>
-            <GraphiQL.Footer>
-              <StatusLine />
-            </GraphiQL.Footer>
-          </GraphiQLInterface>
+          <View />
         </DocExplorerStore>
       </HistoryStore>
     </GraphiQLProvider>
+  );
+}
+
+/** The editor stays behind the other view, with all that is written in it. */
+function View() {
+  const isLive = useStore(view) === "live";
+  return (
+    <>
+      {isLive && <LiveQueries />}
+      <div className="console-editor" hidden={isLive}>
+        <GraphiQLInterface showPersistHeadersSettings={false}>
+          <GraphiQL.Logo> </GraphiQL.Logo>
+          <GraphiQL.Footer>
+            <StatusLine />
+          </GraphiQL.Footer>
+        </GraphiQLInterface>
+      </div>
+    </>
   );
 }
 

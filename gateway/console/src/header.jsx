@@ -5,6 +5,7 @@ import { useEffect, useState } from "react";
 import { connection, subscribe } from "./connection.js";
 import { exampleQuery, isListed } from "./examples.js";
 import { useStore } from "./store.js";
+import { LIVE_ADDRESS, showEditor, view } from "./view.js";
 
 const COLLECTIONS = "subscription ConsoleCollections { collections { name count listField typeName } }";
 
@@ -33,6 +34,9 @@ export function Header({ initial }) {
         ))}
       </nav>
       <Connection />
+      <a href={LIVE_ADDRESS} aria-current={useStore(view) === "live" ? "page" : undefined}>
+        live queries
+      </a>
       <a href="/schema.graphql" target="_blank" rel="noreferrer">
         schema.graphql
       </a>
@@ -83,6 +87,7 @@ function useOpenExample() {
   const { addTab, changeTab, setOperationName } = useGraphiQLActions();
   const { tabs, schema, queryEditor } = useGraphiQL(({ tabs, schema, queryEditor }) => ({ tabs, schema, queryEditor }));
   return (collection) => {
+    showEditor();
     if (!schema || !queryEditor || !isListed(schema, collection)) return;
     const query = exampleQuery(schema, collection);
     const index = tabs.findIndex((tab) => tab.query === query);

@@ -12,7 +12,7 @@ use futures_util::stream::{self, Stream, StreamExt};
 use thalweg_gateway::{
     Answer, Api, ApiError, ChangeItem, ChangesOptions, Connection, Drained, Followed, Gateway,
     GatewayOptions, GraphqlRequest, GraphqlResponse, ImportFailure, ImportOptions, ImportOutcome,
-    ImportRecord, ImportSink, LiveEvent, LiveItem, OperationKind, PartsFormat, Told,
+    ImportRecord, ImportSink, LiveEvent, LiveItem, LiveListing, OperationKind, PartsFormat, Told,
 };
 use thalweg_model::{CommitTs, DocumentId, ErrorCode};
 use tokio::net::TcpListener;
@@ -295,6 +295,10 @@ impl Api for Double {
 
     fn metrics(&self) -> String {
         "# TYPE values gauge\nvalues 1\n".into()
+    }
+
+    fn live_queries(&self, LiveListing { first, by }: LiveListing) -> String {
+        format!("{{\"total\":{first},\"by\":\"{by:?}\"}}")
     }
 
     fn ready(&self) -> Result<(), String> {

@@ -65,6 +65,50 @@ async fn the_schema_is_served_with_a_tag() {
 }
 
 #[tokio::test]
+async fn live_queries_are_listed() {
+    let served = Served::start().await;
+    let listed = get(served.address, "/live").await;
+    assert_eq!(
+        (listed.status, listed.body.as_str()),
+        (200, r#"{"total":100,"by":"Subscribers"}"#)
+    );
+    assert_eq!(
+        listed.header("content-type"),
+        Some("application/json; charset=utf-8")
+    );
+    assert_eq!(listed.header("cache-control"), Some("no-store"));
+    let listed = get(served.address, "/live?by=cost&first=7").await;
+    assert_eq!(listed.body, r#"{"total":7,"by":"Cost"}"#);
+    for (query, message) in [
+        (
+            "first=1001",
+            "`first` is `1001`; it must be a number from 0 to 1000",
+        ),
+        (
+            "by=time",
+            "`by` is `time`; it must be `subscribers` or `cost`",
+        ),
+        (
+            "since=1",
+            "`since` is not a parameter of the list of live queries; there are `first` and `by`",
+        ),
+    ] {
+        let refused = get(served.address, &format!("/live?{query}")).await;
+        assert_eq!(
+            (refused.status, refused.code().as_str()),
+            (400, "BAD_REQUEST")
+        );
+        assert_eq!(refused.message(), message);
+    }
+    // Whoever may not read metrics may not read this.
+    let foreign = ask(served.address, "GET", "/live", &["host: evil.test"], "").await;
+    assert_eq!(
+        (foreign.status, foreign.code().as_str()),
+        (403, "FORBIDDEN")
+    );
+}
+
+#[tokio::test]
 async fn health_and_readiness_differ() {
     let served = Served::start().await;
     assert_eq!(get(served.address, "/healthz").await.status, 200);

@@ -1,5 +1,5 @@
 use thalweg_engine::EngineOptions;
-use thalweg_gateway::{ImportOptions, ImportRecord, ImportSink};
+use thalweg_gateway::{ImportOptions, ImportRecord, ImportSink, LiveListing, LiveRank};
 use thalweg_model::Document;
 use thalweg_storage::MemoryBackend;
 
@@ -312,5 +312,80 @@ async fn a_long_response_is_the_same_in_chunks() {
             }
         };
         assert!(answered == whole, "{query}");
+    }
+}
+
+#[tokio::test]
+async fn live_queries_are_listed_with_what_wakes_them() {
+    let service = service(3).await;
+    let list = |first, by| {
+        let text = service.live_queries(LiveListing { first, by });
+        serde_json::from_str::<serde_json::Value>(&text).expect("JSON")
+    };
+    assert_eq!(
+        list(100, LiveRank::Cost)["liveQueries"],
+        serde_json::json!([])
+    );
+
+    let request = GraphqlRequest {
+        query: Some(
+            "query Watch($n: [Int!]) @live { movies(filter: {n: {in: $n}}, orderBy: [{n: DESC}], first: 1) { nodes { n } } }"
+                .to_owned(),
+        ),
+        variables: Some(RawValue::from_string("{\"n\":[1,2]}".to_owned()).expect("JSON")),
+        ..GraphqlRequest::default()
+    };
+    let connection = service.connect();
+    for number in 0..2 {
+        let Ok(operation) = service.prepare(clone_of(&request)) else {
+            panic!("it is valid");
+        };
+        connection
+            .subscribe(number, operation, None)
+            .await
+            .expect("followed");
+    }
+    let other = prepare(&service, "subscription { collections { name } }");
+    connection
+        .subscribe(2, other, None)
+        .await
+        .expect("followed");
+
+    let listed = list(1, LiveRank::Subscribers);
+    assert_eq!(
+        (&listed["total"], &listed["subscriptions"]),
+        (&2.into(), &3.into())
+    );
+    let [live] = listed["liveQueries"].as_array().expect("a list").as_slice() else {
+        panic!("{listed}");
+    };
+    assert_eq!(live["operationName"], "Watch");
+    assert_eq!(live["variables"], serde_json::json!({"n": [1, 2]}));
+    assert_eq!(live["subscribers"], 2);
+    assert_eq!(
+        live["cost"],
+        serde_json::json!({"runs": 0, "maintained": 0, "micros": 0})
+    );
+    assert_eq!(
+        live["dependencies"],
+        serde_json::json!([{
+            "collection": "movies",
+            "on": "n in [1, 2], in order of n DESC, id up to a place in it",
+            "fields": ["n"],
+        }])
+    );
+    let all = list(100, LiveRank::Cost);
+    assert_eq!(all["liveQueries"].as_array().expect("a list").len(), 2);
+    assert_eq!(
+        list(0, LiveRank::Cost)["liveQueries"],
+        serde_json::json!([])
+    );
+}
+
+fn clone_of(request: &GraphqlRequest) -> GraphqlRequest {
+    GraphqlRequest {
+        query: request.query.clone(),
+        variables: request.variables.clone(),
+        ..GraphqlRequest::default()
     }
 }
