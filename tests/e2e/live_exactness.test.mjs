@@ -39,7 +39,7 @@ describe("live queries are exact", () => {
   test(`for ${SECONDS} seconds`, async (context) => {
     context.diagnostic(`THALWEG_SEED=${seed}`);
     const options = verifying();
-    const total = { worlds: 0, operations: 0, writes: 0, refused: 0, events: 0, compared: 0, ended: 0, errors: 0 };
+    const total = { worlds: 0, operations: 0, writes: 0, refused: 0, events: 0, compared: 0, ended: 0, errors: 0, woken: 0, maintained: 0 };
     // Of each kind the first one, and how many there were.
     const faults = new Map();
     const end = Date.now() + SECONDS * 1000;
@@ -255,8 +255,9 @@ class Trial {
 
   async #metrics() {
     const text = await (await fetch(`${this.#server.origin}/metrics`)).text();
-    const [, mismatched] = /^thalweg_live_mismatched_total (\d+)/m.exec(text) ?? [];
-    this.#expect((mismatched ?? "0") === "0", `thalweg_live_mismatched_total ${mismatched}\n${this.#server.log()}`);
+    const figure = (name) => Number(new RegExp(`^thalweg_live_${name}_total (\\d+)`, "m").exec(text)?.[1] ?? 0);
+    for (const name of ["woken", "maintained"]) this.#total[name] += figure(name);
+    this.#expect(figure("mismatched") === 0, `what the changes told was mismatched ${figure("mismatched")} times: ${this.#server.log()}`);
   }
 
   /** All that is needed to see what went wrong. */

@@ -126,7 +126,7 @@ describe("a filter", () => {
       await write("updateLamp(id: \"a\", patch: {watts: 5}) { id }");
       await told.isNothing();
     };
-    assert.deepEqual(await growth(["matched_total", "evaluations_total", "messages_total"], unread), [0, 0, 0]);
+    assert.deepEqual(await growth(["matched_total", "woken_total", "messages_total"], unread), [0, 0, 0]);
     // The next event is that of what is looked at.
     await write("updateLamp(id: \"a\", patch: {watts: 7}) { id }");
     await write("updateLamp(id: \"b\", patch: {room: \"attic\"}) { id }");
@@ -505,7 +505,7 @@ describe("an aggregate", () => {
       await write("updateSale(id: \"s5\", patch: {n: 5}) { id }");
       await told.isNothing();
     };
-    assert.deepEqual(await growth(["matched_total", "evaluations_total"], fields), [0, 0]);
+    assert.deepEqual(await growth(["matched_total", "woken_total"], fields), [0, 0]);
     await write("createSale(input: {id: \"t\"}) { id }");
     await told.is({ salesAggregate: { count: 4 } });
     await write("deleteSale(id: \"t\", permanent: true) { id }");
@@ -552,7 +552,7 @@ describe("time", () => {
       await both.is({ then: nodes({ level: 1 }), now: nodes({ level: 2 }) });
     };
     // One evaluation is that of the other operation. Two connections are told of each mark.
-    const [evaluations] = await growth(["evaluations_total"], changes);
+    const [evaluations] = await growth(["woken_total"], changes);
     assert.equal(evaluations, 1);
     await past.isNothing();
   });
@@ -605,12 +605,12 @@ describe("a slow client", () => {
       for (; isTaken; taken += 1) {
         name = name === "A" ? "B" : "A";
         const sent = await figure("messages_total");
-        await until("evaluations_total", () => put(name));
+        await until("woken_total", () => put(name));
         await new Promise((resolve) => setTimeout(resolve, 300));
         isTaken = (await figure("messages_total")) > sent;
       }
       // What was told last is there again.
-      await until("evaluations_total", () => put(name === "A" ? "B" : "A"));
+      await until("woken_total", () => put(name === "A" ? "B" : "A"));
       resume();
       await received(() => messages.length >= taken);
       const text = await mark();

@@ -31,7 +31,10 @@ export async function startServer({ command = "dev", options = [], data: given }
       clearTimeout(late);
       resolve(url);
     });
-    ended.then((how) => reject(new Error(`ended with ${how} before it was ready:\n${log}`)));
+    ended.then((how) => {
+      clearTimeout(late);
+      reject(new Error(`ended with ${how} before it was ready:\n${log}`));
+    });
   });
   const graphqlUrl = `${origin}/graphql`;
 
