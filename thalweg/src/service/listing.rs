@@ -4,7 +4,7 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 use thalweg_engine::{Catalog, Dependency, DependencySet};
 use thalweg_gateway::{LiveListing, LiveRank};
-use thalweg_resolvers::Operation;
+use thalweg_resolvers::OperationKey;
 use thalweg_subscriptions::{Figures, LATENCY_BOUNDS_MICROS, Listed, LiveQueries, Rank};
 
 use super::ResolverRunner;
@@ -137,9 +137,9 @@ fn counts(figures: &Figures) -> Counts {
     }
 }
 
-fn live_query(listed: &Listed<Operation>, catalog: &Catalog) -> LiveQuery {
-    let key = listed.query.key();
-    let variables = String::from_utf8_lossy(key.variables_json()).into_owned();
+fn live_query(listed: &Listed<OperationKey>, catalog: &Catalog) -> LiveQuery {
+    let key = &listed.key;
+    let variables = String::from_utf8_lossy(key.variables()).into_owned();
     let (dependencies_total, dependencies) = depends(&listed.dependencies, catalog);
     LiveQuery {
         operation: key.text().into(),
