@@ -25,7 +25,7 @@ use crate::router::Shared;
 const SUBPROTOCOL: &str = "graphql-transport-ws";
 
 /// A socket keeps a read buffer of this size for its whole life, and most sockets are idle.
-const READ_BUFFER_BYTES: usize = 8 << 10;
+const READ_BUFFER_BYTES: usize = 4 << 10;
 
 /// Answers the handshake and serves the socket.
 pub(crate) fn accept<A: Api>(shared: Arc<Shared<A>>, upgrade: WebSocketUpgrade) -> Response {

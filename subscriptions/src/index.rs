@@ -13,6 +13,7 @@ use std::hash::Hash;
 use std::sync::Arc;
 
 use rustc_hash::{FxHashMap, FxHashSet};
+use slotmap::{SecondaryMap, new_key_type};
 use thalweg_engine::{
     Anchor, AnchorField, Change, Commit, DependencySet, KeyInterval, OrderKey, Position, Record,
     Scope,
@@ -23,9 +24,10 @@ use self::groups::Groups;
 use crate::entries::{Entries, Entry};
 use crate::interval::Intervals;
 
-/// Names a live query while it is registered.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(crate) struct LiveId(pub(crate) u64);
+new_key_type! {
+    /// Names a live query while it is registered.
+    pub(crate) struct LiveId;
+}
 
 /// Live queries.
 pub(crate) type Ids = FxHashSet<LiveId>;
@@ -33,7 +35,7 @@ pub(crate) type Ids = FxHashSet<LiveId>;
 /// Who depends on what.
 #[derive(Default)]
 pub(crate) struct DependencyIndex {
-    dependencies: FxHashMap<LiveId, Arc<DependencySet>>,
+    dependencies: SecondaryMap<LiveId, Arc<DependencySet>>,
     collections: FxHashMap<CollectionId, CollectionIndex>,
     /// Those that depend on the catalog, the counts or the shapes.
     system: Ids,
@@ -59,7 +61,7 @@ impl DependencyIndex {
     /// Whether this is what a live query is filed under.
     pub(crate) fn is_set(&self, live: LiveId, dependencies: &DependencySet) -> bool {
         self.dependencies
-            .get(&live)
+            .get(live)
             .is_some_and(|old| **old == *dependencies)
     }
 
@@ -81,12 +83,12 @@ impl DependencyIndex {
 
     /// What a live query depends on.
     pub(crate) fn dependencies_of(&self, live: LiveId) -> Option<&Arc<DependencySet>> {
-        self.dependencies.get(&live)
+        self.dependencies.get(live)
     }
 
     /// Forgets a live query.
     pub(crate) fn remove(&mut self, live: LiveId) {
-        let Some(dependencies) = self.dependencies.remove(&live) else {
+        let Some(dependencies) = self.dependencies.remove(live) else {
             return;
         };
         self.system.remove(&live);
@@ -103,7 +105,7 @@ impl DependencyIndex {
     /// Adds to `affected` the live queries whose result the commit may have changed.
     pub(crate) fn affected(&self, commit: &Commit, affected: &mut Ids) {
         for live in &self.system {
-            if !affected.contains(live) && self.dependencies[live].system_touched_by(commit) {
+            if !affected.contains(live) && self.dependencies[*live].system_touched_by(commit) {
                 affected.insert(*live);
             }
         }
@@ -132,7 +134,7 @@ impl DependencyIndex {
     }
 
     fn read(&self, entry: Entry) -> &thalweg_engine::Dependency {
-        &self.dependencies[&entry.live].reads()[entry.read as usize]
+        &self.dependencies[entry.live].reads()[entry.read as usize]
     }
 
     fn touches(&self, entry: Entry, change: &Change) -> bool {
@@ -313,6 +315,12 @@ where
     {
         map.remove(key);
     }
+}
+
+/// A live query for tests that have no registry.
+#[cfg(test)]
+pub(crate) fn live_id(number: u64) -> LiveId {
+    LiveId::from(slotmap::KeyData::from_ffi(1 << 32 | number))
 }
 
 #[cfg(test)]

@@ -239,11 +239,11 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::index::LiveId;
+    use crate::index::live_id;
 
     fn entry(live: u64) -> Entry {
         Entry {
-            live: LiveId(live),
+            live: live_id(live),
             read: 0,
         }
     }
@@ -287,8 +287,8 @@ mod tests {
                         .map(|(_, live)| *live)
                         .collect();
                     let mut found = Vec::new();
-                    intervals.around(key, &mut |entries| entries.each(&mut |it| found.push(it.live.0)));
-                    let mut expected = expected;
+                    intervals.around(key, &mut |entries| entries.each(&mut |it| found.push(it.live)));
+                    let mut expected: Vec<_> = expected.into_iter().map(live_id).collect();
                     expected.sort_unstable();
                     found.sort_unstable();
                     prop_assert_eq!(found, expected);

@@ -13,6 +13,7 @@ use std::sync::atomic::AtomicBool;
 
 use bytes::Bytes;
 use rustc_hash::{FxHashMap, FxHashSet};
+use slotmap::SlotMap;
 use thalweg_engine::{Commit, DependencySet, KeptReads};
 use thalweg_model::CommitTs;
 use tokio::sync::Notify;
@@ -45,12 +46,11 @@ pub(crate) type Subscriber = (ConnectionId, SubscriptionId);
 /// All live queries, found by key, by id and by what they depend on.
 pub(crate) struct Registry<R: Runner> {
     ids: FxHashMap<Arc<R::Key>, LiveId>,
-    live: FxHashMap<LiveId, Live<R>>,
+    live: SlotMap<LiveId, Live<R>>,
     /// Those that are kept ready to run, the longest first; some may have gone since.
     ready: VecDeque<LiveId>,
     connections: FxHashMap<ConnectionId, Member>,
     pub(crate) index: DependencyIndex,
-    next_id: u64,
     /// Every commit up to this has been matched against the index.
     pub(crate) matched_ts: CommitTs,
     /// Every live query is up to date with this timestamp, and nobody is told of a later one.
@@ -76,11 +76,10 @@ impl<R: Runner> Registry<R> {
     ) -> Self {
         Registry {
             ids: FxHashMap::default(),
-            live: FxHashMap::default(),
+            live: SlotMap::with_key(),
             ready: VecDeque::new(),
             connections: FxHashMap::default(),
             index: DependencyIndex::default(),
-            next_id: 0,
             matched_ts: ts,
             served_ts: ts,
             stale: FxHashSet::default(),
@@ -183,19 +182,18 @@ impl<R: Runner> Registry<R> {
     }
 
     fn insert_live(&mut self, live: Live<R>, dependencies: Arc<DependencySet>) -> LiveId {
-        self.next_id += 1;
-        let id = LiveId(self.next_id);
         self.usage.queries.take(1);
         self.usage.result_bytes.take(live.newest.result.len());
+        let key = Arc::clone(&live.key);
+        let id = self.live.insert(live);
+        self.ids.insert(key, id);
         self.index.set(id, dependencies);
-        self.ids.insert(Arc::clone(&live.key), id);
-        self.live.insert(id, live);
         id
     }
 
     /// The newest result of a live query.
     pub(crate) fn newest(&self, live: LiveId) -> Option<&Arc<Outcome>> {
-        self.live.get(&live).map(|live| &live.newest)
+        self.live.get(live).map(|live| &live.newest)
     }
 
     /// Makes a connection a subscriber, which is told nothing older than `not_before`. False where the connection or
@@ -209,7 +207,7 @@ impl<R: Runner> Registry<R> {
         not_before: CommitTs,
     ) -> bool {
         self.unsubscribe(connection, subscription);
-        let Some(found) = self.live.get_mut(&live) else {
+        let Some(found) = self.live.get_mut(live) else {
             return false;
         };
         let Some(member) = self.connections.get_mut(&connection) else {
@@ -247,7 +245,7 @@ impl<R: Runner> Registry<R> {
     /// Takes one subscriber away; the last one takes the live query with it.
     fn leave(&mut self, live: LiveId, subscriber: Subscriber) {
         self.figures.registered.subtract(1);
-        if let Some(found) = self.live.get_mut(&live)
+        if let Some(found) = self.live.get_mut(live)
             && found.subscribers.remove(subscriber)
         {
             self.remove(live);
@@ -258,7 +256,7 @@ impl<R: Runner> Registry<R> {
     pub(crate) fn remove_unused(&mut self, live: LiveId) {
         if self
             .live
-            .get(&live)
+            .get(live)
             .is_some_and(|live| live.subscribers.len() == 0)
         {
             self.remove(live);
@@ -266,7 +264,7 @@ impl<R: Runner> Registry<R> {
     }
 
     fn remove(&mut self, id: LiveId) -> Option<Live<R>> {
-        let mut live = self.live.remove(&id)?;
+        let mut live = self.live.remove(id)?;
         self.forget_key(&live.key, id);
         self.index.remove(id);
         self.stale.remove(&id);
@@ -285,32 +283,32 @@ impl<R: Runner> Registry<R> {
 
     /// All are to be run again.
     pub(crate) fn all_stale(&mut self) {
-        self.stale.extend(self.live.keys().copied());
+        self.stale.extend(self.live.keys());
     }
 
     pub(crate) fn keys(&self) -> Vec<(LiveId, Arc<R::Key>)> {
         self.live
             .iter()
-            .map(|(id, live)| (*id, Arc::clone(&live.key)))
+            .map(|(id, live)| (id, Arc::clone(&live.key)))
             .collect()
     }
 
     /// The query itself, of one that has to be kept.
     pub(crate) fn pinned(&self, id: LiveId) -> Option<Arc<R::Query>> {
-        let busy = self.live.get(&id)?.busy.as_ref()?;
+        let busy = self.live.get(id)?.busy.as_ref()?;
         busy.query.clone().filter(|_| busy.is_pinned)
     }
 
     /// Replaces a pinned query by itself in terms of a newer catalog; any other is prepared anew when it is run next.
     pub(crate) fn replace_query(&mut self, id: LiveId, pinned: Option<R::Query>) {
-        if let Some(busy) = self.live.get_mut(&id).and_then(|live| live.busy.as_mut()) {
+        if let Some(busy) = self.live.get_mut(id).and_then(|live| live.busy.as_mut()) {
             busy.query = pinned.map(Arc::new);
         }
     }
 
     /// A live query that is to be run.
     pub(crate) fn begin_run(&mut self, id: LiveId) -> Option<ToRun<R>> {
-        let live = self.live.get_mut(&id)?;
+        let live = self.live.get_mut(id)?;
         let kept = live.keep(None, &self.usage).unwrap_or_default();
         Some(ToRun {
             key: Arc::clone(&live.key),
@@ -321,7 +319,7 @@ impl<R: Runner> Registry<R> {
 
     /// A commit touches a live query, unless it shows that already.
     pub(crate) fn touch(&mut self, id: LiveId, commit: &Commit) {
-        if let Some(live) = self.live.get_mut(&id)
+        if let Some(live) = self.live.get_mut(id)
             && live.evaluated_ts < commit.ts
         {
             if let Some(kept) = live.busy.as_mut().and_then(|busy| busy.kept.as_mut()) {
@@ -371,7 +369,7 @@ impl<R: Runner> Registry<R> {
             took,
         } = ran;
         let is_current = self.update(id, ts, evaluation, woken);
-        let Some(live) = self.live.get_mut(&id) else {
+        let Some(live) = self.live.get_mut(id) else {
             return false;
         };
         let kept = kept.filter(|kept| {
@@ -407,7 +405,7 @@ impl<R: Runner> Registry<R> {
             let Some(id) = self.ready.pop_front() else {
                 return;
             };
-            let busy = self.live.get_mut(&id).and_then(|live| live.busy.as_mut());
+            let busy = self.live.get_mut(id).and_then(|live| live.busy.as_mut());
             if let Some(busy) = busy.filter(|busy| !busy.is_pinned) {
                 busy.query = None;
             }
@@ -423,7 +421,7 @@ impl<R: Runner> Registry<R> {
         mut evaluation: Evaluation,
         woken: &mut FxHashSet<ConnectionId>,
     ) -> bool {
-        let Some(live) = self.live.get_mut(&id) else {
+        let Some(live) = self.live.get_mut(id) else {
             return false;
         };
         if ts >= self.matched_ts {
@@ -454,7 +452,7 @@ impl<R: Runner> Registry<R> {
         newest: Arc<Outcome>,
         woken: &mut FxHashSet<ConnectionId>,
     ) {
-        let Some(live) = self.live.get_mut(&id) else {
+        let Some(live) = self.live.get_mut(id) else {
             return;
         };
         self.usage.result_bytes.take(newest.result.len());
@@ -473,7 +471,7 @@ impl<R: Runner> Registry<R> {
     /// The connections that follow a live query.
     pub(crate) fn followers(&self, id: LiveId) -> FxHashSet<ConnectionId> {
         let mut found = FxHashSet::default();
-        if let Some(live) = self.live.get(&id) {
+        if let Some(live) = self.live.get(id) {
             live.subscribers.each(&mut |(connection, _)| {
                 found.insert(connection);
             });
@@ -539,7 +537,7 @@ impl<R: Runner> Registry<R> {
                 }
                 continue;
             }
-            let Some(live) = self.live.get(&following.live) else {
+            let Some(live) = self.live.get(following.live) else {
                 continue;
             };
             if live.newest.ts > self.served_ts {
@@ -576,14 +574,14 @@ impl<R: Runner> Registry<R> {
         let mut ranked: Vec<_> = self
             .live
             .iter()
-            .map(|(id, live)| (Reverse(weight(live)), *id))
+            .map(|(id, live)| (Reverse(weight(live)), id))
             .collect();
         if ranked.len() > most {
             ranked.select_nth_unstable(most);
             ranked.truncate(most);
         }
         ranked.sort_unstable();
-        let listed = ranked.iter().map(|(_, id)| (*id, &self.live[id]));
+        let listed = ranked.iter().map(|(_, id)| (*id, &self.live[*id]));
         listed
             .map(|(id, live)| Listed {
                 key: Arc::clone(&live.key),

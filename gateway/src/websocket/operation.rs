@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use futures_util::StreamExt;
 use serde::Deserialize;
 use serde_json::value::RawValue;
+use slotmap::{Key, KeyData, SlotMap, new_key_type};
 use thalweg_model::{CommitTs, ErrorCode};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::task::AbortHandle;
@@ -34,20 +35,20 @@ pub(super) struct Operations<A: Api> {
     told: Notify,
 }
 
+new_key_type! {
+    /// Tells an operation from an earlier one with the same id.
+    struct Place;
+}
+
 /// A socket may follow a great many live queries, so an entry is small.
 #[derive(Default)]
 struct Table {
-    places: HashMap<Arc<str>, u32>,
-    slots: Vec<Option<Running>>,
-    free: Vec<u32>,
-    /// Tells an operation from an earlier one with the same id.
-    next_turn: u32,
+    places: HashMap<Arc<str>, Place>,
+    running: SlotMap<Place, Running>,
 }
 
 struct Running {
     id: Arc<str>,
-    /// Its place in the table, and which turn of that it is.
-    number: u64,
     /// Whether it has been cancelled, for what is on its way to the queue or in it. One that is told with the others has no
     /// such messages.
     cancelled: Option<Arc<AtomicBool>>,
@@ -92,12 +93,12 @@ impl Stage {
 
 impl Running {
     /// Ends it, once it is out of the table; `unsubscribe` ends what is told with the others.
-    fn cancel(&self, unsubscribe: impl FnOnce(u64)) {
+    fn cancel(&self, unsubscribe: impl FnOnce()) {
         if let Some(cancelled) = &self.cancelled {
             cancelled.store(true, Ordering::Release);
         }
         match &self.stage {
-            Stage::Followed(_) => unsubscribe(self.number),
+            Stage::Followed(_) => unsubscribe(),
             // It sees that it is out of the table.
             Stage::Registering(_) => {}
             stage => {
@@ -114,42 +115,16 @@ impl Table {
         self.places.contains_key(id)
     }
 
-    /// A number for the next operation, whose place is its own from then on.
-    fn next_number(&mut self) -> u64 {
-        let place = self.free.pop().unwrap_or_else(|| {
-            self.slots.push(None);
-            u32::try_from(self.slots.len() - 1).expect("fewer than 2^32 operations")
-        });
-        self.next_turn = self.next_turn.wrapping_add(1);
-        u64::from(self.next_turn) << 32 | u64::from(place)
-    }
-
-    fn insert(&mut self, running: Running) {
-        let place = place_of(running.number);
-        self.places.insert(Arc::clone(&running.id), place);
-        self.slots[place as usize] = Some(running);
-    }
-
-    fn remove(&mut self, id: &str) -> Option<Running> {
+    fn remove(&mut self, id: &str) -> Option<(Place, Running)> {
         let place = self.places.remove(id)?;
-        self.free.push(place);
-        self.slots[place as usize].take()
-    }
-
-    /// The operation with that number, if it is still there.
-    fn find(&mut self, number: u64) -> Option<&mut Running> {
-        let slot = self.slots.get_mut(place_of(number) as usize)?;
-        slot.as_mut().filter(|running| running.number == number)
-    }
-
-    fn running(&self) -> impl Iterator<Item = &Running> {
-        self.slots.iter().flatten()
+        Some((place, self.running.remove(place)?))
     }
 
     /// Takes out those that satisfy a test.
-    fn extract(&mut self, test: impl Fn(&Running) -> bool) -> Vec<Running> {
+    fn extract(&mut self, test: impl Fn(&Running) -> bool) -> Vec<(Place, Running)> {
         let ids: Vec<Arc<str>> = self
-            .running()
+            .running
+            .values()
             .filter(|running| test(running))
             .map(|running| Arc::clone(&running.id))
             .collect();
@@ -157,9 +132,15 @@ impl Table {
     }
 }
 
-/// The lower half of a number.
-fn place_of(number: u64) -> u32 {
-    (number & u64::from(u32::MAX)) as u32
+impl Place {
+    /// By what the connection knows it.
+    fn number(self) -> u64 {
+        self.data().as_ffi()
+    }
+
+    fn of(number: u64) -> Place {
+        KeyData::from_ffi(number).into()
+    }
 }
 
 /// Why an operation was not started.
@@ -194,41 +175,42 @@ impl<A: Api> Operations<A> {
                 self.shared.options.operations_per_socket_max,
             ));
         };
-        let number = table.next_number();
         let id: Arc<str> = id.into();
-        let cancelled = Arc::new(AtomicBool::new(false));
-        let run = Run {
-            shared: Arc::clone(&self.shared),
-            outgoing: self.outgoing.clone(),
-            table: Arc::clone(&self.table),
-            connection: Arc::clone(&self.connection),
-            id: Arc::clone(&id),
-            number,
-            cancelled: Arc::clone(&cancelled),
-        };
         // The table stays locked until the task is in it, so the task cannot leave before it has entered.
-        let task = tokio::spawn(run.run(request, permit)).abort_handle();
-        table.insert(Running {
-            id,
-            number,
-            cancelled: Some(cancelled),
-            stage: Stage::Preparing(task),
+        let place = table.running.insert_with_key(|place| {
+            let cancelled = Arc::new(AtomicBool::new(false));
+            let run = Run {
+                shared: Arc::clone(&self.shared),
+                outgoing: self.outgoing.clone(),
+                table: Arc::clone(&self.table),
+                connection: Arc::clone(&self.connection),
+                id: Arc::clone(&id),
+                place,
+                cancelled: Arc::clone(&cancelled),
+            };
+            let task = tokio::spawn(run.run(request, permit)).abort_handle();
+            Running {
+                id: Arc::clone(&id),
+                cancelled: Some(cancelled),
+                stage: Stage::Preparing(task),
+            }
         });
+        table.places.insert(id, place);
         Ok(())
     }
 
     /// The client has lost interest: nothing more is sent for this id.
     pub(super) fn cancel(&self, id: &str) {
         let running = lock(&self.table).remove(id);
-        if let Some(running) = running {
-            running.cancel(|number| self.connection.unsubscribe(number));
+        if let Some((place, running)) = running {
+            running.cancel(|| self.connection.unsubscribe(place.number()));
         }
     }
 
     pub(super) fn cancel_all(&self) {
         let all = lock(&self.table).extract(|_| true);
-        for running in all {
-            running.cancel(|number| self.connection.unsubscribe(number));
+        for (place, running) in all {
+            running.cancel(|| self.connection.unsubscribe(place.number()));
         }
     }
 
@@ -238,19 +220,15 @@ impl<A: Api> Operations<A> {
         // What has been given to be told is in the queue then.
         self.told.notified().await;
         let shown = self.connection.shown();
-        let is_of_all = lock(&self.table).running().all(|running| {
+        let is_of_all = lock(&self.table).running.values().all(|running| {
             !matches!(
                 running.stage,
                 Stage::Preparing(_) | Stage::Registering(_) | Stage::Streaming(_)
             )
         });
         let living = lock(&self.table).extract(|running| running.stage.lives_on());
-        for running in living {
-            match running.stage {
-                // What it has been told is sent.
-                Stage::Followed(_) => self.connection.unsubscribe(running.number),
-                _ => running.cancel(|number| self.connection.unsubscribe(number)),
-            }
+        for (place, running) in living {
+            running.cancel(|| self.connection.unsubscribe(place.number()));
         }
         let all = u32::try_from(self.shared.options.operations_per_socket_max).unwrap_or(u32::MAX);
         // The semaphore is never closed; were it, there would be nothing to wait for.
@@ -273,7 +251,7 @@ impl<A: Api> Operations<A> {
     pub(super) fn message(&self, number: u64, item: LiveItem) -> Option<String> {
         let mut table = lock(&self.table);
         // Who has been cancelled meanwhile is told nothing more.
-        let running = table.find(number)?;
+        let running = table.running.get(Place::of(number))?;
         let id = match running.stage {
             Stage::Registering(_) | Stage::Followed(_) => Arc::clone(&running.id),
             _ => return None,
@@ -309,7 +287,7 @@ struct Run<A: Api> {
     table: Arc<Mutex<Table>>,
     connection: Arc<A::Connection>,
     id: Arc<str>,
-    number: u64,
+    place: Place,
     cancelled: Arc<AtomicBool>,
 }
 
@@ -349,13 +327,13 @@ impl<A: Api> Run<A> {
     }
 
     async fn live(self, operation: A::Operation, permit: OwnedSemaphorePermit) {
-        let number = self.number;
+        let number = self.place.number();
         let subscribed =
             execution::subscribe_on(&self.shared, &self.connection, number, operation).await;
         match subscribed {
             Ok(Followed::Together) => {
                 let mut table = lock(&self.table);
-                match table.find(number) {
+                match table.running.get_mut(self.place) {
                     Some(running) => {
                         running.stage = Stage::Followed(permit);
                         running.cancelled = None;
@@ -401,7 +379,7 @@ impl<A: Api> Run<A> {
     /// cancelled.
     fn enter(&self, stage: impl FnOnce(AbortHandle) -> Stage) -> bool {
         let mut table = lock(&self.table);
-        let Some(running) = table.find(self.number) else {
+        let Some(running) = table.running.get_mut(self.place) else {
             return false;
         };
         match running.stage.task() {
@@ -439,7 +417,7 @@ impl<A: Api> Run<A> {
     async fn finish(&self, text: String) {
         {
             let mut table = lock(&self.table);
-            if table.find(self.number).is_none() {
+            if !table.running.contains_key(self.place) {
                 return;
             }
             table.remove(&self.id);

@@ -18,6 +18,7 @@ use apollo_compiler::ast::DirectiveDefinition;
 use apollo_compiler::schema::{ComponentName, ExtendedType, SchemaDefinition};
 use apollo_compiler::validation::{Valid, WithErrors};
 use apollo_compiler::{Name, Node, Schema};
+use memchr::memmem;
 use rustc_hash::{FxBuildHasher, FxHashMap};
 use thalweg_model::ErrorCode;
 
@@ -53,16 +54,17 @@ impl Definitions {
             return Definitions::first(sdl);
         };
         let ranges = blocks(&sdl);
-        let mut found: Vec<Option<Definition>> = Vec::with_capacity(ranges.len());
+        let mut found: Vec<(u64, Option<Definition>)> = Vec::with_capacity(ranges.len());
         let mut missing = String::new();
         for range in &ranges {
             let text = &sdl[range.clone()];
-            let known = previous.find(text).cloned();
+            let hash = hash(text);
+            let known = previous.find(text, hash).cloned();
             if known.is_none() {
                 missing.push_str(text);
                 missing.push_str("\n\n");
             }
-            found.push(known);
+            found.push((hash, known));
         }
         let mut builder = Schema::builder();
         if !missing.is_empty() {
@@ -73,7 +75,9 @@ impl Definitions {
         let parsed = parsed.map_err(|refused| invalid(&refused))?;
         let mut schema = Schema::new();
         let mut index: FxHashMap<u64, Vec<Block>> = FxHashMap::default();
-        for (range, known) in ranges.into_iter().zip(found) {
+        index.reserve(ranges.len());
+        schema.types.reserve(ranges.len());
+        for (range, (hash, known)) in ranges.into_iter().zip(found) {
             let text = &sdl[range.clone()];
             let definition = match known {
                 Some(known) => known,
@@ -89,7 +93,7 @@ impl Definitions {
                 }
             }
             index
-                .entry(hash(text))
+                .entry(hash)
                 .or_default()
                 .push(Block { range, definition });
         }
@@ -133,8 +137,8 @@ impl Definitions {
         &self.sdl
     }
 
-    fn find(&self, text: &str) -> Option<&Definition> {
-        let candidates = self.blocks.get(&hash(text))?;
+    fn find(&self, text: &str, hash: u64) -> Option<&Definition> {
+        let candidates = self.blocks.get(&hash)?;
         let same = candidates
             .iter()
             .find(|block| self.sdl[block.range.clone()] == *text)?;
@@ -144,18 +148,17 @@ impl Definitions {
 
 /// Where each definition is. Descriptions are on one line, so nothing but what is between definitions is an empty one.
 fn blocks(sdl: &str) -> Vec<Range<usize>> {
-    let mut blocks = Vec::new();
+    let ends = memmem::find_iter(sdl.as_bytes(), "\n\n").chain([sdl.len()]);
     let mut start = 0;
-    while start < sdl.len() {
-        let end = sdl[start..]
-            .find("\n\n")
-            .map_or(sdl.len(), |at| start + at + 1);
-        let text = sdl[start..end].trim_matches('\n');
+    let mut blocks = Vec::new();
+    for end in ends {
+        let part = &sdl[start..end];
+        let text = part.trim_matches('\n');
         if !text.is_empty() {
-            let from = start + sdl[start..end].find(text).unwrap_or(0);
+            let from = start + (part.len() - part.trim_start_matches('\n').len());
             blocks.push(from..from + text.len());
         }
-        start = end + 1;
+        start = end;
     }
     blocks
 }

@@ -112,6 +112,12 @@ fn describe(indent: &str, description: &str, out: &mut String) {
 /// Escapes as a GraphQL quoted string demands (October 2021 specification, section 2.9.4).
 pub(super) fn escape(text: &str, out: &mut String) {
     const HEX: &[u8; 16] = b"0123456789ABCDEF";
+    let is_plain = |byte: u8| matches!(byte, b' '..=b'~') && byte != b'"' && byte != b'\\';
+    // Nearly all of them, and there are many.
+    if text.bytes().all(is_plain) {
+        out.push_str(text);
+        return;
+    }
     for character in text.chars() {
         match character {
             '"' => out.push_str("\\\""),

@@ -175,7 +175,7 @@ async fn check(finds: Vec<Find>, writes: Vec<Intent>) {
                         });
                     let expected = dependencies.touched_by(&commit) && !is_contradiction;
                     assert_eq!(
-                        found.contains(live),
+                        found.contains(&live),
                         expected,
                         "{dependencies:?}\n{commit:?}"
                     );
@@ -186,13 +186,13 @@ async fn check(finds: Vec<Find>, writes: Vec<Intent>) {
         ts = snapshot.ts();
         for (live, find) in (0..).zip(&finds) {
             let found = snapshot.find_by(find, Choice::Any).expect("it is read");
-            index.set(LiveId(live), Arc::new(found.dependencies));
+            index.set(live_id(live), Arc::new(found.dependencies));
         }
         // One is away for a while, so that removing is tried.
-        index.remove(LiveId(round as u64 % finds.len() as u64));
+        index.remove(live_id(round as u64 % finds.len() as u64));
     }
     for live in 0..finds.len() as u64 {
-        index.remove(LiveId(live));
+        index.remove(live_id(live));
     }
     assert!(index.collections.is_empty() && index.system.is_empty());
 }

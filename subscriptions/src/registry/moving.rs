@@ -41,7 +41,7 @@ impl<R: Runner> Registry<R> {
         for (subscription, following) in &member.subscriptions {
             let id = following.live;
             let pinned = self.pinned(id);
-            let Some(live) = self.live.get_mut(&id) else {
+            let Some(live) = self.live.get_mut(id) else {
                 continue;
             };
             followed.entry(id).or_insert_with(|| Followed {
@@ -89,7 +89,7 @@ impl<R: Runner> Registry<R> {
             member.due.push(*subscription);
             if let Some(live) = ids.get(&following.live) {
                 following.live = *live;
-                if let Some(live) = self.live.get_mut(live) {
+                if let Some(live) = self.live.get_mut(*live) {
                     live.subscribers.insert((connection, *subscription));
                 }
             }
@@ -133,7 +133,7 @@ impl<R: Runner> Registry<R> {
                 self.insert_live(live, dependencies)
             }
             Some(id) => {
-                if let Some(live) = self.live.get_mut(&id)
+                if let Some(live) = self.live.get_mut(id)
                     && live.evaluated_ts < evaluated_ts
                 {
                     live.evaluated_ts = evaluated_ts;
