@@ -1,6 +1,7 @@
 //! A result of a live query, as it is kept and shared by all who are told of it.
 
-use std::sync::{Arc, OnceLock};
+use std::hash::{BuildHasher, RandomState};
+use std::sync::{Arc, LazyLock, OnceLock};
 
 use bytes::Bytes;
 use thalweg_model::CommitTs;
@@ -20,7 +21,11 @@ pub(crate) struct Outcome {
     prior_ts: Option<CommitTs>,
     /// How it follows from that, made for the first who asks.
     patch: OnceLock<Box<Bytes>>,
+    fingerprint: OnceLock<u64>,
 }
+
+/// Nobody can choose results that have one fingerprint.
+static FINGERPRINTS: LazyLock<RandomState> = LazyLock::new(RandomState::new);
 
 impl Outcome {
     pub(crate) fn new(ts: CommitTs, evaluation: &Evaluation, prior: Option<CommitTs>) -> Outcome {
@@ -31,7 +36,15 @@ impl Outcome {
             data_from: evaluation.data_from.unwrap_or(usize::MAX),
             prior_ts: prior,
             patch: OnceLock::new(),
+            fingerprint: OnceLock::new(),
         }
+    }
+
+    /// Results of one fingerprint are the same, but for a chance of one in 2^64.
+    pub(crate) fn fingerprint(&self) -> u64 {
+        *self
+            .fingerprint
+            .get_or_init(|| FINGERPRINTS.hash_one(&self.result))
     }
 
     /// The data; `None` where the result has errors.

@@ -55,6 +55,8 @@ pub(crate) enum Told {
     Nothing,
     /// This result. A client that patches it has been told so many times since the last complete one.
     Result(Arc<Outcome>, u32),
+    /// A result that is not kept any more, by its fingerprint; the number as with [`Told::Result`].
+    Like(u64, u32),
 }
 
 pub(super) struct Following {
@@ -125,14 +127,14 @@ impl Member {
         let Some(following) = self.subscriptions.get_mut(&subscription) else {
             return;
         };
-        if let Told::Result(told, _) = &following.told
+        if let Told::Result(told, revision) = &following.told
             && told.ts == old.ts
         {
             let bytes = told.result.len();
             if self.held_bytes + bytes > bounds.connection_held
                 || usage.held_bytes.get() + bytes > bounds.held
             {
-                following.told = Told::Nothing;
+                following.told = Told::Like(told.fingerprint(), *revision);
             } else {
                 self.held_bytes += bytes;
                 usage.held_bytes.take(bytes);
@@ -150,6 +152,9 @@ impl Following {
             Told::Result(told, revision)
                 if told.ts == newest.ts || told.result == newest.result =>
             {
+                (revision, None)
+            }
+            Told::Like(fingerprint, revision) if fingerprint == newest.fingerprint() => {
                 (revision, None)
             }
             Told::Result(from, revision) if self.patch && has_data && from.data().is_some() => {

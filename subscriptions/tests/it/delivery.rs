@@ -293,6 +293,32 @@ async fn a_slow_client_is_told_the_newest_within_bounds() {
     }
 }
 
+/// The result that it has is not kept for it, and comes again after another one that it has skipped.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_slow_client_is_not_told_again_what_it_has() {
+    let limits = LiveLimits {
+        connection_held_bytes_max: 10,
+        ..LiveLimits::default()
+    };
+    let (engine, live) = world(limits).await;
+    let (slow, witness) = (live.connect(), live.connect());
+    let (mut client, mut seen) = (Client::default(), Client::default());
+    for connection in [&slow, &witness] {
+        connection.subscribe(ONE, all(), PATCHES).await.unwrap();
+    }
+    client.next(&slow).await;
+    seen.next(&witness).await;
+    let before = client.title_of(ONE, "07");
+    for title in ["\"x\"", &before.to_string()] {
+        commit(&engine, set("07", "title", title)).await;
+        seen.next(&witness).await;
+    }
+    client.hears_nothing(&slow).await;
+    commit(&engine, set("07", "title", "\"y\"")).await;
+    client.next(&slow).await;
+    assert_eq!(client.title_of(ONE, "07"), "y");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_subscription_that_has_ended_says_nothing() {
     let (engine, live) = world(LiveLimits::default()).await;
