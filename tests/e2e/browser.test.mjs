@@ -21,7 +21,7 @@ const LAUNCH = {
   ],
 };
 
-describe("the console", { timeout: 120_000 }, () => {
+describe("the console", { timeout: 240_000 }, () => {
   let browser;
   /** Addresses that any page or worker asked for, and what pages complained about. */
   const requested = new Set();
