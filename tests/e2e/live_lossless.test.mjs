@@ -19,6 +19,8 @@ import { startServer } from "./own_server.mjs";
 const CUTS = Number(process.env.THALWEG_LOSSLESS_CUTS ?? 1000);
 const KILLS = Number(process.env.THALWEG_LOSSLESS_KILLS ?? 10);
 const WRITERS = 4;
+/** It goes on until so many writes were acknowledged. */
+const WRITES_MIN = 300;
 const ROWS = 40;
 /** Of each kind of follower. */
 const FOLLOWERS = { patched: 12, whole: 6, subscription: 4, changes: 4, events: 4 };
@@ -235,7 +237,7 @@ describe("nothing is lost and nothing comes twice", () => {
 
     const writers = Array.from({ length: WRITERS }, () => stage.write());
     let kills = 0;
-    while (stage.lost < CUTS || kills < KILLS) {
+    while (stage.lost < CUTS || kills < KILLS || stage.acknowledged.size < WRITES_MIN) {
       await sleep(40 + random.below(200));
       // Half of them, each time others: at once, or in the middle of a message.
       stage.proxy.cut(random.pick([0, 0, 1, 1 + random.below(3000)]), () => random.chance(0.6));
@@ -246,7 +248,6 @@ describe("nothing is lost and nothing comes twice", () => {
     }
     await Promise.all([...writers, (async () => (stage.isOver = true))()]);
     t.diagnostic(JSON.stringify({ lost: stage.lost, kills, acknowledged: stage.acknowledged.size, inDoubt: stage.inDoubt.size }));
-    assert.ok(stage.acknowledged.size > 300, "too little was written");
 
     // Whatever was still to be cut is.
     stage.proxy.cut();
