@@ -47,10 +47,7 @@ pub(crate) enum Part {
 
 /// Runs the benchmarks and prints their tables.
 pub(crate) fn run(extent: Extent, is_long: bool, parts: &[Part]) -> Result<()> {
-    for part in Part::value_variants() {
-        if !parts.is_empty() && !parts.contains(part) {
-            continue;
-        }
+    for part in parts {
         match part {
             Part::Commits => commits::run(extent)?,
             Part::Reads => reads::run(extent)?,

@@ -7,6 +7,9 @@
 //! - what they answer is compared before anything is timed;
 //! - the load ends by itself after a time or a count, and never leaves this machine.
 //!
+//! What runs Thalweg's crates in this process is behind the feature `in-process`, what needs other stores behind `stores`:
+//! they take minutes to build, and `http`, `graphql` and `live` need neither.
+//!
 //! | module | what it holds |
 //! |---|---|
 //! | `import` | documents through the command line and the server into the store |
@@ -18,21 +21,27 @@
 //! | `engine` | transactions and reads through the whole engine and through its store, beside other stores |
 //! | `documents` | the generated documents |
 //! | `server`, `connection` | a process under test, and a way to talk to it |
+//! | `peers` | other servers, on Node.js |
 //! | `statistics`, `table` | from samples to what is printed |
 
 use std::path::PathBuf;
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use clap::{Parser, Subcommand, ValueEnum};
 
 mod connection;
 mod documents;
+#[cfg(feature = "stores")]
 mod engine;
 mod graphql;
+#[cfg(feature = "in-process")]
 mod graphql_execution;
 mod http;
+#[cfg(feature = "in-process")]
 mod import;
 mod live;
+mod peers;
+#[cfg(feature = "in-process")]
 mod schema;
 mod server;
 mod statistics;
@@ -60,6 +69,7 @@ enum Task {
         /// A file that `http` has written.
         recorded: PathBuf,
     },
+    #[cfg(feature = "stores")]
     /// Fill the log of a store whose B-tree does not follow, and wait to be killed: what `engine` reopens.
     #[command(hide = true)]
     FillLog {
@@ -81,9 +91,9 @@ struct Options {
     /// Let `engine` write for ten minutes where it writes for one.
     #[arg(long)]
     soak: bool,
-    /// Which parts of `engine`; all of them when none is named.
-    #[arg(long = "part", value_enum, value_name = "PART")]
-    parts: Vec<engine::Part>,
+    /// Which parts of `engine` and `live`; all of them when none is named.
+    #[arg(long = "part", value_name = "PART")]
+    parts: Vec<String>,
     /// The `thalweg` binary, as released.
     #[arg(long, value_name = "FILE")]
     binary: PathBuf,
@@ -91,18 +101,22 @@ struct Options {
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Name {
+    #[cfg(feature = "in-process")]
     /// Import of a file of 100 MB.
     Import,
     /// Requests per second over HTTP.
     Http,
     /// Requests per second over HTTP, beside Mercurius and PostGraphile.
     Graphql,
+    #[cfg(feature = "in-process")]
     /// One query for 1,000 documents of 10 fields, without a server.
     GraphqlExecution,
+    #[cfg(feature = "in-process")]
     /// Building the API schema of 500 collections of 40 fields.
     Schema,
     /// Latency from a write to its live query.
     Live,
+    #[cfg(feature = "stores")]
     /// Transactions and reads through the whole engine, beside other stores.
     Engine,
 }
@@ -129,6 +143,7 @@ fn main() -> Result<()> {
     match Arguments::parse().task {
         Task::Run(options) => run(&options),
         Task::BareServer { recorded } => http::serve_recorded(&recorded),
+        #[cfg(feature = "stores")]
         Task::FillLog {
             directory,
             overlay_bytes,
@@ -142,19 +157,54 @@ fn run(options: &Options) -> Result<()> {
     } else {
         Extent::Full
     };
+    check_parts(&options.parts)?;
     for name in Name::value_variants() {
         if !options.names.is_empty() && !options.names.contains(name) {
             continue;
         }
         match name {
+            #[cfg(feature = "in-process")]
             Name::Import => import::run(&options.binary, extent)?,
             Name::Http => http::run(&options.binary, extent)?,
             Name::Graphql => graphql::run(&options.binary, extent)?,
+            #[cfg(feature = "in-process")]
             Name::GraphqlExecution => graphql_execution::run(extent)?,
+            #[cfg(feature = "in-process")]
             Name::Schema => schema::run(extent)?,
-            Name::Live => live::run(&options.binary, extent)?,
-            Name::Engine => engine::run(extent, options.soak, &options.parts)?,
+            Name::Live => live::run(&options.binary, extent, &parts(&options.parts))?,
+            #[cfg(feature = "stores")]
+            Name::Engine => engine::run(extent, options.soak, &parts(&options.parts))?,
         }
+    }
+    Ok(())
+}
+
+/// The parts of a benchmark that are named, or all of them when none is.
+fn parts<P: ValueEnum + Clone>(named: &[String]) -> Vec<P> {
+    let is_named = |part: &&P| named.is_empty() || named.contains(&part_name(*part));
+    P::value_variants()
+        .iter()
+        .filter(is_named)
+        .cloned()
+        .collect()
+}
+
+fn part_name<P: ValueEnum>(part: &P) -> String {
+    let value = part.to_possible_value();
+    value.map_or_else(String::new, |value| value.get_name().to_owned())
+}
+
+fn check_parts(named: &[String]) -> Result<()> {
+    let known = live::Part::value_variants().iter().map(part_name);
+    #[cfg(feature = "stores")]
+    let known = known.chain(engine::Part::value_variants().iter().map(part_name));
+    let known: Vec<String> = known.collect();
+    for part in named {
+        ensure!(
+            known.contains(part),
+            "no part is called {part}, but {}",
+            known.join(", ")
+        );
     }
     Ok(())
 }

@@ -24,11 +24,19 @@ pub(crate) struct Server {
 impl Server {
     /// Starts `thalweg serve` on a store in that directory.
     pub(crate) fn thalweg(binary: &Path, data: &Path) -> Result<Self> {
+        Server::thalweg_with(binary, data, &[])
+    }
+
+    /// The same with settings, each `NAME=VALUE`.
+    pub(crate) fn thalweg_with(binary: &Path, data: &Path, limits: &[&str]) -> Result<Self> {
         let mut command = Command::new(binary);
         command.args(["serve", "--auto-create", "--listen", "127.0.0.1:0"]);
         command
             .arg("--store")
             .arg(format!("file:{}", data.display()));
+        for limit in limits {
+            command.args(["--limit", limit]);
+        }
         Server::start(command)
     }
 
@@ -59,6 +67,15 @@ impl Server {
             .and_then(|stat| cpu_ticks(&stat))
             .map_or(f64::NAN, |it| it / TICKS_PER_SECOND)
     }
+
+    /// Its resident memory in bytes, without the files that it has mapped; NaN where there is no `/proc`.
+    pub(crate) fn memory_bytes(&self) -> f64 {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id()));
+        status
+            .ok()
+            .and_then(|status| anonymous_kilobytes(&status))
+            .map_or(f64::NAN, |it| it * 1024.0)
+    }
 }
 
 impl Drop for Server {
@@ -76,6 +93,12 @@ fn cpu_ticks(stat: &str) -> Option<f64> {
     let mut fields = rest.split_whitespace().skip(11);
     let (user, system) = (fields.next()?, fields.next()?);
     Some(user.parse::<f64>().ok()? + system.parse::<f64>().ok()?)
+}
+
+/// Resident anonymous memory in a `/proc/PID/status`.
+fn anonymous_kilobytes(status: &str) -> Option<f64> {
+    let (_, rest) = status.split_once("RssAnon:")?;
+    rest.split_whitespace().next()?.parse().ok()
 }
 
 /// Waits for the ready line, and goes on reading so that the server never blocks on a full pipe.
@@ -123,5 +146,12 @@ mod tests {
         let stat = "7 (a) b)) S 1 2 3 4 5 6 7 8 9 10 250 50 0 0 20 0";
         assert_eq!(cpu_ticks(stat), Some(300.0));
         assert_eq!(cpu_ticks(""), None);
+    }
+
+    #[test]
+    fn anonymous_memory_is_told_from_that_of_files() {
+        let status = "VmRSS:\t   900 kB\nRssAnon:\t     700 kB\nRssFile:\t     200 kB\n";
+        assert_eq!(anonymous_kilobytes(status), Some(700.0));
+        assert_eq!(anonymous_kilobytes(""), None);
     }
 }

@@ -21,9 +21,15 @@ impl Samples {
             .unwrap_or(f64::NAN)
     }
 
+    #[cfg(any(test, feature = "stores"))]
     /// The largest sample. NaN without samples.
     pub(crate) fn largest(&self) -> f64 {
         self.percentile(1.0)
+    }
+
+    /// NaN without samples.
+    pub(crate) fn mean(&self) -> f64 {
+        self.0.iter().sum::<f64>() / self.0.len() as f64
     }
 
     pub(crate) fn median(&self) -> f64 {
@@ -38,7 +44,7 @@ mod tests {
     #[test]
     fn percentiles_are_samples() {
         let mut samples = Samples::default();
-        assert!(samples.median().is_nan());
+        assert!(samples.median().is_nan() && samples.mean().is_nan());
         for sample in [5.0, 1.0, 4.0, 2.0, 3.0] {
             samples.push(sample);
         }
@@ -47,5 +53,6 @@ mod tests {
         assert_eq!(samples.percentile(0.2), 1.0);
         assert_eq!(samples.percentile(0.0), 1.0);
         assert_eq!(samples.largest(), 5.0);
+        assert_eq!(samples.mean(), 3.0);
     }
 }

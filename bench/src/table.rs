@@ -1,5 +1,6 @@
 //! Tables as Markdown, aligned, so that a run can be read in a terminal and pasted into a document.
 
+#[cfg(feature = "stores")]
 use crate::statistics::Samples;
 
 /// A table under construction: the first column is text, the others are numbers.
@@ -96,6 +97,7 @@ pub(crate) fn percent(share: f64) -> String {
     }
 }
 
+#[cfg(feature = "stores")]
 /// The median, and in parentheses the lowest and the highest.
 pub(crate) fn spread(samples: &Samples) -> String {
     format!(

@@ -19,7 +19,7 @@ pub(crate) struct Options {
     /// Let `engine` write for ten minutes where it writes for one.
     #[arg(long)]
     soak: bool,
-    /// Which parts of `engine`, as its own help names them; all of them when none is named.
+    /// Which parts of `engine` and `live`, as `docs/benchmarks.md` names them; all of them when none is named.
     #[arg(long = "part", value_name = "PART")]
     parts: Vec<String>,
 }
@@ -36,7 +36,7 @@ enum Name {
     GraphqlExecution,
     /// Building the API schema of 500 collections of 40 fields, first and again.
     Schema,
-    /// Latency from a write to its live query, alone and among 10,000 others.
+    /// Live queries: latency, memory, fan-out, rate and bytes, beside graphql-ws and PostGraphile.
     Live,
     /// Transactions and reads through the whole engine and through its store, beside fjall, surrealkv, LMDB and PostgreSQL.
     Engine,
@@ -49,15 +49,19 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     if over_http && tools::find("wrk").is_none() {
         bail!("`http` and `graphql` need wrk; Debian has it: apt-get install wrk");
     }
-    if chosen(Name::Graphql) {
+    if chosen(Name::Graphql) || chosen(Name::Live) {
         tools::npm_ci(&workspace::root().join("bench/peers"))?;
+    }
+    if chosen(Name::Live) {
+        tools::npm_ci(&workspace::root().join("bench/peers/postgraphile-4"))?;
     }
     let binary = workspace::build_release()?;
     let target = workspace::target_directory()?;
     let mut build = workspace::cargo(&["build", "--release", "--locked"]);
     build
         .args(["--manifest-path", "bench/Cargo.toml", "--target-dir"])
-        .arg(&target);
+        .arg(&target)
+        .args(["--features", features(chosen)]);
     tools::run(&mut build)?;
     let bench = format!("release/thalweg-bench{}", std::env::consts::EXE_SUFFIX);
     let mut bench = tools::command(target.join(bench), &["run", "--binary"], workspace::root());
@@ -79,4 +83,16 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         }
     }
     tools::run(&mut bench)
+}
+
+/// What is built of `bench/`: all that the chosen benchmarks need, since the rest takes minutes.
+fn features(chosen: impl Fn(Name) -> bool) -> &'static str {
+    let in_process = [Name::Import, Name::GraphqlExecution, Name::Schema];
+    if chosen(Name::Engine) {
+        "stores"
+    } else if in_process.into_iter().any(chosen) {
+        "in-process"
+    } else {
+        ""
+    }
 }

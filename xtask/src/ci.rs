@@ -129,7 +129,8 @@ impl Step {
                 tools::run(&mut format)?;
                 let mut lint = cargo(&["clippy"]);
                 lint.args(manifest)
-                    .args(["--all-targets", "--locked", "--", "-D", "warnings"]);
+                    .args(["--all-targets", "--all-features", "--locked"])
+                    .args(["--", "-D", "warnings"]);
                 tools::run(&mut lint)
             }
             Step::Release => workspace::build_release().map(drop),

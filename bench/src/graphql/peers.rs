@@ -1,15 +1,13 @@
 //! The other servers, with the same data: Mercurius with it in memory, PostGraphile with it in PostgreSQL.
-//!
-//! They are npm packages, pinned in `bench/peers`; `cargo xtask bench` installs them.
 
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::Path;
 
 use anyhow::{Context, Result};
 use thalweg_storage::conformance::postgres_server::PostgresServer;
 use tokio::runtime::Runtime;
 use tokio_postgres::NoTls;
 
+use crate::peers::node;
 use crate::server::Server;
 
 const TABLES: &str = "
@@ -24,19 +22,6 @@ const TABLES: &str = "
 
 /// How many documents go to PostgreSQL at a time.
 const BATCH: usize = 5_000;
-
-/// PostGraphile wants a Node.js from 22 on, so the pinned one runs both.
-fn node(script: &str) -> Command {
-    let mut command = Command::new(directory().join("node_modules/node/bin/node"));
-    command
-        .arg(directory().join(script))
-        .env("NODE_ENV", "production");
-    command
-}
-
-fn directory() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("peers")
-}
 
 /// Mercurius, with JIT, over the documents of two files of NDJSON as objects in memory.
 pub(super) fn mercurius(authors: &Path, books: &Path) -> Result<Server> {
