@@ -9,7 +9,6 @@ mod contention;
 mod expiry;
 mod growth;
 mod harness;
-mod machine;
 mod postgres;
 mod reads;
 mod reopen;

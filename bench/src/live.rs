@@ -3,6 +3,7 @@
 //! Writes go over HTTP, events come over WebSockets. A latency is taken from sending the write, which includes its commit
 //! and sync, or from its acknowledgement, which may come after the event; then it is negative. Everything runs on
 //! loopback, servers, peers and this process on the same processors.
+//! What others took of them is said after each part; to them belongs PostgreSQL, which no process here waits for.
 //!
 //! | module | what it holds |
 //! |---|---|
@@ -33,6 +34,7 @@ use anyhow::Result;
 use clap::ValueEnum;
 
 use crate::Extent;
+use crate::machine::Others;
 use crate::statistics::Samples;
 use crate::table::number;
 
@@ -62,6 +64,7 @@ pub(crate) fn run(binary: &Path, extent: Extent, parts: &[Part]) -> Result<()> {
         .enable_all()
         .build()?;
     for part in parts {
+        let (others, begun) = (Others::watch()?, Instant::now());
         match part {
             Part::Million => million::run(binary, &runtime, extent)?,
             Part::FanOut => fan_out::run(binary, extent)?,
@@ -70,6 +73,11 @@ pub(crate) fn run(binary: &Path, extent: Extent, parts: &[Part]) -> Result<()> {
             Part::Patches => patches::run(binary, &runtime)?,
             Part::Postgraphile => postgraphile::run(binary, &runtime, extent)?,
         }
+        println!(
+            "\n{}, {} s in all",
+            others.text()?,
+            number(begun.elapsed().as_secs_f64())
+        );
     }
     Ok(())
 }

@@ -22,6 +22,7 @@
 //! | `documents` | the generated documents |
 //! | `server`, `connection` | a process under test, and a way to talk to it |
 //! | `peers` | other servers, on Node.js |
+//! | `machine` | what processes take, and what others leave |
 //! | `statistics`, `table` | from samples to what is printed |
 
 use std::path::PathBuf;
@@ -40,6 +41,7 @@ mod http;
 #[cfg(feature = "in-process")]
 mod import;
 mod live;
+mod machine;
 mod peers;
 #[cfg(feature = "in-process")]
 mod schema;

@@ -1,6 +1,5 @@
 //! A server process under test: started on a free port, killed when dropped.
 
-use std::fs;
 use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -10,10 +9,9 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 
-const READY_MAX: Duration = Duration::from_secs(60);
+use crate::machine;
 
-/// The unit of `/proc/PID/stat` on every Linux that is in use.
-const TICKS_PER_SECOND: f64 = 100.0;
+const READY_MAX: Duration = Duration::from_secs(60);
 
 /// A running server. Dropping it kills the process, so that no failure leaves one behind.
 pub(crate) struct Server {
@@ -62,19 +60,13 @@ impl Server {
 
     /// Processor time that the process has used, in seconds; NaN where there is no `/proc`.
     pub(crate) fn cpu_seconds(&self) -> f64 {
-        let stat = fs::read_to_string(format!("/proc/{}/stat", self.child.id()));
-        stat.ok()
-            .and_then(|stat| cpu_ticks(&stat))
-            .map_or(f64::NAN, |it| it / TICKS_PER_SECOND)
+        machine::processor_seconds_of(&self.child.id().to_string()).unwrap_or(f64::NAN)
     }
 
     /// Its resident memory in bytes, without the files that it has mapped; NaN where there is no `/proc`.
     pub(crate) fn memory_bytes(&self) -> f64 {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id()));
-        status
-            .ok()
-            .and_then(|status| anonymous_kilobytes(&status))
-            .map_or(f64::NAN, |it| it * 1024.0)
+        let memory = machine::memory_of(&self.child.id().to_string());
+        memory.map_or(f64::NAN, |it| it.anonymous)
     }
 }
 
@@ -84,21 +76,6 @@ impl Drop for Server {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
-}
-
-/// User and system time of a line of `/proc/PID/stat`: fields 14 and 15. The second field, a name in parentheses, may
-/// hold anything.
-fn cpu_ticks(stat: &str) -> Option<f64> {
-    let (_, rest) = stat.rsplit_once(')')?;
-    let mut fields = rest.split_whitespace().skip(11);
-    let (user, system) = (fields.next()?, fields.next()?);
-    Some(user.parse::<f64>().ok()? + system.parse::<f64>().ok()?)
-}
-
-/// Resident anonymous memory in a `/proc/PID/status`.
-fn anonymous_kilobytes(status: &str) -> Option<f64> {
-    let (_, rest) = status.split_once("RssAnon:")?;
-    rest.split_whitespace().next()?.parse().ok()
 }
 
 /// Waits for the ready line, and goes on reading so that the server never blocks on a full pipe.
@@ -139,19 +116,5 @@ mod tests {
             Some("127.0.0.1:41")
         );
         assert_eq!(address_in("loading"), None);
-    }
-
-    #[test]
-    fn a_name_with_parentheses_does_not_shift_the_fields() {
-        let stat = "7 (a) b)) S 1 2 3 4 5 6 7 8 9 10 250 50 0 0 20 0";
-        assert_eq!(cpu_ticks(stat), Some(300.0));
-        assert_eq!(cpu_ticks(""), None);
-    }
-
-    #[test]
-    fn anonymous_memory_is_told_from_that_of_files() {
-        let status = "VmRSS:\t   900 kB\nRssAnon:\t     700 kB\nRssFile:\t     200 kB\n";
-        assert_eq!(anonymous_kilobytes(status), Some(700.0));
-        assert_eq!(anonymous_kilobytes(""), None);
     }
 }

@@ -9,6 +9,10 @@ impl Samples {
         self.0.push(sample);
     }
 
+    pub(crate) fn extend(&mut self, samples: impl IntoIterator<Item = f64>) {
+        self.0.extend(samples);
+    }
+
     /// The smallest sample that at least the given share of the samples does not exceed (nearest rank).
     /// NaN without samples.
     pub(crate) fn percentile(&self, share: f64) -> f64 {

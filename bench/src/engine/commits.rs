@@ -15,12 +15,12 @@ use crate::statistics::Samples;
 use crate::table::{Table, number, spread};
 
 use super::harness;
-use super::machine::{Others, processor_seconds};
 use super::postgres::{OnPostgres, Postgres, Server};
 use super::rows;
 use super::stores::{Embedded, Fjall, Lmdb, Row, Store, Surreal};
 use super::target::Target;
 use super::world::{Random, World, drive, runtime};
+use crate::machine::{Others, processor_seconds};
 
 const COMMITTERS: [u64; 3] = [1, 16, 64];
 const DOCUMENTS: u64 = 200_000;

@@ -10,9 +10,9 @@ use crate::Extent;
 use crate::statistics::Samples;
 use crate::table::{Table, number, percent, spread};
 
-use super::machine::Others;
 use super::target::Target;
 use super::world::{World, drive, runtime};
+use crate::machine::Others;
 
 const CLIENTS: u64 = 64;
 const HOT: Target = Target::AtLeast(0.8);

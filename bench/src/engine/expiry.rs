@@ -12,9 +12,9 @@ use crate::Extent;
 use crate::statistics::Samples;
 use crate::table::{Table, number, percent, spread};
 
-use super::machine::Others;
 use super::target::Target;
 use super::world::{Random, World, document, drive, id, runtime};
+use crate::machine::Others;
 
 const CLIENTS: u64 = 64;
 const LOADED_AT_ONCE: u64 = 5_000;

@@ -8,9 +8,9 @@ use crate::Extent;
 use crate::statistics::Samples;
 use crate::table::{Table, number, spread};
 
-use super::machine::Others;
 use super::target::Target;
 use super::world::{Random, World, drive, runtime};
+use crate::machine::Others;
 
 const CLIENTS: [u64; 3] = [1, 16, 64];
 const COST: Target = Target::AtMost(1.5);

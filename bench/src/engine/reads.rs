@@ -13,10 +13,10 @@ use crate::Extent;
 use crate::statistics::Samples;
 use crate::table::{Table, percent, spread};
 
-use super::machine::Others;
 use super::stores::{Lmdb, Row, Store as _};
 use super::target::Target;
 use super::world::{Probe, Random, World, drive, id, json, runtime};
+use crate::machine::Others;
 
 /// Gets through one snapshot, as a request for many documents has.
 const GETS_PER_SNAPSHOT: u64 = 100;

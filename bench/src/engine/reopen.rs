@@ -16,9 +16,9 @@ use crate::Extent;
 use crate::statistics::Samples;
 use crate::table::{Table, number};
 
-use super::machine::Others;
 use super::target::Target;
 use super::world::{Random, World, drive, runtime};
+use crate::machine::Others;
 
 /// What the child says when the log is full.
 const FULL: &str = "full";

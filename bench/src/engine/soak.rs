@@ -13,9 +13,9 @@ use crate::Extent;
 use crate::statistics::Samples;
 use crate::table::{Table, number, percent};
 
-use super::machine::{Memory, Others, memory};
 use super::target::Target;
 use super::world::{Random, World, drive, runtime};
+use crate::machine::{Memory, Others, memory};
 
 const CLIENTS: u64 = 64;
 const SAMPLES: u32 = 20;
