@@ -16,7 +16,7 @@ use tokio::task::JoinSet;
 use super::socket::{Socket, data_bytes, subscribe};
 
 /// Below the limit of operations on one socket.
-const PER_SOCKET: usize = 900;
+const PER_SOCKET: usize = 800;
 /// How many sockets register at a time, and how many subscriptions each sends before it waits for their events: enough
 /// to keep the server busy, and no storm.
 const REGISTERING: usize = 4;
