@@ -168,7 +168,8 @@ describe("a page", () => {
   }
 
   test("one of it is deleted, and the next one moves up; restored, it goes", async (t) => {
-    const told = await watching(t, "query @live(patch: true) { runners(orderBy: [{time: ASC}], first: 2) { nodes { id } pageInfo { hasNextPage } } }");
+    const list = "runners(orderBy: [{time: ASC}], first: 2) { nodes { id } pageInfo { hasNextPage } }";
+    const told = await watching(t, `query @live(patch: true) { ${list} }`);
     const is = (...of) => told.is({ runners: { nodes: of.map((id) => ({ id })), pageInfo: { hasNextPage: true } } });
     await is("a", "b");
     await write("deleteRunner(id: \"a\") { id }");
@@ -275,7 +276,8 @@ describe("related documents", () => {
   });
 
   test("the way back: one comes, changes, goes; and how many there are", async (t) => {
-    const told = await watching(t, "query @live(patch: true) { band(id: \"b2\") { songs(orderBy: [{title: ASC}], first: 2) { nodes { title } totalCount } } }");
+    const songs = "songs(orderBy: [{title: ASC}], first: 2) { nodes { title } totalCount }";
+    const told = await watching(t, `query @live(patch: true) { band(id: "b2") { ${songs} } }`);
     const is = (totalCount, ...titles) => told.is({ band: { songs: { nodes: titles.map((title) => ({ title })), totalCount } } });
     await is(1, "Hallogallo");
     await write("createSong(input: {id: \"s3\", title: \"Isi\", band_id: \"b2\"}) { id }");
@@ -460,7 +462,8 @@ describe("an aggregate", () => {
   before(() => server.importInto("sales", [1, 5, 9].map((n) => ({ id: `s${n}`, n, shop: n < 6 ? "east" : "west" }))));
 
   test("the extreme goes, and comes again; sum, avg and count go with it", async (t) => {
-    const told = await watching(t, "query @live(patch: true) { salesAggregate { count sum { n } avg { n } min { n } max { n } countDistinct { shop } } }");
+    const functions = "count sum { n } avg { n } min { n } max { n } countDistinct { shop }";
+    const told = await watching(t, `query @live(patch: true) { salesAggregate { ${functions} } }`);
     const is = (count, sum, avg, min, max, shop) => {
       const [extremes, means] = [{ min: { n: min }, max: { n: max } }, { sum: { n: sum }, avg: { n: avg } }];
       return told.is({ salesAggregate: { count, ...means, ...extremes, countDistinct: { shop } } });
@@ -544,7 +547,8 @@ describe("time", () => {
     const { extensions } = await server.post("{ tides { totalCount } }");
     const at = timeOf(extensions.thalweg.commitTs);
     const past = await watching(t, "query ($at: DateTime) @live { tides(at: $at) { nodes { level } } }", { at });
-    const both = await watching(t, "query ($at: DateTime) @live(patch: true) { then: tides(at: $at) { nodes { level } } now: tides { nodes { level } } }", { at });
+    const twice = "then: tides(at: $at) { nodes { level } } now: tides { nodes { level } }";
+    const both = await watching(t, `query ($at: DateTime) @live(patch: true) { ${twice} }`, { at });
     await past.is({ tides: nodes({ level: 1 }) });
     await both.is({ then: nodes({ level: 1 }), now: nodes({ level: 1 }) });
     const changes = async () => {
