@@ -562,6 +562,42 @@ describe("time", () => {
   });
 });
 
+describe("a slow query", () => {
+  const GRAINS = 20_000;
+  before(() => server.importInto("grains", Array.from({ length: GRAINS }, (_, n) => ({ id: `g${n}`, n, kind: `kind ${n % 50}` }))));
+
+  test("delays those alone who follow it, who are told of one state all the same, and rightly", async (t) => {
+    const slow = "grainsAggregate(groupBy: [kind], filter: {n: {ne: -1}}) { groups { key { kind } count countDistinct { n } } }";
+    const quick = "grains(orderBy: [{n: DESC}], first: 3) { nodes { id n } }";
+    const grind = await watching(t, `query Grind @live(patch: true) { ${slow} }`);
+    const { connection } = grind.follower;
+    const beside = new Follower(connection, { query: `query Beside @live { ${quick} }` });
+    const aside = await watching(t, `query Aside @live { ${quick} }`);
+    await beside.until(() => true, "the first result");
+    for (let n = 1; n <= 20; n += 1) {
+      await write(`
+        a: updateGrain(id: "g${n}", patch: {n: ${GRAINS + n}}) { id }
+        b: updateGrain(id: "g${n + 100}", patch: {kind: "kind ${n + 1}"}) { id }
+      `);
+      await aside.follower.until(({ data }) => data.grains.nodes[0].id === `g${n}`, `write ${n}`);
+    }
+    await grind.since();
+    await aside.since();
+    const { liveQueries } = await (await fetch(`${server.origin}/live?by=cost`)).json();
+    const { runs, micros } = liveQueries.find(({ operationName }) => operationName === "Grind").cost;
+    assert.ok(runs > 1 && micros / runs > 10_000, `${runs} runs in ${micros} µs are not slow, so nothing was shown`);
+    assert.ok(grind.follower.events.length > 1 && beside.events.length > 1);
+    for (const [root, { events }] of [[slow, grind.follower], [quick, beside], [quick, aside.follower]]) {
+      const past = askedOnce(`{ ${root} }`, buildSchema(await server.sdl())).past;
+      for (const { data, extensions } of events) {
+        const { commitTs } = extensions.thalweg;
+        assert.deepEqual(data, await server.run(past, { past: timeOf(commitTs) }), `at ${commitTs}`);
+      }
+      assert.deepEqual(events.at(-1).data, await server.run(`{ ${root} }`));
+    }
+  });
+});
+
 describe("a slow client", () => {
   /** Follows a large result, and takes nothing until it is told to. */
   async function slow(t, query) {
