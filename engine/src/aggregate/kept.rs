@@ -71,7 +71,7 @@ impl KeptTotals {
     /// Whether it still tells them.
     pub(crate) fn is_enough(&self) -> bool {
         let is_doubtful = || self.totals.iter().any(Accumulator::is_doubtful);
-        !self.is_unknown && !(self.has_lost && is_doubtful())
+        !(self.is_unknown || self.has_lost && is_doubtful())
     }
 
     /// The collection.

@@ -14,9 +14,9 @@ fn is(name: &str, test: Test) -> Predicate {
     Predicate::Field(field(name), test)
 }
 
-fn check(filter: Predicate, expected: &str) {
+fn check(filter: impl std::borrow::Borrow<Predicate>, expected: &str) {
     let mut words = Words::default();
-    words.predicate(&filter, Within::Nothing);
+    words.predicate(filter.borrow(), Within::Nothing);
     assert_eq!(words.0, expected);
 }
 
