@@ -9,7 +9,7 @@
 //! [`Maintenance::step`], which is how a simulation decides when it happens.
 
 use std::sync::Weak;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex};
 
@@ -115,10 +115,11 @@ impl Wake {
     /// There may be something to do.
     pub(crate) fn wake(&self) {
         let mut signal = self.signal.lock();
+        // Who has not taken it yet need not be woken again.
         if *signal == Signal::Idle {
             *signal = Signal::Work;
+            self.changed.notify_all();
         }
-        self.changed.notify_all();
     }
 
     pub(crate) fn close(&self) {
@@ -141,6 +142,22 @@ impl Wake {
                 None => self.changed.wait(&mut signal),
             }
         }
+        Wake::take(&mut signal)
+    }
+
+    /// Waits for that time whatever there is to do, unless it is closed. Whether there may be something to do then.
+    pub(crate) fn rest(&self, time: Duration) -> bool {
+        let until = Instant::now() + time;
+        let mut signal = self.signal.lock();
+        while *signal != Signal::Closed {
+            if self.changed.wait_until(&mut signal, until).timed_out() {
+                break;
+            }
+        }
+        Wake::take(&mut signal)
+    }
+
+    fn take(signal: &mut Signal) -> bool {
         let has_work = *signal == Signal::Work;
         if has_work {
             *signal = Signal::Idle;

@@ -40,7 +40,7 @@ fn run(shared: &Weak<Shared>, wake: &Wake) {
     };
     while !wake.is_closed() {
         let began = Instant::now();
-        while wake.wait(Some(REST)) && began.elapsed() < REST_MAX {}
+        while wake.rest(REST) && began.elapsed() < REST_MAX {}
         if wake.is_closed() {
             return;
         }
