@@ -57,6 +57,8 @@ export async function startFakeServer() {
           error: (...codes) => send({ id, type: "error", payload: codes.map((code) => ({ message: code, extensions: { code } })) }),
           complete: () => send({ id, type: "complete" }),
           cut: () => socket.terminate(),
+          /** The server shuts down; all that it has told shows the state of that commit. */
+          leave: (commitTs) => socket.close(1001, `Going away; resumeFrom=${commitTs}`),
         };
         running.set(id, operation);
         operations.push(operation);

@@ -153,6 +153,19 @@ describe("a lost connection", () => {
     stop();
   });
 
+  test("to a server that shuts down resumes from where that says, if it has told something", async () => {
+    const { operation, next, stop } = await follow();
+    operation.result("1", { rows: [] });
+    await next();
+    operation.leave("8");
+    const again = await server.subscribed();
+    assert.equal(again.resumeFrom, "8");
+    // It may not have come to know of an operation of which it has told nothing.
+    again.leave("9");
+    assert.equal((await server.subscribed()).resumeFrom, "8");
+    stop();
+  });
+
   test("before the first result begins as it was begun", async () => {
     const { operation, stop } = await follow({ query: "subscription { changes { id } }", extensions: { thalweg: { resumeFrom: "5" } } });
     assert.equal(operation.resumeFrom, "5");
