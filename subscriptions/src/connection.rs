@@ -71,7 +71,12 @@ impl<R: Runner> Connection<R> {
             return joined;
         }
         let (shared, seat) = (Arc::clone(&self.shared), Arc::clone(&self.seat));
-        let register = move || shared.register(&seat, subscription, &query, follow);
+        // It is never closed.
+        let permit = Arc::clone(&shared.registering).acquire_owned().await.ok();
+        let register = move || {
+            let _permit = permit;
+            shared.register(&seat, subscription, &query, follow)
+        };
         match tokio::task::spawn_blocking(register).await {
             Ok(registered) => registered,
             Err(error) if error.is_panic() => Err(SubscribeError::Broken),

@@ -9,7 +9,7 @@ use parking_lot::{Mutex, MutexGuard};
 use thalweg_engine::{DependencySet, Engine, EngineError};
 use thalweg_model::CommitTs;
 use thiserror::Error;
-use tokio::sync::{Notify, watch};
+use tokio::sync::{Notify, Semaphore, watch};
 
 use crate::connection::Connection;
 use crate::figures::Figures;
@@ -22,6 +22,9 @@ use crate::worker;
 
 /// How often a first evaluation is repeated because commits overtook it, before the worker is left to repeat it.
 const REGISTER_ATTEMPTS_MAX: usize = 3;
+
+/// How many first evaluations may be under way. Each has a thread, and what a thread allocates takes memory of its own.
+const REGISTERING_MAX: usize = 16;
 
 /// Bounds of what live queries may take.
 #[derive(Clone, Debug)]
@@ -117,6 +120,8 @@ pub(crate) struct Shared<R: Runner> {
     usage: Arc<Usage>,
     pub(crate) figures: Arc<Figures>,
     connections: AtomicU64,
+    /// One permit for each first evaluation that may be under way.
+    pub(crate) registering: Arc<Semaphore>,
     /// Set when the worker has ended, so that nobody waits for it.
     closed: AtomicBool,
     pub(crate) limits: LiveLimits,
@@ -179,6 +184,7 @@ impl<R: Runner> LiveQueries<R> {
             usage: Arc::clone(&usage),
             figures: Arc::clone(&figures),
             connections: AtomicU64::new(0),
+            registering: Arc::new(Semaphore::new(REGISTERING_MAX)),
             closed: AtomicBool::new(false),
             limits,
         });
