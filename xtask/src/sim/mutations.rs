@@ -254,8 +254,8 @@ pub(super) const MUTATIONS: &[Mutation] = &[
         shows_as: "a page whose last row has changed since",
         edits: &[Edit {
             file: "engine/src/find.rs",
-            text: "read(&find.order, after, Bound::Included(last), &find.read);",
-            instead: "read(&find.order, after, Bound::Excluded(last), &find.read);",
+            text: "read(after, Bound::Included(last), &find.read);",
+            instead: "read(after, Bound::Excluded(last), &find.read);",
         }],
     },
     Mutation {
