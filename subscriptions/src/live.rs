@@ -367,9 +367,9 @@ impl<R: Runner> Shared<R> {
             let key = self.runner.key(&query);
             let evaluation = self.runner.run(&query, &snapshot)?;
             let ts = snapshot.ts();
-            let catalog_ts = snapshot.catalog().version;
+            let types_ts = self.runner.version(snapshot.catalog());
             drop(snapshot);
-            let past = self.past(&query, follow.resume_from, catalog_ts);
+            let past = self.past(&query, follow.resume_from, types_ts);
             let Some((lane, mut registry)) = self.seated(seat) else {
                 return Err(SubscribeError::Closed);
             };
@@ -430,11 +430,11 @@ impl<R: Runner> Shared<R> {
         &self,
         query: &R::Query,
         resume_from: Option<CommitTs>,
-        catalog_ts: CommitTs,
+        types_ts: Option<CommitTs>,
     ) -> Option<Outcome> {
         let ts = resume_from?;
         // A timestamp that has not been yet is of another store, or of this one before it was restored.
-        if ts > *self.engine.head().borrow() || catalog_ts > ts {
+        if ts > *self.engine.head().borrow() || types_ts? > ts {
             return None;
         }
         let snapshot = self.engine.snapshot_at(ts).ok()?;

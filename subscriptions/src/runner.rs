@@ -24,8 +24,8 @@ pub trait Runner: Send + Sync + 'static {
     /// Whether a query has to be kept itself, because it is more than what its key says.
     fn is_more_than_its_key(&self, query: &Self::Query) -> bool;
 
-    /// Names what queries mean by: with two catalogs of one version every query means the same. `None` where that is not
-    /// known.
+    /// Since when queries mean what they mean with a catalog: with two catalogs of one version every query means the same.
+    /// `None` where that is not known.
     fn version(&self, catalog: &Arc<Catalog>) -> Option<CommitTs>;
 
     /// Runs the query on a snapshot. What is wrong with the query is part of its result; an error means that the
