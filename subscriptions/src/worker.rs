@@ -165,6 +165,10 @@ async fn round<R: Runner>(
             });
         }
     }
+    // What was published while it waited counts as seen, and is not among what this round shows.
+    if *head.borrow() > ts {
+        head.mark_changed();
+    }
     if match_commits(shared, lane, ts) || known.is_none() {
         take_in_types(shared, lane, known, view.catalog());
     }

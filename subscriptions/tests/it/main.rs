@@ -549,6 +549,27 @@ async fn nothing_is_lost_while_registering() {
     }
 }
 
+/// Commits that follow each other closely, and then none that would wake anybody.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn the_last_of_a_burst_of_commits_is_told() {
+    let world = world().await;
+    let mut subscription = subscribe(&world.live, all(), None).await.unwrap();
+    for n in 0..600 {
+        let burst = (0..4).map(|m| {
+            let engine = world.engine.clone();
+            let write = set("1", "title", &format!("\"{n} {m}\""));
+            tokio::spawn(async move { commit(&engine, write).await })
+        });
+        let burst: Vec<_> = burst.collect();
+        for commit in burst {
+            commit.await.unwrap();
+        }
+        let snapshot = world.engine.snapshot().unwrap();
+        let last = Titles::default().run(&all(), &snapshot).unwrap().result;
+        while result(&event(&mut subscription).await) != String::from_utf8_lossy(&last) {}
+    }
+}
+
 /// Random live queries under random writes.
 async fn check_exactness(writes: Vec<Intent>) {
     let limits = LiveLimits {
