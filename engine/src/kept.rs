@@ -110,21 +110,21 @@ impl KeptReads {
                 return Ok(page.read.found());
             }
             self.pages.swap_remove(kept);
-        }
-        let found = find::find(view, wanted, Choice::Any)?;
-        // A count may come from an index, of which no document was looked at.
-        let is_counted = wanted.count_total && *wanted.filter != Predicate::True;
-        if found.rows_read <= CHEAP_ROWS && !is_counted {
-            return Ok(found);
+        } else {
+            // What it costs is not known before it is read.
+            let found = find::find(view, wanted, Choice::Any)?;
+            // A count may come from an index, of which no document was looked at.
+            let is_counted = wanted.count_total && *wanted.filter != Predicate::True;
+            let is_cheap = found.rows_read <= CHEAP_ROWS && !is_counted;
+            if is_cheap || self.pages.len() >= READS_MAX || !KeptPage::is_for(wanted) {
+                self.misses += u32::from(!is_cheap);
+                return Ok(found);
+            }
         }
         self.misses += 1;
-        if self.pages.len() < READS_MAX
-            && let Some(read) = KeptPage::read(view, wanted)?
-        {
-            let found = read.found();
-            self.pages.push(Used { read, in_use: true });
-            return Ok(found);
-        }
+        let read = KeptPage::read(view, wanted)?;
+        let found = read.found();
+        self.pages.push(Used { read, in_use: true });
         Ok(found)
     }
 

@@ -67,9 +67,6 @@ impl DependencyIndex {
 
     /// Files what a live query depends on, in place of what it depended on before.
     pub(crate) fn set(&mut self, live: LiveId, dependencies: Arc<DependencySet>) {
-        if self.is_set(live, &dependencies) {
-            return;
-        }
         self.remove(live);
         if dependencies.depends_on_system() {
             self.system.insert(live);

@@ -556,6 +556,11 @@ impl<R: Runner> Registry<R> {
         (!deliveries.is_empty()).then_some((self.served_ts, deliveries))
     }
 
+    /// Whether connections have come from the other lane for which nothing has been run yet.
+    pub(crate) fn has_arrivals(&self) -> bool {
+        !self.arriving.is_empty()
+    }
+
     /// The state that all which a connection has been told shows; `None` while there is something that it has not been told.
     pub(crate) fn shown(&self, connection: ConnectionId) -> Option<CommitTs> {
         let member = self.connections.get(&connection)?;

@@ -169,6 +169,10 @@ async fn round<R: Runner>(
     if *head.borrow() > ts {
         head.mark_changed();
     }
+    if lane.registry.lock().has_arrivals() {
+        // With which types they were run in the other lane is not known here.
+        *known = None;
+    }
     if match_commits(shared, lane, ts) || known.is_none() {
         take_in_types(shared, lane, known, view.catalog());
     }
@@ -326,7 +330,6 @@ fn take_in_types<R: Runner>(
     }
     match known {
         Some(known) => wake_readers(lane, &changed_collections(&known.catalog, &newest.catalog)),
-        // With which types they were run is not known here.
         None => lane.registry.lock().all_stale(),
     }
     *known = Some(newest);

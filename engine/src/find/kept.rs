@@ -15,7 +15,7 @@ use crate::error::EngineError;
 use crate::order::Position;
 use crate::record::Record;
 
-/// More rows than this are not kept.
+/// Pages that need more rows than this are not kept.
 const ROWS_MAX: usize = 2_000;
 /// So many rows beyond the page are kept at least, and at most.
 const MARGIN: (usize, usize) = (8, 200);
@@ -60,15 +60,16 @@ fn compare(find: &Find, one: &Position, other: &Position) -> Ordering {
 }
 
 impl KeptPage {
-    /// Reads a page to be kept; `None` where that would be too much.
-    pub(crate) fn read(view: View<'_>, wanted: &Find) -> Result<Option<KeptPage>, EngineError> {
-        let rows = needed(wanted).saturating_add(margin(wanted));
-        if rows > ROWS_MAX {
-            return Ok(None);
-        }
+    /// Whether the page is not too long to be kept.
+    pub(crate) fn is_for(wanted: &Find) -> bool {
+        needed(wanted) <= ROWS_MAX
+    }
+
+    /// Reads a page to be kept.
+    pub(crate) fn read(view: View<'_>, wanted: &Find) -> Result<KeptPage, EngineError> {
         let wide = Find {
             offset: 0,
-            limit: rows,
+            limit: needed(wanted).saturating_add(margin(wanted)),
             ..wanted.clone()
         };
         let found = find(view, &wide, Choice::Any)?;
@@ -97,7 +98,7 @@ impl KeptPage {
             rows,
         };
         page.bytes = page.rows.iter().map(Row::bytes).sum();
-        Ok(Some(page))
+        Ok(page)
     }
 
     /// Whether it is the page of this find.
