@@ -161,10 +161,8 @@ proptest! {
     }
 }
 
-#[test]
-fn a_page_is_moved_along_without_reading_it_again() {
-    let documents: Vec<String> = (0..DOCUMENTS).map(|n| format!(r#"{{"a":{n}}}"#)).collect();
-    let page = Page {
+fn greatest_first(limit: usize) -> Page {
+    Page {
         filter: Predicate::True,
         order: vec![OrderKey {
             field: named_field("a"),
@@ -175,19 +173,43 @@ fn a_page_is_moved_along_without_reading_it_again() {
         after: None,
         before: None,
         offset: 0,
-        limit: 5,
+        limit,
         from_end: false,
         count_total: true,
         read: Vec::new(),
-    };
-    let delete = |of: usize| Intent::Delete {
+    }
+}
+
+fn numbered() -> Vec<String> {
+    (0..DOCUMENTS).map(|n| format!(r#"{{"a":{n}}}"#)).collect()
+}
+
+fn delete(of: usize) -> Intent {
+    Intent::Delete {
         collection: A,
         id: id(&of.to_string()),
         permanent: false,
         if_version: None,
         purge_at: None,
-    };
+    }
+}
+
+#[test]
+fn a_page_is_moved_along_without_reading_it_again() {
     // The first of them is read to be kept; eight beyond the page follow those that leave, then it is read again.
     let writes: Vec<Intent> = (20..DOCUMENTS).rev().map(delete).collect();
-    assert_eq!(check(&documents, &page, &[Aggregation::Count], &writes), 17);
+    let page = greatest_first(5);
+    assert_eq!(
+        check(&numbered(), &page, &[Aggregation::Count], &writes),
+        17
+    );
+}
+
+/// What comes to stand beyond the rows that are kept does not follow them: others lie between.
+#[test]
+fn a_row_from_beyond_what_is_kept_is_no_next_one() {
+    let far = crate::fixture::patch(A, "0", vec![crate::fixture::set("a", "10.5")]);
+    let mut writes = vec![delete(DOCUMENTS - 1), far];
+    writes.extend((20..DOCUMENTS - 1).rev().map(delete));
+    check(&numbered(), &greatest_first(5), &[], &writes);
 }

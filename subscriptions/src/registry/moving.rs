@@ -150,3 +150,99 @@ impl<R: Runner> Registry<R> {
         id
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use bytes::Bytes;
+    use thalweg_engine::{Catalog, EngineError, Snapshot};
+
+    use super::*;
+    use crate::live::LiveLimits;
+    use crate::registry::{SubscriptionId, Told};
+    use crate::runner::Evaluation;
+
+    /// Runs nothing: results are given.
+    struct Given;
+
+    impl Runner for Given {
+        type Query = ();
+        type Key = &'static str;
+
+        fn key(&self, _: &()) -> Arc<&'static str> {
+            Arc::new("")
+        }
+
+        fn prepare(&self, _: &&'static str, _: &Arc<Catalog>) -> Result<(), Bytes> {
+            Ok(())
+        }
+
+        fn is_more_than_its_key(&self, _: &()) -> bool {
+            false
+        }
+
+        fn version(&self, _: &Arc<Catalog>) -> Option<CommitTs> {
+            None
+        }
+
+        fn run(&self, _: &(), _: &Snapshot) -> Result<Evaluation, EngineError> {
+            Ok(evaluation(""))
+        }
+
+        fn revalidate(&self, _: &(), _: &Arc<Catalog>) -> Result<(), Bytes> {
+            Ok(())
+        }
+
+        fn broken(&self) -> Bytes {
+            Bytes::new()
+        }
+
+        fn mismatched(&self, _: &(), _: &[u8], _: &[u8]) {}
+    }
+
+    fn evaluation(result: &'static str) -> Evaluation {
+        Evaluation {
+            result: Bytes::from_static(result.as_bytes()),
+            data_from: None,
+            dependencies: DependencySet::none(),
+        }
+    }
+
+    fn lane(ts: u64) -> Registry<Given> {
+        let (limits, usage) = (LiveLimits::default(), Arc::default());
+        Registry::new(CommitTs::from_micros(ts), &limits, usage, Arc::default())
+    }
+
+    fn follow(lane: &mut Registry<Given>, connection: u64, key: &'static str, ts: u64) -> LiveId {
+        let (id, ts) = (ConnectionId(connection), CommitTs::from_micros(ts));
+        if !lane.has(id) {
+            lane.connect(id);
+        }
+        let live = lane.insert(Arc::new(key), None, ts, evaluation(key));
+        let subscription = (id, SubscriptionId(0));
+        assert!(lane.join(subscription, live, false, Told::Nothing, ts));
+        live
+    }
+
+    /// The other lane is ahead: what the connection brings is of an earlier state than that.
+    #[test]
+    fn who_arrives_is_told_nothing_before_it_was_run() {
+        let (mut quick, mut slow) = (lane(15), lane(20));
+        follow(&mut slow, 1, "of the slow lane", 20);
+        follow(&mut quick, 2, "moved", 15);
+        let (connection, served) = (ConnectionId(2), CommitTs::from_micros(20));
+        let moving = quick.take_out(connection).expect("it is there");
+        assert!(quick.is_empty() && !quick.has(connection));
+        slow.take_in(connection, moving);
+        assert!(slow.take_due(connection).is_none(), "not known of 20");
+        let live = slow.find(&"moved").expect("it was moved");
+        let mut woken = FxHashSet::default();
+        slow.update(live, served, evaluation("moved, as of 20"), &mut woken);
+        assert!(slow.take_due(connection).is_none(), "not all are run");
+        slow.serve(served, &mut woken);
+        let (ts, deliveries) = slow.take_due(connection).expect("it is told");
+        assert_eq!((ts, deliveries.len()), (served, 1));
+        assert!(slow.take_due(connection).is_none(), "once");
+    }
+}

@@ -124,7 +124,8 @@ impl Runner for Titles {
 
     fn mismatched(&self, query: &Arc<Query>, maintained: &[u8], fresh: &[u8]) {
         let [maintained, fresh] = [maintained, fresh].map(String::from_utf8_lossy);
-        panic!("{}: told {maintained}, but it is {fresh}", query.name);
+        // It is counted, and replaced by the right one: the test looks at the count.
+        eprintln!("{}: told {maintained}, but it is {fresh}", query.name);
     }
 }
 
