@@ -208,8 +208,15 @@ fn a_page_is_moved_along_without_reading_it_again() {
 /// What comes to stand beyond the rows that are kept does not follow them: others lie between.
 #[test]
 fn a_row_from_beyond_what_is_kept_is_no_next_one() {
-    let far = crate::fixture::patch(A, "0", vec![crate::fixture::set("a", "10.5")]);
-    let mut writes = vec![delete(DOCUMENTS - 1), far];
+    let far = |of: usize| Intent::Put {
+        collection: named("a"),
+        id: Some(id(&format!("far {of}"))),
+        document: document(r#"{"a":10.5}"#),
+        expiry: ExpiryChange::KEEP,
+    };
+    let mut writes = vec![delete(DOCUMENTS - 1)];
+    // The count tells of them, so they are followed.
+    writes.extend((0..4).map(far));
     writes.extend((20..DOCUMENTS - 1).rev().map(delete));
     check(&numbered(), &greatest_first(5), &[], &writes);
 }
