@@ -9,7 +9,7 @@ mod library;
 mod peers;
 
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
@@ -141,15 +141,7 @@ fn thalweg(binary: &Path, directory: &Path, authors: &Path, books: &Path) -> Res
     let server = Server::thalweg(binary, &directory.join("data"))?;
     documents::import_file(binary, &server, "authors", authors)?;
     documents::import_file(binary, &server, "books", books)?;
-    let schema = directory.join("schema.graphql");
-    std::fs::write(&schema, SCHEMA)?;
-    let mut apply = Command::new(binary);
-    apply.args(["schema", "apply", "--server"]);
-    apply
-        .arg(format!("http://{}", server.address()))
-        .arg(&schema);
-    let status = apply.stdout(Stdio::null()).status()?;
-    ensure!(status.success(), "the schema was refused: {status}");
+    server.apply(binary, directory, SCHEMA)?;
     Ok(server)
 }
 

@@ -90,6 +90,15 @@ struct Latencies {
 }
 
 impl Latencies {
+    /// The heads of a table of them, a row for each subject.
+    const HEAD: [&str; 5] = [
+        "",
+        "sent → event p50 ms",
+        "p99",
+        "answered → event p50",
+        "p99",
+    ];
+
     fn push(&mut self, sent: Instant, answered: Instant, arrived: Instant) {
         self.from_sending_ms.push(signed_ms(sent, arrived));
         self.from_answer_ms.push(signed_ms(answered, arrived));

@@ -7,7 +7,7 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 
 use crate::machine;
 
@@ -51,6 +51,18 @@ impl Server {
         server.address = ready_address(output.context("the output is not piped")?)
             .with_context(|| format!("{shown} is not ready"))?;
         Ok(server)
+    }
+
+    /// Applies a schema, which is left in that directory.
+    pub(crate) fn apply(&self, binary: &Path, directory: &Path, schema: &str) -> Result<()> {
+        let file = directory.join("schema.graphql");
+        std::fs::write(&file, schema)?;
+        let mut apply = Command::new(binary);
+        apply.args(["schema", "apply", "--server"]);
+        apply.arg(format!("http://{}", self.address)).arg(&file);
+        let status = apply.stdout(Stdio::null()).status()?;
+        ensure!(status.success(), "the schema was refused: {status}");
+        Ok(())
     }
 
     /// `HOST:PORT`

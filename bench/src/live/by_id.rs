@@ -33,13 +33,7 @@ pub(super) fn run(binary: &Path, runtime: &Runtime, extent: Extent) -> Result<()
     let (queries, writes) = extent.choose((19_000, 10_000), (1_900, 100));
     let server = items::server(binary, scratch.path(), queries)?;
     let latencies = runtime.block_on(measure(server.address(), queries, writes))?;
-    let mut table = Table::new([
-        "",
-        "sent → event p50 ms",
-        "p99",
-        "answered → event p50",
-        "p99",
-    ]);
+    let mut table = Table::new(Latencies::HEAD);
     let [sent_p50, sent_p99, answered_p50, answered_p99] = latencies.cells();
     table.row([
         "one of them affected".to_owned(),

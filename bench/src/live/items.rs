@@ -6,7 +6,6 @@
 use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::Path;
-use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
@@ -66,15 +65,7 @@ fn write(path: &Path, count: usize) -> Result<()> {
 }
 
 fn declare(binary: &Path, server: &Server, directory: &Path) -> Result<()> {
-    let schema = directory.join("schema.graphql");
-    std::fs::write(&schema, SCHEMA)?;
-    let mut apply = Command::new(binary);
-    apply.args(["schema", "apply", "--server"]);
-    apply
-        .arg(format!("http://{}", server.address()))
-        .arg(&schema);
-    let status = apply.stdout(Stdio::null()).status()?;
-    ensure!(status.success(), "the schema was refused: {status}");
+    server.apply(binary, directory, SCHEMA)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;

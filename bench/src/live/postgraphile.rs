@@ -72,13 +72,7 @@ pub(super) fn run(binary: &Path, runtime: &Runtime, extent: Extent) -> Result<()
             runtime.block_on(subject.measure(writes))?;
         }
     }
-    let mut table = Table::new([
-        "",
-        "sent → event p50 ms",
-        "p99",
-        "answered → event p50",
-        "p99",
-    ]);
+    let mut table = Table::new(Latencies::HEAD);
     for subject in &subjects {
         let [sent_p50, sent_p99, answered_p50, answered_p99] = subject.latencies.cells();
         let name = subject.dialect.name.to_owned();
