@@ -25,7 +25,7 @@ impl Samples {
             .unwrap_or(f64::NAN)
     }
 
-    #[cfg(any(test, feature = "stores"))]
+    #[cfg(any(test, feature = "in-process"))]
     /// The largest sample. NaN without samples.
     pub(crate) fn largest(&self) -> f64 {
         self.percentile(1.0)

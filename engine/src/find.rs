@@ -1,11 +1,13 @@
 //! Finding the documents of a collection: filter, order, range, limit, count.
 //!
 //! `plan` decides what to read and `constraint` what the filter says about that, `candidates` reads it
-//! (`index_rows` through an index, with what the store lacks yet from `merge`), `page` takes the page; `whole` takes all.
+//! (`index_rows` through an index, with what the store lacks yet from `merge`), `page` takes the page; `whole` takes all,
+//! `each` one page for each of several documents.
 //! What a find depends on does not depend on its plan. `kept` moves a page along by the changes instead of taking it again.
 
 mod candidates;
 mod constraint;
+pub(crate) mod each;
 mod index_rows;
 pub(crate) mod kept;
 mod merge;
@@ -20,11 +22,12 @@ use std::sync::Arc;
 use thalweg_model::CollectionId;
 
 use self::candidates::Extent;
+use self::page::Page;
 use self::plan::{Access, Counts};
 use crate::dependency::{Dependency, DependencySet, Range, Scope};
 use crate::error::EngineError;
 use crate::field::FieldMask;
-use crate::index::cursor::RowRange;
+use crate::index::cursor::{RowRange, RowRef};
 use crate::index::{self, Index, IndexId};
 use crate::join;
 use crate::order::{OrderKey, Position};
@@ -33,6 +36,7 @@ use crate::record::Record;
 
 pub(crate) use self::candidates::View;
 pub(crate) use self::constraint::{Interval, Target, of_predicate};
+pub use self::each::FindEach;
 pub use self::plan::Plan;
 
 /// Which documents count, by soft deletion.
@@ -54,6 +58,15 @@ impl Deleted {
             Deleted::Exclude => !record.is_deleted(),
             Deleted::Include => true,
             Deleted::Only => record.is_deleted(),
+        }
+    }
+
+    /// The same by the row of an index, for the current image of its document.
+    fn admits_row(self, row: RowRef<'_>) -> bool {
+        match self {
+            Deleted::Exclude => !row.value.is_deleted,
+            Deleted::Include => true,
+            Deleted::Only => row.value.is_deleted,
         }
     }
 }
@@ -119,6 +132,11 @@ impl Find {
         }
     }
 
+    /// Whether a document counts and satisfies the filter.
+    fn admits(&self, record: &Record<'_>) -> bool {
+        self.deleted.admits(record) && self.filter.matches(record)
+    }
+
     /// Whether a document that stands there may be in the page.
     fn is_between(&self, position: &Position) -> bool {
         self.after.as_ref().is_none_or(|after| position > after)
@@ -172,11 +190,12 @@ pub(crate) fn find<'s>(
     }
     let plan = plan(view, find, choice)?;
     let counted = count_without_documents(view, find, &plan)?;
-    let extent = match counted {
-        Some(_) => Extent::Page,
-        None => Extent::Everything,
-    };
-    let mut page = page::take(view, find, &plan, extent)?;
+    let page = page::take(view, find, &plan, Extent::of_count(counted))?;
+    Ok(found(find, plan, page, counted))
+}
+
+/// What the page comes to, where so many documents were counted beforehand.
+fn found<'s>(find: &Find, plan: Arc<Plan>, mut page: Page<'s>, counted: Option<u64>) -> Found<'s> {
     let total = find.count_total.then(|| counted.unwrap_or(page.matching));
     let more = page.rows.len() > find.limit;
     let position = |row: &Record<'s>| Position::of(row, &find.order);
@@ -192,7 +211,7 @@ pub(crate) fn find<'s>(
         page.rows.reverse();
     }
     let (has_before, has_after) = find.has_others(more);
-    Ok(Found {
+    Found {
         has_before,
         has_after,
         rows: page.rows,
@@ -201,7 +220,7 @@ pub(crate) fn find<'s>(
         rows_read: page.rows_read,
         scanned: plan.is_scan() && find.may_scan(),
         plan,
-    })
+    }
 }
 
 /// Counts the documents that satisfy a filter, from the rows of an index alone where those tell.
@@ -338,12 +357,15 @@ fn count_everything(view: View<'_>, find: &Find) -> Result<Option<u64>, EngineEr
     Ok(None)
 }
 
+/// Whether the rows of the plan's index are the documents that count.
+fn rows_tell(view: View<'_>, find: &Find, plan: &Plan) -> bool {
+    // An ended row says when its image's document was created, which may be before the row was.
+    plan.is_covered && view.at.is_none() && view.overlaid(find.collection).is_none()
+}
+
 fn count_from_rows(view: View<'_>, find: &Find, plan: &Plan) -> Result<Option<u64>, EngineError> {
     match &plan.access {
-        // An ended row says when its image's document was created, which may be before the row was.
-        Access::Index(access)
-            if plan.is_covered && view.at.is_none() && view.overlaid(find.collection).is_none() =>
-        {
+        Access::Index(access) if rows_tell(view, find, plan) => {
             let (index, ranges) = (access.index.id, &access.ranges);
             candidates::count_rows(view, index, ranges, find.deleted, u64::MAX).map(Some)
         }

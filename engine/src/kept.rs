@@ -12,6 +12,7 @@ use crate::aggregate::kept::KeptTotals;
 use crate::aggregate::{Aggregate, Aggregated};
 use crate::commit::Commit;
 use crate::error::EngineError;
+use crate::find::each::{FindEach, find_each};
 use crate::find::kept::KeptPage;
 use crate::find::{self, Choice, Find, Found, View};
 use crate::join;
@@ -37,6 +38,15 @@ struct Used<T> {
     read: T,
     /// Whether this run has asked for it.
     in_use: bool,
+}
+
+/// What is kept of a page.
+enum Known {
+    /// All of it.
+    Page(Found<'static>),
+    /// It was kept, and lost more rows than there were beyond it.
+    RanOut,
+    Nothing,
 }
 
 impl KeptReads {
@@ -101,26 +111,86 @@ impl KeptReads {
         if join::has_relations(&wanted.filter) {
             return find::find(view, wanted, Choice::Any);
         }
-        let kept = self.pages.iter().position(|kept| kept.read.is_of(wanted));
-        if let Some(kept) = kept {
-            let page = &mut self.pages[kept];
-            if page.read.is_enough() {
-                page.in_use = true;
-                self.hits += 1;
-                return Ok(page.read.found());
-            }
-            self.pages.swap_remove(kept);
-        } else {
-            // What it costs is not known before it is read.
-            let found = find::find(view, wanted, Choice::Any)?;
-            // A count may come from an index, of which no document was looked at.
-            let is_counted = wanted.count_total && *wanted.filter != Predicate::True;
-            let is_cheap = found.rows_read <= CHEAP_ROWS && !is_counted;
-            if is_cheap || self.pages.len() >= READS_MAX || !KeptPage::is_for(wanted) {
-                self.misses += u32::from(!is_cheap);
-                return Ok(found);
+        match self.known(wanted) {
+            Known::Page(found) => return Ok(found),
+            Known::RanOut => {}
+            Known::Nothing => {
+                // What it costs is not known before it is read.
+                let found = find::find(view, wanted, Choice::Any)?;
+                if !self.is_worth_keeping(wanted, &found) {
+                    return Ok(found);
+                }
             }
         }
+        self.keep(view, wanted)
+    }
+
+    /// The same of several pages, read together but for those that are to be kept.
+    pub(crate) fn find_each<'s>(
+        &mut self,
+        view: View<'s>,
+        wanted: &FindEach,
+    ) -> Result<Vec<Found<'s>>, EngineError> {
+        if join::has_relations(&wanted.find.filter) {
+            return find_each(view, wanted);
+        }
+        let finds: Vec<Find> = (0..wanted.each.len()).map(|it| wanted.one(it)).collect();
+        let known: Vec<Known> = finds.iter().map(|find| self.known(find)).collect();
+        let all = known.iter().zip(&wanted.each);
+        let unknown = all.filter(|(known, _)| matches!(known, Known::Nothing));
+        let read = FindEach {
+            each: unknown.map(|(_, own)| own.clone()).collect(),
+            ..wanted.clone()
+        };
+        let mut read = find_each(view, &read)?.into_iter();
+        let mut pages = Vec::with_capacity(finds.len());
+        for (find, known) in finds.iter().zip(known) {
+            let page = match known {
+                Known::Page(found) => Some(found),
+                Known::RanOut => None,
+                Known::Nothing => {
+                    let found = read.next().expect("what is not known was read");
+                    let is_kept = self.is_worth_keeping(find, &found);
+                    Some(found).filter(|_| !is_kept)
+                }
+            };
+            pages.push(match page {
+                Some(page) => page,
+                None => self.keep(view, find)?,
+            });
+        }
+        Ok(pages)
+    }
+
+    /// What is kept of a page.
+    fn known(&mut self, wanted: &Find) -> Known {
+        let kept = self.pages.iter().position(|kept| kept.read.is_of(wanted));
+        let Some(kept) = kept else {
+            return Known::Nothing;
+        };
+        let page = &mut self.pages[kept];
+        if page.read.is_enough() {
+            page.in_use = true;
+            self.hits += 1;
+            return Known::Page(page.read.found());
+        }
+        self.pages.swap_remove(kept);
+        Known::RanOut
+    }
+
+    fn is_worth_keeping(&mut self, wanted: &Find, found: &Found<'_>) -> bool {
+        // A count may come from an index, of which no document was looked at.
+        let is_counted = wanted.count_total && *wanted.filter != Predicate::True;
+        let is_cheap = found.rows_read <= CHEAP_ROWS && !is_counted;
+        if is_cheap || self.pages.len() >= READS_MAX || !KeptPage::is_for(wanted) {
+            self.misses += u32::from(!is_cheap);
+            return false;
+        }
+        true
+    }
+
+    /// Reads a page and keeps it.
+    fn keep(&mut self, view: View<'_>, wanted: &Find) -> Result<Found<'static>, EngineError> {
         self.misses += 1;
         let read = KeptPage::read(view, wanted)?;
         let found = read.found();

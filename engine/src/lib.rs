@@ -98,7 +98,7 @@ pub use duration::{InvalidDuration, parse_duration, write_duration, write_iso_du
 pub use engine::{Engine, EngineOptions, Place};
 pub use error::{EngineError, IntentError, TransactionError};
 pub use field::{FieldMask, FieldRef, write_field_key};
-pub use find::{Choice, Deleted, Find, Found, Plan};
+pub use find::{Choice, Deleted, Find, FindEach, Found, Plan};
 pub use idempotency::{FirstAnswer, IdempotencyKey};
 pub use index::{
     Index, IndexDefinition, IndexDefinitionError, IndexField, IndexId, IndexProgress, IndexRow,

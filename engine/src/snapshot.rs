@@ -15,6 +15,7 @@ use crate::catalog::Catalog;
 use crate::chunk;
 use crate::dependency::DependencySet;
 use crate::error::EngineError;
+use crate::find::each::{FindEach, find_each};
 use crate::find::{self, Choice, Deleted, Find, Found, View};
 use crate::group::{DocumentKey, Image};
 use crate::history::{self, Hidden};
@@ -169,15 +170,7 @@ impl Snapshot {
             return Ok(current);
         };
         as_of.check(self, collection)?;
-        if let Some(record) = current
-            && record.commit_ts() <= as_of.at
-        {
-            return Ok(Some(record));
-        }
-        if id.len() > DocumentId::BYTES_MAX {
-            return Ok(None);
-        }
-        history::spanning(&*self.reader, collection, id, as_of.at, Hidden::Skip)
+        self.spanning(as_of, current, collection, id)
     }
 
     /// The current image of a document.
@@ -202,33 +195,70 @@ impl Snapshot {
         collection: CollectionId,
         ids: &[&str],
     ) -> Result<Vec<Option<Record<'_>>>, EngineError> {
-        if self.as_of.is_some() || self.layers(None).collection(collection).is_some() {
-            return ids.iter().map(|id| self.get(collection, id)).collect();
-        }
+        self.get_many_under(None, collection, ids)
+    }
+
+    /// The same, where a transaction sees what it has written itself.
+    pub(crate) fn get_many_under<'s>(
+        &'s self,
+        own: Option<&'s Delta>,
+        collection: CollectionId,
+        ids: &[&str],
+    ) -> Result<Vec<Option<Record<'s>>>, EngineError> {
         for _ in ids {
             self.count_read();
         }
         self.check_reads()?;
-        // What is no id might not be a legal key; it is that of no document.
-        let keys: Vec<Vec<u8>> = ids
-            .iter()
-            .map(|id| match id.len() {
-                1..=DocumentId::BYTES_MAX => keyspace::document(collection, id),
-                _ => Vec::new(),
-            })
-            .collect();
+        let layers = self.layers(own);
+        let mut records = Vec::with_capacity(ids.len());
+        let (mut missing, mut keys) = (Vec::new(), Vec::new());
+        for (place, id) in ids.iter().enumerate() {
+            match layers.image(collection, id) {
+                Overlaid::Known(image) => records.push(image.map(|image| image.borrowed())),
+                Overlaid::Unknown => {
+                    records.push(None);
+                    // What is no id might not be a legal key; it is that of no document.
+                    if matches!(id.len(), 1..=DocumentId::BYTES_MAX) {
+                        missing.push(place);
+                        keys.push(keyspace::document(collection, id));
+                    }
+                }
+            }
+        }
         let reader = &*self.reader;
         let stored = reader.get_many(&keys)?;
-        let records = stored
-            .into_iter()
-            .zip(keys)
-            .map(|(stored, key)| match stored {
-                Some(stored) => {
-                    Record::from_stored(chunk::resolve(reader, stored, || key)?).map(Some)
-                }
-                None => Ok(None),
-            });
-        records.collect()
+        for ((place, key), stored) in missing.into_iter().zip(keys).zip(stored) {
+            if let Some(stored) = stored {
+                let whole = chunk::resolve(reader, stored, || key)?;
+                records[place] = Some(Record::from_stored(whole)?);
+            }
+        }
+        if let Some(as_of) = &self.as_of {
+            as_of.check(self, collection)?;
+            for (record, id) in records.iter_mut().zip(ids) {
+                *record = self.spanning(as_of, record.take(), collection, id)?;
+            }
+        }
+        Ok(records)
+    }
+
+    /// The image of a document at an earlier time, by its current one.
+    fn spanning<'s>(
+        &'s self,
+        as_of: &AsOf,
+        current: Option<Record<'s>>,
+        collection: CollectionId,
+        id: &str,
+    ) -> Result<Option<Record<'s>>, EngineError> {
+        if let Some(record) = current
+            && record.commit_ts() <= as_of.at
+        {
+            return Ok(Some(record));
+        }
+        if id.len() > DocumentId::BYTES_MAX {
+            return Ok(None);
+        }
+        history::spanning(&*self.reader, collection, id, as_of.at, Hidden::Skip)
     }
 
     /// Whether it looks back to an earlier time, so that no commit changes what it shows.
@@ -280,6 +310,26 @@ impl Snapshot {
         if at.is_some() {
             // No commit changes the past.
             found.dependencies = DependencySet::none();
+        }
+        Ok(found)
+    }
+
+    /// A page for each of several documents, read together.
+    pub fn find_each<'s>(&'s self, wanted: &FindEach) -> Result<Vec<Found<'s>>, EngineError> {
+        let view = View {
+            snapshot: self,
+            own: None,
+            at: self.as_of.as_ref().map(|as_of| as_of.at),
+        };
+        if let (Some(kept), None) = (&mut *self.kept.borrow_mut(), view.at) {
+            return kept.find_each(view, wanted);
+        }
+        let mut found = find_each(view, wanted)?;
+        if view.at.is_some() {
+            // No commit changes the past.
+            for found in &mut found {
+                found.dependencies = DependencySet::none();
+            }
         }
         Ok(found)
     }

@@ -283,7 +283,7 @@ impl Resolvers {
                 selection,
             } => {
                 let records = done.documents().filter_map(shown);
-                renderer.load(selection, &records);
+                renderer.load(selection, records.clone());
                 renderer.list(records, path, |renderer, record, path| {
                     renderer.document(selection, collection.id, record, path)
                 })

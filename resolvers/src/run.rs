@@ -459,7 +459,7 @@ impl<'r> Run<'r> {
         self.notes.by_id(target, record.is_some());
         match record {
             Some(record) => {
-                renderer.load(selection, &std::iter::once(&record));
+                renderer.load(selection, std::iter::once(&record));
                 Ok(renderer.document(selection, collection, &record, path))
             }
             None => {

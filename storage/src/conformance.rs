@@ -84,6 +84,11 @@ pub const PROPERTIES: &[Property] = &[
         check: reading::a_scan_stops_where_it_is_told,
     },
     Property {
+        name: "many_ranges_are_read_like_each_of_them",
+        statement: "scan_many shows the first rows of each range that scan does, at most as many as are wanted",
+        check: reading::many_ranges_are_read_like_each_of_them,
+    },
+    Property {
         name: "values_outlive_the_visit",
         statement: "values of a scan stay valid as long as the snapshot is borrowed, later commits notwithstanding",
         check: reading::values_outlive_the_visit,

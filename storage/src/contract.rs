@@ -155,7 +155,56 @@ pub trait Snapshot: Send {
         direction: Direction,
         visit: Visitor<'_, 's>,
     ) -> Result<(), StorageError>;
+
+    /// Visits the first rows of several ranges, those of each range in its direction: what [`Snapshot::scan`] shows of them,
+    /// in one exchange with a store that is elsewhere. All rows that are wanted may be held at once, so it is for small ones.
+    ///
+    /// # Errors
+    ///
+    /// As [`Snapshot::scan`].
+    fn scan_many<'s>(
+        &'s self,
+        ranges: &[FirstRows<'_>],
+        visit: ManyVisitor<'_, 's>,
+    ) -> Result<(), StorageError> {
+        for (number, range) in ranges.iter().enumerate() {
+            let mut rows_left = range.rows_max;
+            if rows_left == 0 {
+                continue;
+            }
+            self.scan(
+                Bound::Included(range.from),
+                Bound::Excluded(range.to),
+                range.direction,
+                &mut |key, value| {
+                    visit(number, key, value);
+                    rows_left -= 1;
+                    match rows_left {
+                        0 => ControlFlow::Break(()),
+                        _ => ControlFlow::Continue(()),
+                    }
+                },
+            )?;
+        }
+        Ok(())
+    }
 }
+
+/// The first rows of a range that are wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FirstRows<'k> {
+    /// The lowest key that may be one of them.
+    pub from: &'k [u8],
+    /// The lowest key above them.
+    pub to: &'k [u8],
+    /// From which end they are taken.
+    pub direction: Direction,
+    /// How many there are at most.
+    pub rows_max: usize,
+}
+
+/// What a scan of several ranges calls for each row: with the number of its range, the key and the value.
+pub type ManyVisitor<'v, 's> = &'v mut (dyn FnMut(usize, &[u8], Cow<'s, [u8]>) + 'v);
 
 /// Which way a scan runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

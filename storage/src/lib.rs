@@ -39,7 +39,10 @@ pub mod postgres;
 #[cfg(any(feature = "embedded", feature = "postgres"))]
 mod readers;
 
-pub use contract::{Backend, Batch, Direction, Leadership, Snapshot, Usage, Visitor, Wake, Write};
+pub use contract::{
+    Backend, Batch, Direction, FirstRows, Leadership, ManyVisitor, Snapshot, Usage, Visitor, Wake,
+    Write,
+};
 pub use error::{CommitError, LimitError, StorageError};
 pub use head::{HEAD_KEY, Head};
 pub use keyspace::{

@@ -127,11 +127,15 @@ impl Step {
                     .args(manifest)
                     .args(["--", "--check", "--color", "never"]);
                 tools::run(&mut format)?;
-                let mut lint = cargo(&["clippy"]);
-                lint.args(manifest)
-                    .args(["--all-targets", "--all-features", "--locked"])
-                    .args(["--", "-D", "warnings"]);
-                tools::run(&mut lint)
+                // As they are built for one benchmark or another: what all features use, fewer may not.
+                for features in ["stores", "in-process", ""] {
+                    let mut lint = cargo(&["clippy"]);
+                    lint.args(manifest)
+                        .args(["--all-targets", "--locked", "--features", features])
+                        .args(["--", "-D", "warnings"]);
+                    tools::run(&mut lint)?;
+                }
+                Ok(())
             }
             Step::Release => workspace::build_release().map(drop),
             Step::EndToEnd => e2e::run(&workspace::release_binary()?, |line| tally.see(line)),

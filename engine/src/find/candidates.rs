@@ -15,7 +15,7 @@ use super::{Deleted, Find};
 use crate::as_of::KeyRange;
 use crate::error::EngineError;
 use crate::index::IndexId;
-use crate::index::cursor::{RowCursor, RowRange};
+use crate::index::cursor::{PAGE_ROWS_FIRST, RowCursor, RowRange, read_pages};
 use crate::keyspace;
 use crate::order::{self, Position};
 use crate::overlay::{CollectionOverlay, Delta};
@@ -31,8 +31,12 @@ pub(crate) struct View<'s> {
 }
 
 impl<'s> View<'s> {
-    pub(super) fn get(self, find: &Find, id: &str) -> Result<Option<Record<'s>>, EngineError> {
-        self.snapshot.get_under(self.own, find.collection, id)
+    pub(super) fn get_many(
+        self,
+        collection: CollectionId,
+        ids: &[&str],
+    ) -> Result<Vec<Option<Record<'s>>>, EngineError> {
+        self.snapshot.get_many_under(self.own, collection, ids)
     }
 
     /// What the store lacks yet of a collection; nothing at an earlier time.
@@ -46,8 +50,10 @@ impl<'s> View<'s> {
         index: IndexId,
         range: &RowRange,
         direction: Direction,
+        page_rows: usize,
     ) -> RowCursor<'s> {
-        RowCursor::new(self.snapshot.reader(), index, range, direction, self.at)
+        let reader = self.snapshot.reader();
+        RowCursor::new(reader, index, range, direction, self.at, page_rows)
     }
 }
 
@@ -58,33 +64,43 @@ pub(super) enum Extent {
     Everything,
 }
 
+impl Extent {
+    /// By what was counted beforehand.
+    pub(super) fn of_count(counted: Option<u64>) -> Extent {
+        match counted {
+            Some(_) => Extent::Page,
+            None => Extent::Everything,
+        }
+    }
+}
+
 /// Is shown a document that satisfies the filter.
 pub(super) type Visit<'v, 's> = &'v mut dyn FnMut(Record<'s>) -> ControlFlow<()>;
 
-/// Shows the documents that satisfy the filter; returns how many were read.
+/// Shows the documents that satisfy the filter; returns how many were read. `expected` is how many have to be shown before
+/// that is enough, if all of them count.
 pub(super) fn visit<'s>(
     view: View<'s>,
     find: &Find,
     plan: &Plan,
     extent: Extent,
+    expected: Option<usize>,
     visit: Visit<'_, 's>,
 ) -> Result<u64, EngineError> {
-    let mut rows_read = 0;
-    let mut filter = |record: Record<'s>| {
-        rows_read += 1;
-        let counts = find.deleted.admits(&record) && find.filter.matches(&record);
-        counts.then_some(record)
-    };
     let plan_ranges = match &plan.access {
         Access::Index(access) => {
-            IndexRows::new(view, find, access, extent, &mut filter).visit(&mut filter, visit)?;
-            return Ok(rows_read);
+            return IndexRows::new(view, find, access, extent, expected).visit(visit);
         }
         Access::Scan => &[RowRange::all()][..],
         Access::Ids(ranges) => ranges,
     };
+    let mut rows_read = 0;
     documents(view, find, plan_ranges, extent, &mut |record| {
-        filter(record).map_or(ControlFlow::Continue(()), &mut *visit)
+        rows_read += 1;
+        match find.admits(&record) {
+            true => visit(record),
+            false => ControlFlow::Continue(()),
+        }
     })?;
     Ok(rows_read)
 }
@@ -152,11 +168,15 @@ pub(super) fn opposite(direction: Direction) -> Direction {
     }
 }
 
-pub(super) fn in_direction(ranges: &[RowRange], direction: Direction) -> Vec<&RowRange> {
-    match direction {
-        Direction::Forward => ranges.iter().collect(),
-        Direction::Backward => ranges.iter().rev().collect(),
-    }
+pub(super) fn in_direction(
+    ranges: &[RowRange],
+    direction: Direction,
+) -> impl Iterator<Item = &RowRange> {
+    let (forward, backward) = match direction {
+        Direction::Forward => (ranges, &[][..]),
+        Direction::Backward => (&[][..], ranges),
+    };
+    forward.iter().chain(backward.iter().rev())
 }
 
 /// How many rows of an index lie in ranges, up to `rows_max`, of documents that count.
@@ -169,17 +189,56 @@ pub(super) fn count_rows(
 ) -> Result<u64, EngineError> {
     let mut count = 0;
     for range in ranges {
-        let mut rows = view.rows(index, range, Direction::Forward);
+        let mut rows = view.rows(index, range, Direction::Forward, PAGE_ROWS_FIRST);
         while count < rows_max
             && let Some(row) = rows.next()?
         {
             view.snapshot.count_row()?;
-            count += match deleted {
-                Deleted::Exclude => u64::from(!row.value.is_deleted),
-                Deleted::Only => u64::from(row.value.is_deleted),
-                Deleted::Include => 1,
-            };
+            count += u64::from(deleted.admits_row(row));
         }
     }
     Ok(count)
+}
+
+/// The same for several sets of ranges, each to its end, whose rows are read together.
+pub(super) fn count_rows_of_each<'r>(
+    view: View<'_>,
+    index: IndexId,
+    each: impl Iterator<Item = &'r [RowRange]>,
+    deleted: Deleted,
+) -> Result<Vec<u64>, EngineError> {
+    let mut counts = Vec::new();
+    let mut open = Vec::new();
+    for (number, ranges) in each.enumerate() {
+        counts.push(0);
+        let cursors = ranges.iter();
+        let cursors =
+            cursors.map(|range| view.rows(index, range, Direction::Forward, PAGE_ROWS_FIRST));
+        open.extend(cursors.map(|cursor| (number, cursor)));
+    }
+    while !open.is_empty() {
+        let mut cursors: Vec<_> = open.iter_mut().map(|(_, cursor)| cursor).collect();
+        read_pages(view.snapshot.reader(), &mut cursors)?;
+        let mut failure = None;
+        open.retain_mut(|(number, cursor)| {
+            let mut counted = || {
+                while cursor.is_ready() {
+                    let Some(row) = cursor.next()? else {
+                        return Ok(false);
+                    };
+                    view.snapshot.count_row()?;
+                    counts[*number] += u64::from(deleted.admits_row(row));
+                }
+                Ok(true)
+            };
+            counted().unwrap_or_else(|error| {
+                failure = Some(error);
+                false
+            })
+        });
+        if let Some(error) = failure {
+            return Err(error);
+        }
+    }
+    Ok(counts)
 }

@@ -5,7 +5,6 @@ use std::ops::ControlFlow;
 
 use super::Find;
 use super::candidates::{View, Visit};
-use super::index_rows::Filter;
 use crate::order::Position;
 use crate::overlay::CollectionOverlay;
 use crate::record::Record;
@@ -19,7 +18,7 @@ pub(super) struct Merge<'s, 'f> {
 }
 
 impl<'s, 'f> Merge<'s, 'f> {
-    pub(super) fn new(view: View<'s>, find: &'f Find, filter: Filter<'_, 's>) -> Self {
+    pub(super) fn new(view: View<'s>, find: &'f Find, rows_read: &mut u64) -> Self {
         let known = view.overlaid(find.collection);
         let images = known
             .iter()
@@ -27,7 +26,8 @@ impl<'s, 'f> Merge<'s, 'f> {
         let mut pending: Vec<_> = images
             .filter_map(|image| {
                 view.snapshot.count_read();
-                let record = filter(image.borrowed())?;
+                *rows_read += 1;
+                let record = Some(image.borrowed()).filter(|image| find.admits(image))?;
                 Some((Position::of(&record, &find.order), record))
             })
             .collect();

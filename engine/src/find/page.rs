@@ -26,16 +26,11 @@ pub(super) fn take<'s>(
     plan: &Plan,
     extent: Extent,
 ) -> Result<Page<'s>, EngineError> {
-    // An earlier state is read from its first document on; and an index from which everything is read, in any order.
-    let in_any_order = match plan.index() {
-        Some(_) => extent == Extent::Everything,
-        None => view.at.is_some() && find.from_end,
-    };
-    if plan.is_ordered && !in_any_order {
-        in_order(view, find, plan, extent)
-    } else {
-        sorted(view, find, plan, extent)
-    }
+    let mut taker = Taker::new(view, find, plan, extent);
+    let rows_read = candidates::visit(view, find, plan, extent, taker.expected(), &mut |record| {
+        taker.push(record)
+    })?;
+    Ok(taker.into_page(rows_read))
 }
 
 /// How many rows tell both the page and whether there are documents beyond it.
@@ -79,41 +74,6 @@ impl<'f> Window<'f> {
     }
 }
 
-/// Of documents that come in order: stops at the end of the page unless everything has to be counted.
-fn in_order<'s>(
-    view: View<'s>,
-    find: &Find,
-    plan: &Plan,
-    extent: Extent,
-) -> Result<Page<'s>, EngineError> {
-    /// Pages up to this many rows are not grown.
-    const ROWS_RESERVED_MAX: usize = 1024;
-    let mut window = Window::new(find);
-    let wanted = wanted(find);
-    let mut rows = Vec::with_capacity(wanted.min(ROWS_RESERVED_MAX));
-    let mut matching = 0;
-    let mut passed_over = 0;
-    let rows_read = candidates::visit(view, find, plan, extent, &mut |record| {
-        matching += 1;
-        if window.contains(&record) {
-            if passed_over < find.offset {
-                passed_over += 1;
-            } else if rows.len() < wanted {
-                rows.push(record);
-            }
-        }
-        if rows.len() == wanted && extent == Extent::Page {
-            return ControlFlow::Break(());
-        }
-        ControlFlow::Continue(())
-    })?;
-    Ok(Page {
-        rows,
-        matching,
-        rows_read,
-    })
-}
-
 /// A row in the heap of the best rows so far; the worst of them is on top.
 struct Candidate<'s> {
     position: Vec<u8>,
@@ -146,51 +106,121 @@ impl PartialEq for Candidate<'_> {
 
 impl Eq for Candidate<'_> {}
 
-/// Of documents that come in another order: looks at all of them and keeps the best.
-fn sorted<'s>(
-    view: View<'s>,
-    find: &Find,
-    plan: &Plan,
+/// Takes the page out of the documents that it is shown.
+pub(super) struct Taker<'f, 's> {
+    window: Window<'f>,
     extent: Extent,
-) -> Result<Page<'s>, EngineError> {
-    let mut best: BinaryHeap<Candidate<'s>> = BinaryHeap::new();
-    let mut window = Window::new(find);
-    let mut matching = 0;
-    let wanted = wanted(find).saturating_add(find.offset);
-    let rows_read = candidates::visit(view, find, plan, extent, &mut |record| {
-        matching += 1;
-        window.locate(&record);
-        if !window.contains_position() {
-            return ControlFlow::Continue(());
+    rows: Rows<'s>,
+    matching: u64,
+}
+
+enum Rows<'s> {
+    /// Of documents that come in order: ends with the page unless everything has to be counted.
+    InOrder {
+        passed_over: usize,
+        rows: Vec<Record<'s>>,
+    },
+    /// Of documents that come in another order: looks at all of them and keeps the best.
+    Sorted(BinaryHeap<Candidate<'s>>),
+}
+
+impl<'f, 's> Taker<'f, 's> {
+    pub(super) fn new(view: View<'s>, find: &'f Find, plan: &Plan, extent: Extent) -> Self {
+        /// Pages up to this many rows are not grown.
+        const ROWS_RESERVED_MAX: usize = 1024;
+        // An earlier state is read from its first document on; and an index from which everything is read, in any order.
+        let in_any_order = match plan.index() {
+            Some(_) => extent == Extent::Everything,
+            None => view.at.is_some() && find.from_end,
+        };
+        let rows = match plan.is_ordered && !in_any_order {
+            true => Rows::InOrder {
+                passed_over: 0,
+                rows: Vec::with_capacity(wanted(find).min(ROWS_RESERVED_MAX)),
+            },
+            false => Rows::Sorted(BinaryHeap::new()),
+        };
+        Taker {
+            window: Window::new(find),
+            extent,
+            rows,
+            matching: 0,
         }
-        if best.len() == wanted {
-            let worst = best.peek().expect("at least one row is wanted");
-            let better = if find.from_end {
-                window.position > worst.position
-            } else {
-                window.position < worst.position
-            };
-            if !better {
-                return ControlFlow::Continue(());
+    }
+
+    /// How many documents it takes if all of them count; `None` if it takes all that there are.
+    pub(super) fn expected(&self) -> Option<usize> {
+        let find = self.window.find;
+        let stops = matches!(self.rows, Rows::InOrder { .. }) && self.extent == Extent::Page;
+        stops.then(|| wanted(find).saturating_add(find.offset))
+    }
+
+    /// Is shown a document; says whether more are wanted.
+    pub(super) fn push(&mut self, record: Record<'s>) -> ControlFlow<()> {
+        self.matching += 1;
+        let find = self.window.find;
+        match &mut self.rows {
+            Rows::InOrder { passed_over, rows } => {
+                if self.window.contains(&record) {
+                    if *passed_over < find.offset {
+                        *passed_over += 1;
+                    } else if rows.len() < wanted(find) {
+                        rows.push(record);
+                    }
+                }
+                if rows.len() == wanted(find) && self.extent == Extent::Page {
+                    return ControlFlow::Break(());
+                }
             }
-            best.pop();
+            Rows::Sorted(best) => {
+                self.window.locate(&record);
+                if self.window.contains_position() {
+                    keep_best(best, find, &self.window.position, record);
+                }
+            }
         }
-        best.push(Candidate {
-            position: window.position.clone(),
-            from_end: find.from_end,
-            record,
-        });
         ControlFlow::Continue(())
-    })?;
-    let rows = best
-        .into_sorted_vec()
-        .into_iter()
-        .skip(find.offset)
-        .map(|candidate| candidate.record)
-        .collect();
-    Ok(Page {
-        rows,
-        matching,
-        rows_read,
-    })
+    }
+
+    pub(super) fn into_page(self, rows_read: u64) -> Page<'s> {
+        let rows = match self.rows {
+            Rows::InOrder { rows, .. } => rows,
+            Rows::Sorted(best) => {
+                let sorted = best.into_sorted_vec().into_iter();
+                let page = sorted.skip(self.window.find.offset);
+                page.map(|candidate| candidate.record).collect()
+            }
+        };
+        Page {
+            rows,
+            matching: self.matching,
+            rows_read,
+        }
+    }
+}
+
+/// Adds a document to the best ones, unless there are enough that are better.
+fn keep_best<'s>(
+    best: &mut BinaryHeap<Candidate<'s>>,
+    find: &Find,
+    position: &[u8],
+    record: Record<'s>,
+) {
+    if best.len() == wanted(find).saturating_add(find.offset) {
+        let worst = best.peek().expect("at least one row is wanted");
+        let better = if find.from_end {
+            *position > *worst.position
+        } else {
+            *position < *worst.position
+        };
+        if !better {
+            return;
+        }
+        best.pop();
+    }
+    best.push(Candidate {
+        position: position.to_vec(),
+        from_end: find.from_end,
+        record,
+    });
 }

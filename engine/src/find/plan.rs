@@ -361,8 +361,10 @@ fn index_access(find: &Find, index: &Arc<Index>) -> Option<IndexAccess> {
             .iter()
             .any(|field| says(part, field).is_some_and(|it| it.is_exact) && is_alone(field))
     };
-    let repeats =
-        |position: usize| has_list(position) && single.get(position).is_none_or(Option::is_none);
+    // Of a value that is cut, the rows of others with the same beginning are in the range too.
+    let repeats = |position: usize| {
+        has_list(position) && (is_cut || single.get(position).is_none_or(Option::is_none))
+    };
     Some(IndexAccess {
         is_covered: !is_cut && parts.iter().all(covered),
         may_repeat: (0..fields.len()).any(repeats),

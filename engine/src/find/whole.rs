@@ -35,7 +35,7 @@ pub(crate) fn visit<'s>(
     visit: Visit<'_, 's>,
 ) -> Result<Read, EngineError> {
     let plan = plan(view, find, Choice::Any)?;
-    let rows_read = candidates::visit(view, find, &plan, Extent::Everything, visit)?;
+    let rows_read = candidates::visit(view, find, &plan, Extent::Everything, None, visit)?;
     Ok(Read::new(find, plan, rows_read))
 }
 

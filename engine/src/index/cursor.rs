@@ -1,10 +1,9 @@
 //! Reading an index's rows in order, in either direction, as they are or as they were at an earlier time.
 
 use std::borrow::Cow;
-use std::ops::{Bound, ControlFlow};
 
 use thalweg_model::{CommitTs, KeyReader, prefix_end};
-use thalweg_storage::{Direction, Snapshot as Reader};
+use thalweg_storage::{Direction, FirstRows, Snapshot as Reader};
 
 use super::rows::{RowValue, corrupt};
 use super::state::IndexId;
@@ -72,7 +71,7 @@ pub(crate) fn stored_rows(
         // The next key after it.
         range.from = [after, &[0]].concat();
     }
-    let mut cursor = RowCursor::new(reader, index, &range, Direction::Forward, None);
+    let mut cursor = RowCursor::new(reader, index, &range, Direction::Forward, None, rows_max);
     let mut rows = Vec::new();
     while rows.len() < rows_max
         && let Some(row) = cursor.next()?
@@ -110,7 +109,8 @@ pub(crate) fn id_of(key: &[u8], row: RowValue) -> Result<Cow<'_, str>, EngineErr
     KeyReader::new(id).string().ok_or_else(corrupt)
 }
 
-/// Reads the rows of a range one by one. Reads ahead in pages that grow, so that a short look is cheap.
+/// Reads the rows of a range one by one. Reads ahead in pages that grow, so that a short look is cheap. Whoever has
+/// several cursors may read their pages together: see [`read_pages`].
 pub(crate) struct RowCursor<'r> {
     current: Source<'r>,
     /// The ended rows, for an earlier time.
@@ -127,14 +127,20 @@ impl<'r> RowCursor<'r> {
         range: &RowRange,
         direction: Direction,
         at: Option<CommitTs>,
+        page_rows: usize,
     ) -> RowCursor<'r> {
-        let source = |keys| Source::new(reader, index, keys, range, direction, at);
+        let source = |keys| Source::new(reader, index, keys, range, direction, at, page_rows);
         RowCursor {
             current: source(Keys::Current),
             ended: at.is_some().then(|| source(Keys::Ended)),
             direction,
             last: Vec::new(),
         }
+    }
+
+    /// Whether [`RowCursor::next`] has to read nothing.
+    pub(crate) fn is_ready(&self) -> bool {
+        self.current.is_ready() && self.ended.as_ref().is_none_or(Source::is_ready)
     }
 
     pub(crate) fn next(&mut self) -> Result<Option<RowRef<'_>>, EngineError> {
@@ -175,13 +181,54 @@ impl<'r> RowCursor<'r> {
     }
 }
 
+/// Reads a page for each cursor that is not ready, all in one exchange with a store that is elsewhere.
+pub(crate) fn read_pages(
+    reader: &dyn Reader,
+    cursors: &mut [&mut RowCursor<'_>],
+) -> Result<(), EngineError> {
+    let mut sources: Vec<&mut Source<'_>> = cursors
+        .iter_mut()
+        .flat_map(|cursor| [Some(&mut cursor.current), cursor.ended.as_mut()])
+        .flatten()
+        .filter(|source| !source.is_ready())
+        .collect();
+    read(reader, &mut sources)
+}
+
+fn read(reader: &dyn Reader, sources: &mut [&mut Source<'_>]) -> Result<(), EngineError> {
+    let bounds: Vec<Bounds> = sources.iter_mut().map(|it| it.begin_page()).collect();
+    let wanted: Vec<FirstRows<'_>> = sources
+        .iter()
+        .zip(&bounds)
+        .map(|(source, bounds)| FirstRows {
+            from: &bounds.from,
+            to: &bounds.to,
+            direction: source.direction,
+            rows_max: source.page_rows,
+        })
+        .collect();
+    let mut added = Ok(());
+    reader.scan_many(&wanted, &mut |number, key, stored| {
+        if added.is_ok() {
+            added = sources[number].add(key, &stored);
+        }
+    })?;
+    added?;
+    for (source, bounds) in sources.iter_mut().zip(bounds) {
+        source.end_page(bounds);
+    }
+    Ok(())
+}
+
 #[derive(Clone, Copy, PartialEq)]
 enum Keys {
     Current,
     Ended,
 }
 
-const PAGE_ROWS_MIN: usize = 32;
+const PAGE_ROWS_MIN: usize = 4;
+/// How many rows are read first where nobody knows how many it takes.
+pub(crate) const PAGE_ROWS_FIRST: usize = 32;
 const PAGE_ROWS_MAX: usize = 1024;
 
 /// Rows of one keyspace, read a page at a time.
@@ -189,17 +236,28 @@ struct Source<'r> {
     reader: &'r dyn Reader,
     keys: Keys,
     prefix_bytes: usize,
-    from: Vec<u8>,
-    to: Vec<u8>,
+    /// Between which keys the rows are that were not read yet.
+    bounds: Bounds,
     direction: Direction,
     at: Option<CommitTs>,
     page: Vec<u8>,
     /// Where each row of the page begins and ends in it, and its value.
     rows: Vec<(usize, usize, RowValue)>,
     next: usize,
+    /// How many rows the next page has at most.
     page_rows: usize,
+    /// How many were read for this one, and the key of the last of them if it is full.
+    added: usize,
+    last: Vec<u8>,
     exhausted: bool,
     started: bool,
+}
+
+/// From the lowest key, up to but without the other.
+#[derive(Default)]
+struct Bounds {
+    from: Vec<u8>,
+    to: Vec<u8>,
 }
 
 impl<'r> Source<'r> {
@@ -210,6 +268,7 @@ impl<'r> Source<'r> {
         range: &RowRange,
         direction: Direction,
         at: Option<CommitTs>,
+        page_rows: usize,
     ) -> Self {
         let prefix = match keys {
             Keys::Current => keyspace::index_rows(index),
@@ -220,17 +279,23 @@ impl<'r> Source<'r> {
             reader,
             keys,
             prefix_bytes: prefix.len(),
-            from: with_prefix(&range.from),
-            to: match &range.to {
-                Some(to) => with_prefix(to),
-                None => prefix_end(&prefix).expect("an index key does not consist of 0xff bytes"),
+            bounds: Bounds {
+                from: with_prefix(&range.from),
+                to: match &range.to {
+                    Some(to) => with_prefix(to),
+                    None => {
+                        prefix_end(&prefix).expect("an index key does not consist of 0xff bytes")
+                    }
+                },
             },
             direction,
             at,
             page: Vec::new(),
             rows: Vec::new(),
             next: 0,
-            page_rows: PAGE_ROWS_MIN,
+            page_rows: page_rows.clamp(PAGE_ROWS_MIN, PAGE_ROWS_MAX),
+            added: 0,
+            last: Vec::new(),
             exhausted: false,
             started: false,
         }
@@ -245,66 +310,61 @@ impl<'r> Source<'r> {
         })
     }
 
+    /// Whether the next row, or that there is none, is known without reading.
+    fn is_ready(&self) -> bool {
+        self.next < self.rows.len() || self.exhausted
+    }
+
     fn advance(&mut self) -> Result<(), EngineError> {
         self.started = true;
         while self.next >= self.rows.len() {
-            self.rows.clear();
-            self.page.clear();
-            self.next = 0;
             if self.exhausted {
+                self.rows.clear();
+                self.next = 0;
                 return Ok(());
             }
-            self.read_page()?;
+            read(self.reader, &mut [&mut *self])?;
         }
         self.next += 1;
         Ok(())
     }
 
-    fn read_page(&mut self) -> Result<(), EngineError> {
-        let mut seen = 0;
-        let mut failure = None;
-        let mut last = Vec::new();
-        let (page, rows, page_rows) = (&mut self.page, &mut self.rows, self.page_rows);
-        let (keys, at, prefix_bytes) = (self.keys, self.at, self.prefix_bytes);
-        self.reader.scan(
-            Bound::Included(&self.from),
-            Bound::Excluded(&self.to),
-            self.direction,
-            &mut |key, stored| {
-                seen += 1;
-                match look(keys, at, &key[prefix_bytes..], &stored) {
-                    Ok(None) => {}
-                    Ok(Some((shown, value))) => {
-                        let start = page.len();
-                        page.extend_from_slice(shown);
-                        rows.push((start, page.len(), value));
-                    }
-                    Err(error) => {
-                        failure = Some(error);
-                        return ControlFlow::Break(());
-                    }
-                }
-                if seen == page_rows {
-                    last.extend_from_slice(key);
-                    return ControlFlow::Break(());
-                }
-                ControlFlow::Continue(())
-            },
-        )?;
-        if let Some(error) = failure {
-            return Err(error);
+    fn begin_page(&mut self) -> Bounds {
+        self.rows.clear();
+        self.page.clear();
+        self.next = 0;
+        self.added = 0;
+        self.last.clear();
+        std::mem::take(&mut self.bounds)
+    }
+
+    fn add(&mut self, key: &[u8], stored: &[u8]) -> Result<(), EngineError> {
+        self.added += 1;
+        if let Some((shown, value)) = look(self.keys, self.at, &key[self.prefix_bytes..], stored)? {
+            let start = self.page.len();
+            self.page.extend_from_slice(shown);
+            self.rows.push((start, self.page.len(), value));
         }
-        self.exhausted = last.is_empty();
-        self.page_rows = (self.page_rows * 2).min(PAGE_ROWS_MAX);
-        match self.direction {
-            Direction::Forward => {
-                // The next key after it.
-                last.push(0);
-                self.from = last;
-            }
-            Direction::Backward => self.to = last,
+        if self.added == self.page_rows {
+            self.last.extend_from_slice(key);
         }
         Ok(())
+    }
+
+    /// The page is full, or has all rows that there are.
+    fn end_page(&mut self, bounds: Bounds) {
+        self.bounds = bounds;
+        self.exhausted = self.added < self.page_rows;
+        self.page_rows = (self.page_rows * 2).min(PAGE_ROWS_MAX);
+        let last = std::mem::take(&mut self.last);
+        match self.direction {
+            Direction::Forward => {
+                self.bounds.from = last;
+                // The next key after it.
+                self.bounds.from.push(0);
+            }
+            Direction::Backward => self.bounds.to = last,
+        }
     }
 }
 

@@ -222,6 +222,43 @@ fn check_finds(snapshot: &Snapshot, pages: &[Page]) {
     }
 }
 
+/// Finds that differ in what a field has to be, taken together.
+fn check_each(snapshot: &Snapshot, pages: &[Page]) {
+    let rows = snapshot.find_by(&find_all(A), Choice::Scan).unwrap().rows;
+    for field in ["a", "b", "t"] {
+        let field = FieldRef::Path(crate::fixture::path(field));
+        let FieldRef::Path(path) = &field else {
+            continue;
+        };
+        let values = rows.iter().filter_map(|row| row.document().at(path));
+        let tests = values.flat_map(|value| match value.kind() {
+            thalweg_model::Kind::List => {
+                let items = value.items().map(|item| Test::Eq(item.to_value()));
+                items.map(|test| Test::ItemSome(Box::new(test))).collect()
+            }
+            _ => vec![Test::Eq(value.to_value())],
+        });
+        let mut each: Vec<Predicate> = tests
+            .map(|test| Predicate::Field(field.clone(), test))
+            .collect();
+        each.push(Predicate::Or(Vec::new()));
+        for find in finds(snapshot, pages) {
+            let wanted = thalweg_engine::FindEach {
+                find,
+                field: field.clone(),
+                each: each.clone(),
+            };
+            let found = snapshot.find_each(&wanted).unwrap();
+            assert_eq!(found.len(), each.len());
+            for (number, found) in found.iter().enumerate() {
+                let alone = wanted.one(number);
+                let expect = snapshot.find_by(&alone, Choice::Scan).unwrap();
+                assert_eq!(told(found), told(&expect), "{} {alone:#?}", found.plan);
+            }
+        }
+    }
+}
+
 fn check(documents: &[String], happenings: &[Happening], pages: &[Page]) {
     let mut world = World::new(documents);
     let mut past = vec![world.engine.snapshot().unwrap().ts()];
@@ -246,9 +283,11 @@ fn check(documents: &[String], happenings: &[Happening], pages: &[Page]) {
     world.check_rows();
     let now = world.engine.snapshot().unwrap();
     check_finds(&now, pages);
+    check_each(&now, pages);
     for ts in past {
         // Not as it was seen then: what has been deleted for good since is hidden.
         let then = world.engine.snapshot_at(ts).unwrap();
+        check_each(&then, pages);
         for find in finds(&then, pages) {
             let expect = told(&then.find_by(&find, Choice::Scan).unwrap());
             for choice in choices(&now) {
@@ -535,4 +574,27 @@ fn few_documents_are_read_through_an_index() {
     let found = snapshot.find(&unindexed).unwrap();
     assert_eq!(found.plan.to_string(), "every document, then sorted");
     assert_eq!((found.rows_read, found.scanned), (1000, true));
+}
+
+#[test]
+fn a_document_whose_items_begin_alike_is_found_once() {
+    let long = "x".repeat(600);
+    let documents = [format!(r#"{{"id":"one","t":["{long}0","{long}1"]}}"#)];
+    let world = built(&documents, &["t[]", "a"]);
+    let test = Test::ItemSome(Box::new(Test::Eq(thalweg_model::Value::string(&format!(
+        "{long}0"
+    )))));
+    let find = Find {
+        filter: Arc::new(Predicate::Field(
+            FieldRef::Path(crate::fixture::path("t")),
+            test,
+        )),
+        count_total: true,
+        ..find_all(A)
+    };
+    let snapshot = world.engine.snapshot().unwrap();
+    let index = world.indexes()[0].id;
+    let found = snapshot.find_by(&find, Choice::Index(index)).unwrap();
+    assert_eq!(found.plan.index().map(|index| index.id), Some(index));
+    assert_eq!((found.rows.len(), found.total), (1, Some(1)));
 }

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use proptest::prelude::*;
 use thalweg_engine::{
-    Aggregate, Aggregation, Deleted, DependencySet, Engine, ExpiryChange, FieldRef, Find, Function,
-    Intent, KeptReads, OrderKey, Predicate, Snapshot, ValueKind,
+    Aggregate, Aggregation, Deleted, DependencySet, Engine, ExpiryChange, FieldRef, Find, FindEach,
+    Found, Function, Intent, KeptReads, OrderKey, Predicate, Snapshot, ValueKind,
 };
 use thalweg_model::CollectionId;
 
@@ -25,31 +25,47 @@ fn named_field(name: &str) -> FieldRef {
 /// A query: a page, and totals.
 struct Query {
     page: Find,
+    /// Pages of that kind, of the documents that satisfy these too.
+    each: Vec<Predicate>,
     aggregate: Aggregate,
 }
 
 /// All that a run shows, and what it depends on.
 fn run(query: &Query, snapshot: &Snapshot) -> (String, DependencySet) {
-    let found = snapshot.find(&query.page).unwrap();
-    let rows: Vec<String> = found
-        .rows
-        .iter()
-        .map(|row| {
+    let mut pages = vec![snapshot.find(&query.page).unwrap()];
+    let wanted = FindEach {
+        find: query.page.clone(),
+        field: named_field("a"),
+        each: query.each.clone(),
+    };
+    pages.extend(snapshot.find_each(&wanted).unwrap());
+    let told = |found: &Found<'_>| {
+        let rows = found.rows.iter().map(|row| {
             let fields = READ.map(|field| world::shown(row, &named_field(field)));
             format!("{}{fields:?}", row.id())
-        })
-        .collect();
+        });
+        let rows: Vec<String> = rows.collect();
+        format!(
+            "{rows:?} {} {} {:?}",
+            found.has_before, found.has_after, found.total
+        )
+    };
+    let shown: Vec<String> = pages.iter().map(told).collect();
     let made = snapshot.aggregate(&query.aggregate).unwrap();
-    let shown = format!(
-        "{rows:?} {} {} {:?} {:?}",
-        found.has_before, found.has_after, found.total, made.totals
-    );
-    let mut dependencies = found.dependencies;
-    dependencies.merge(made.dependencies);
-    (shown, dependencies)
+    let mut dependencies = made.dependencies;
+    for found in pages {
+        dependencies.merge(found.dependencies);
+    }
+    (format!("{shown:#?} {:?}", made.totals), dependencies)
 }
 
-fn check(documents: &[String], page: &Page, totals: &[Aggregation], writes: &[Intent]) -> usize {
+fn check(
+    documents: &[String],
+    page: &Page,
+    each: &[Predicate],
+    totals: &[Aggregation],
+    writes: &[Intent],
+) -> usize {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .build()
         .unwrap();
@@ -80,7 +96,12 @@ fn check(documents: &[String], page: &Page, totals: &[Aggregation], writes: &[In
             groups_max: 0,
             bytes_max: 1 << 20,
         };
-        Query { page, aggregate }
+        let each = each.to_vec();
+        Query {
+            page,
+            each,
+            aggregate,
+        }
     };
     follow(&engine, &runtime, &query, writes)
 }
@@ -154,10 +175,11 @@ proptest! {
     fn kept_reads_are_what_reading_anew_gives(
         documents in proptest::collection::vec(world::document(), DOCUMENTS),
         page in world::page(),
+        each in proptest::collection::vec(world::predicate(), 0..4),
         totals in proptest::collection::vec(aggregation(), 0..3),
         writes in proptest::collection::vec(world::write_among(A, DOCUMENTS), 1..60),
     ) {
-        check(&documents, &page, &totals, &writes);
+        check(&documents, &page, &each, &totals, &writes);
     }
 }
 
@@ -200,7 +222,7 @@ fn a_page_is_moved_along_without_reading_it_again() {
     let writes: Vec<Intent> = (20..DOCUMENTS).rev().map(delete).collect();
     let page = greatest_first(5);
     assert_eq!(
-        check(&numbered(), &page, &[Aggregation::Count], &writes),
+        check(&numbered(), &page, &[], &[Aggregation::Count], &writes),
         17
     );
 }
@@ -218,5 +240,5 @@ fn a_row_from_beyond_what_is_kept_is_no_next_one() {
     // The count tells of them, so they are followed.
     writes.extend((0..4).map(far));
     writes.extend((20..DOCUMENTS - 1).rev().map(delete));
-    check(&numbered(), &greatest_first(5), &[], &writes);
+    check(&numbered(), &greatest_first(5), &[], &[], &writes);
 }

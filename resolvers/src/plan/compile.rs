@@ -427,10 +427,16 @@ impl<'d> Compiler<'d> {
             }
         });
         let named = std::mem::replace(&mut self.named, outer);
+        let items = items?;
+        let backs = items.iter().filter_map(|item| match &item.source {
+            DocumentSource::Back(back) => Some(Arc::clone(back)),
+            _ => None,
+        });
         Ok(DocumentSelection {
-            items: items?,
             mask,
             named,
+            backs: backs.collect(),
+            items,
         })
     }
 

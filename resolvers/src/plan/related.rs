@@ -32,6 +32,8 @@ pub(crate) struct NamedSelection {
 /// The selection on the documents whose field names one.
 #[derive(Debug)]
 pub(crate) struct BackSelection {
+    /// Which of the run's stores has the pages that were loaded for it.
+    pub(crate) store: usize,
     /// Which of the plan's inner fields has its arguments.
     pub(crate) inner: usize,
     /// Whose documents name it.

@@ -41,6 +41,8 @@ pub(crate) struct DocumentSelection {
     pub(crate) mask: FieldMask,
     /// What is selected of documents that it names, at any place in it.
     pub(crate) named: Vec<Arc<NamedSelection>>,
+    /// What is selected of documents that name it.
+    pub(crate) backs: Vec<Arc<BackSelection>>,
 }
 
 /// Where a field of a document comes from.
@@ -52,7 +54,7 @@ pub(crate) enum DocumentSource {
     Stored(StoredField),
     History(HistorySelection),
     Named(Arc<NamedSelection>),
-    Back(BackSelection),
+    Back(Arc<BackSelection>),
 }
 
 /// The selection on a document's history.
@@ -151,6 +153,24 @@ pub(crate) struct ConnectionSelection {
     pub(crate) counts_total: bool,
     /// Whether anything is selected that depends on which rows the page has.
     pub(crate) reads_rows: bool,
+}
+
+impl ConnectionSelection {
+    /// The selections on the documents of the page.
+    pub(crate) fn documents(&self) -> impl Iterator<Item = &DocumentSelection> {
+        self.items.iter().flat_map(|item| {
+            let (nodes, edges) = match &item.source {
+                ConnectionSource::Nodes(selection) => (Some(selection), &[][..]),
+                ConnectionSource::Edges(items) => (None, items.as_slice()),
+                _ => (None, &[][..]),
+            };
+            let of_edges = edges.iter().filter_map(|edge| match &edge.source {
+                EdgeSource::Node(selection) => Some(selection),
+                _ => None,
+            });
+            nodes.into_iter().chain(of_edges)
+        })
+    }
 }
 
 /// Where a field of a connection comes from.

@@ -38,19 +38,28 @@ impl Renderer<'_> {
                     Ok(())
                 }
                 ConnectionSource::Nodes(selection) => {
-                    renderer.load(selection, &rows.iter());
-                    renderer.list(rows.iter(), path, |renderer, record, path| {
-                        renderer.document(selection, page.collection, record, path)
+                    let ahead = renderer.rows_ahead(selection);
+                    renderer.list(0..rows.len(), path, |renderer, row, path| {
+                        if row % ahead == 0 {
+                            renderer.load(selection, rows[row..].iter().take(ahead));
+                        }
+                        renderer.document(selection, page.collection, &rows[row], path)
                     })
                 }
                 ConnectionSource::Edges(items) => {
-                    for item in items {
-                        if let EdgeSource::Node(selection) = &item.source {
-                            renderer.load(selection, &rows.iter());
+                    let nodes = items.iter().filter_map(|item| match &item.source {
+                        EdgeSource::Node(selection) => Some(selection),
+                        _ => None,
+                    });
+                    let ahead = nodes.clone().map(|node| renderer.rows_ahead(node)).min();
+                    let ahead = ahead.unwrap_or(usize::MAX);
+                    renderer.list(0..rows.len(), path, |renderer, row, path| {
+                        if row % ahead == 0 {
+                            for selection in nodes.clone() {
+                                renderer.load(selection, rows[row..].iter().take(ahead));
+                            }
                         }
-                    }
-                    renderer.list(rows.iter(), path, |renderer, record, path| {
-                        renderer.edge(items, page, record, path)
+                        renderer.edge(items, page, &rows[row], path)
                     })
                 }
                 ConnectionSource::PageInfo(items) => renderer.page_info(items, page, path),

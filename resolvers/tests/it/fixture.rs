@@ -1,5 +1,7 @@
 //! A database in memory, with a clock that stands still unless it is set, so that responses are the same in every run.
 
+use std::borrow::Cow;
+use std::ops::Bound;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -13,7 +15,10 @@ use thalweg_model::{Document, Value};
 use thalweg_resolvers::{
     Evaluation, Extensions, Failure, IdNames, Limits, Operation, OperationKind, Request, Resolvers,
 };
-use thalweg_storage::MemoryBackend;
+use thalweg_storage::{
+    Backend, Batch, CommitError, Direction, FirstRows, Head, ManyVisitor, MemoryBackend,
+    StorageError, Usage, Visitor,
+};
 
 /// 2026-11-23T00:00:00Z
 const NOW: u64 = 1_795_392_000_000_000;
@@ -29,6 +34,87 @@ impl Clock for TestClock {
 
     fn monotonic_micros(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// A store that counts how often it is asked, as if each time took a round trip.
+#[derive(Default)]
+pub(crate) struct Counting {
+    inner: MemoryBackend,
+    exchanges: Arc<AtomicU64>,
+}
+
+impl Counting {
+    pub(crate) fn exchanges(&self) -> u64 {
+        self.exchanges.load(Ordering::Relaxed)
+    }
+}
+
+struct CountingSnapshot {
+    inner: Box<dyn thalweg_storage::Snapshot>,
+    exchanges: Arc<AtomicU64>,
+}
+
+impl Backend for Counting {
+    fn name(&self) -> &'static str {
+        "counting"
+    }
+
+    fn snapshot(&self) -> Result<Box<dyn thalweg_storage::Snapshot>, StorageError> {
+        Ok(Box::new(CountingSnapshot {
+            inner: self.inner.snapshot()?,
+            exchanges: Arc::clone(&self.exchanges),
+        }))
+    }
+
+    fn commit(&self, batch: &Batch) -> Result<(), CommitError> {
+        self.inner.commit(batch)
+    }
+
+    fn usage(&self) -> Result<Usage, StorageError> {
+        self.inner.usage()
+    }
+}
+
+impl CountingSnapshot {
+    fn count(&self) -> &dyn thalweg_storage::Snapshot {
+        self.exchanges.fetch_add(1, Ordering::Relaxed);
+        &*self.inner
+    }
+}
+
+impl thalweg_storage::Snapshot for CountingSnapshot {
+    fn head(&self) -> Option<Head> {
+        self.inner.head()
+    }
+
+    fn get<'s>(&'s self, key: &[u8]) -> Result<Option<Cow<'s, [u8]>>, StorageError> {
+        self.count().get(key)
+    }
+
+    fn get_many<'s>(
+        &'s self,
+        keys: &[Vec<u8>],
+    ) -> Result<Vec<Option<Cow<'s, [u8]>>>, StorageError> {
+        self.count().get_many(keys)
+    }
+
+    fn scan<'s>(
+        &'s self,
+        from: Bound<&[u8]>,
+        to: Bound<&[u8]>,
+        direction: Direction,
+        visit: Visitor<'_, 's>,
+    ) -> Result<(), StorageError> {
+        self.count().scan(from, to, direction, visit)
+    }
+
+    fn scan_many<'s>(
+        &'s self,
+        ranges: &[FirstRows<'_>],
+        visit: ManyVisitor<'_, 's>,
+    ) -> Result<(), StorageError> {
+        self.count().scan_many(ranges, visit)
     }
 }
 
@@ -57,8 +143,19 @@ impl Database {
         Database::open(Limits::default(), Evolution::Follow, IdNames::Relay)
     }
 
+    /// One whose store counts how often it is asked.
+    pub(crate) fn counting() -> (Self, Arc<Counting>) {
+        let backend = Arc::<Counting>::default();
+        let store = Arc::clone(&backend);
+        let database = Database::over(store, Limits::default(), Evolution::Follow, IdNames::Local);
+        (database, backend)
+    }
+
     fn open(limits: Limits, evolution: Evolution, ids: IdNames) -> Self {
-        let backend = Arc::new(MemoryBackend::new());
+        Database::over(Arc::new(MemoryBackend::new()), limits, evolution, ids)
+    }
+
+    fn over(backend: Arc<dyn Backend>, limits: Limits, evolution: Evolution, ids: IdNames) -> Self {
         let options = EngineOptions {
             upkeep: UpkeepMode::Stepped,
             evolution,

@@ -534,3 +534,61 @@ fn documents_are_read_once_however_many_name_them() {
     // The page and whether there is more; five people for each of the two selections; two cities.
     assert!((90..=91 + 5 + 5 + 2 + 1).contains(&read), "{read}");
 }
+
+/// How often the store is asked does not depend on how many documents there are, in either direction, through several
+/// levels, filtered and counted.
+#[test]
+fn the_store_is_asked_as_often_for_many_rows_as_for_few() {
+    let (database, store) = Database::counting();
+    let numbered = |prefix: &str, number: usize| format!("{prefix}{number}");
+    let people: Vec<Json> = (0..60)
+        .map(|n| json!({ "id": numbered("p", n), "name": numbered("name ", n) }))
+        .collect();
+    let movies: Vec<Json> = (0..300)
+        .map(|n| json!({ "id": numbered("m", n), "year": 1900 + n % 90, "director_id": numbered("p", n % 60) }))
+        .collect();
+    let reviews: Vec<Json> = (0..900)
+        .map(|n| json!({ "stars": n % 6, "movie_id": numbered("m", n % 300), "person_id": numbered("p", n % 59) }))
+        .collect();
+    database.insert("people", &people);
+    database.insert("movies", &movies);
+    database.insert("reviews", &reviews);
+    apply(
+        &database,
+        r#"
+          type Person @collection(name: "people") { id: ID! }
+          type Movie @collection(name: "movies") @index(fields: ["director_id", "year"]) {
+            director: Person @relation(field: "director_id")
+          }
+          type Review @collection(name: "reviews") {
+            movie: Movie @relation(field: "movie_id")
+            person: Person @relation(field: "person_id")
+          }
+        "#,
+    );
+    database.wait_for("the indexes", |database| {
+        let data = database.data("{ collections { indexes { status } } }");
+        !data.to_string().contains("BUILDING")
+    });
+    let queries = [
+        "people(first: ROWS) { nodes { name moviesByDirector(first: 3) { nodes { year } } } }",
+        "people(first: ROWS) { nodes { moviesByDirector(orderBy: [{year: DESC}], filter: {year: {gt: 1910}}, last: 2) {
+           totalCount edges { cursor node { year } } } } }",
+        "people(first: ROWS) { edges { node { moviesByDirector(first: 4) { totalCount nodes { director { name }
+           reviewsByMovie(first: 2, filter: {stars: {gt: 0}}) { nodes { stars person { name } } } } } } } }",
+        "movies(first: ROWS, filter: {director_id: {gt: \"p\"}}) { nodes { year director { name } } }",
+        "reviews(first: ROWS) { nodes { movie { director { moviesByDirector { totalCount } } } } }",
+    ];
+    for query in queries {
+        let asked = |rows: usize| {
+            let text = format!("{{ {} }}", query.replace("ROWS", &rows.to_string()));
+            let before = store.exchanges();
+            let data = database.data(&text);
+            assert!(data.to_string().len() > rows * 15, "{data}");
+            store.exchanges() - before
+        };
+        let (few, many) = (asked(3), asked(60));
+        assert!(many <= few + 2, "{few} for 3 rows, {many} for 60: {query}");
+        assert!(many < 40, "{many}: {query}");
+    }
+}

@@ -5,7 +5,7 @@ use std::ops::{Bound, ControlFlow};
 
 use super::Fixture;
 use super::script::{Row, all, commit, contents, delete, get, lies_between, open, put, rows, scan};
-use crate::Direction;
+use crate::{Direction, FirstRows};
 
 const DIRECTIONS: [Direction; 2] = [Direction::Forward, Direction::Backward];
 
@@ -55,6 +55,60 @@ pub(super) fn many_keys_are_read_like_each_of_them(fixture: &mut dyn Fixture) {
         );
     }
     assert_eq!(snapshot.get_many(&[]).expect("nothing is read"), []);
+}
+
+pub(super) fn many_ranges_are_read_like_each_of_them(fixture: &mut dyn Fixture) {
+    let backend = fixture.backend();
+    let letters = ["a", "ab", "b", "c", "ca", "d"];
+    commit(
+        backend.as_ref(),
+        letters.map(|key| put(key, format!("{key}!"))).to_vec(),
+    );
+    let snapshot = open(backend.as_ref());
+    commit(backend.as_ref(), vec![put("aa", "later"), delete("b")]);
+    let long = vec![b'b'; crate::KEY_BYTES_MAX + 1];
+    let bounds: [(&[u8], &[u8]); 7] = [
+        (b"", b"\xff\xff"),
+        (b"a", b"c"),
+        (b"c", b"a"),
+        (b"b", b"b"),
+        (b"ab\0", b"d"),
+        (b"x", b"y"),
+        (&long, b"d"),
+    ];
+    let mut ranges = Vec::new();
+    for rows_max in [0, 1, 2, 100] {
+        for direction in DIRECTIONS {
+            ranges.extend(bounds.map(|(from, to)| FirstRows {
+                from,
+                to,
+                direction,
+                rows_max,
+            }));
+        }
+    }
+    // More than one exchange may carry.
+    while ranges.len() < 3_000 {
+        ranges.extend_from_within(..ranges.len().min(3_000 - ranges.len()));
+    }
+    let mut found: Vec<Vec<Row>> = vec![Vec::new(); ranges.len()];
+    let mut last = 0;
+    let seen = snapshot.scan_many(&ranges, &mut |number, key, value| {
+        assert!(number >= last, "range by range");
+        last = number;
+        found[number].push((key.to_vec(), value.into_owned()));
+    });
+    seen.expect("the store can be read");
+    for (range, found) in ranges.iter().zip(found) {
+        let mut expected = scan(
+            snapshot.as_ref(),
+            Bound::Included(range.from),
+            Bound::Excluded(range.to),
+            range.direction,
+        );
+        expected.truncate(range.rows_max);
+        assert_eq!(found, expected, "{range:?}");
+    }
 }
 
 pub(super) fn a_put_is_read_back_until_it_is_deleted(fixture: &mut dyn Fixture) {

@@ -15,7 +15,9 @@ use super::session::{self, Loan};
 use super::{Shared, failure};
 use crate::keyspace::{KeyRange, check_key, clip};
 use crate::readers::Registration;
-use crate::{Direction, Head, Snapshot, StorageError, Visitor};
+use crate::{
+    Direction, FirstRows, Head, ManyVisitor, Snapshot, StorageError, Visitor, clip_half_open,
+};
 
 /// Rows of the first page of a scan: a page of documents, in one round trip.
 const PAGE_ROWS_FIRST: usize = 16;
@@ -25,8 +27,10 @@ const PAGE_ROWS_MAX: usize = 1024;
 /// What a page may take in memory, but for its last row.
 const PAGE_BYTES_MAX: usize = 4 << 20;
 
-/// How many keys are asked for before the first answer is waited for.
-const KEYS_MAX: usize = 1024;
+/// How many keys or ranges are asked for before the first answer is waited for.
+const QUESTIONS_MAX: usize = 1024;
+/// How many rows of ranges are, so that the answers have room.
+const ANSWER_ROWS_MAX: usize = 32 << 10;
 
 const READING: &str = "reading";
 
@@ -185,7 +189,7 @@ impl Snapshot for PostgresSnapshot {
         self.registration.check()?;
         let session = self.loan();
         let mut values = Vec::with_capacity(keys.len());
-        for keys in keys.chunks(KEYS_MAX) {
+        for keys in keys.chunks(QUESTIONS_MAX) {
             let questions = keys.iter().map(|key| async move {
                 if check_key(key).is_err() {
                     return Ok(None);
@@ -239,6 +243,47 @@ impl Snapshot for PostgresSnapshot {
             }
             rows_max = page.next_rows_max(rows_max);
         }
+    }
+
+    /// As for several keys.
+    fn scan_many<'s>(
+        &'s self,
+        ranges: &[FirstRows<'_>],
+        visit: ManyVisitor<'_, 's>,
+    ) -> Result<(), StorageError> {
+        self.registration.check()?;
+        let session = self.loan();
+        let mut first = 0;
+        while first < ranges.len() {
+            let mut rows = 0_usize;
+            let fitting = ranges[first..].iter().take(QUESTIONS_MAX);
+            let fitting = fitting.take_while(|range| {
+                rows = rows.saturating_add(range.rows_max);
+                rows <= ANSWER_ROWS_MAX
+            });
+            let next = first + fitting.count().max(1);
+            let questions = ranges[first..next].iter().map(|range| async move {
+                if clip_half_open(range.from, range.to).is_none() || range.rows_max == 0 {
+                    return Ok(Vec::new());
+                }
+                let statement = match range.direction {
+                    Direction::Forward => &session.statements.forward,
+                    Direction::Backward => &session.statements.backward,
+                };
+                let limit = i64::try_from(range.rows_max).unwrap_or(i64::MAX);
+                let parameters: [&(dyn ToSql + Sync); 3] = [&range.from, &range.to, &limit];
+                session.client.query(statement, &parameters).await
+            });
+            let answers = self.ask(future::try_join_all(questions))?;
+            for (number, rows) in (first..).zip(&answers) {
+                for row in rows {
+                    let (key, value) = key_and_value(row)?;
+                    visit(number, key, Cow::Owned(value.to_vec()));
+                }
+            }
+            first = next;
+        }
+        Ok(())
     }
 }
 

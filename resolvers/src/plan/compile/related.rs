@@ -14,7 +14,7 @@ use crate::failure::{Failure, GraphqlError};
 /// A relation as it is selected.
 pub(super) enum Related {
     Named(Arc<NamedSelection>),
-    Back(BackSelection),
+    Back(Arc<BackSelection>),
 }
 
 impl<'d> Compiler<'d> {
@@ -75,11 +75,12 @@ impl<'d> Compiler<'d> {
         Ok(named)
     }
 
-    fn back(&mut self, link: &Link, group: &Group<'d>) -> Result<BackSelection, Failure> {
+    fn back(&mut self, link: &Link, group: &Group<'d>) -> Result<Arc<BackSelection>, Failure> {
         let source = self.collection(link.source)?;
         let relation = &link.relation;
         let selection = Arc::new(self.connection(&source.schema, &subsets(group))?);
-        let inner = self.inner.len();
+        let (inner, store) = (self.inner.len(), self.stores);
+        self.stores += 1;
         let id = source.id;
         let ids = id_kind(&source.schema.object, &relation.field);
         let kind = InnerField::Back {
@@ -88,7 +89,8 @@ impl<'d> Compiler<'d> {
         };
         self.inner.push((group[0].clone(), kind));
         self.backs = true;
-        Ok(BackSelection {
+        Ok(Arc::new(BackSelection {
+            store,
             inner,
             source: id,
             field: FieldRef::Path(relation.field.clone()),
@@ -96,7 +98,7 @@ impl<'d> Compiler<'d> {
             key: relation.key.clone(),
             ids,
             selection,
-        })
+        }))
     }
 }
 
