@@ -80,9 +80,15 @@ impl SchemaVersion {
         limits: &Limits,
         previous: Option<&SchemaVersion>,
     ) -> Result<Self, Failure> {
-        let api = ApiSchema::build(collections, version, ids);
+        let earlier = previous.map(|previous| &previous.api);
+        let alone = cfg!(debug_assertions).then(|| collections.clone());
+        let api = ApiSchema::build(collections, version, ids, earlier);
+        if let Some(collections) = alone {
+            let alone = ApiSchema::build(collections, version, ids, None);
+            assert!(alone.sdl() == api.sdl(), "it shares what is not the same");
+        }
         let previous = previous.map(|previous| &previous.definitions);
-        let definitions = Definitions::build(api.sdl(), previous)?;
+        let definitions = Definitions::build(api.sdl_parts(), previous)?;
         let types = Arc::clone(definitions.types());
         let implementers = types.implementers_map();
         let documents = GenerationCache::new(limits.cache_bytes_max);
@@ -102,7 +108,7 @@ impl SchemaVersion {
     }
 
     pub(crate) fn sdl(&self) -> &Arc<str> {
-        self.definitions.sdl()
+        self.api.sdl()
     }
 
     pub(crate) fn collection(&self, index: usize) -> Option<&ApiCollection> {

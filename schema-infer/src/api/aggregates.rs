@@ -27,6 +27,7 @@ pub(super) struct Names {
 
 /// The names of types that documents have brought along and that end like one of those here. Names are reserved
 /// before they are in use, but a store may be older than that.
+#[derive(Debug, PartialEq, Eq)]
 pub(super) struct Taken(HashSet<String>);
 
 impl Taken {

@@ -20,7 +20,7 @@ use super::{has_order, is_orderable};
 use crate::types::{CollectionSchema, FieldType, ObjectType};
 
 /// The filters that collections share. Only those in use are part of the schema.
-#[derive(Default)]
+#[derive(Debug, Default)]
 pub(super) struct Shared {
     /// Scalars that have a filter.
     pub(super) scalars: BTreeSet<&'static str>,
@@ -29,6 +29,16 @@ pub(super) struct Shared {
 }
 
 impl Shared {
+    /// Adds what others refer to.
+    pub(super) fn add(&mut self, others: &Shared) {
+        self.scalars.extend(&others.scalars);
+        for (name, item) in &others.lists {
+            if !self.lists.contains_key(name) {
+                self.lists.insert(name.clone(), item.clone());
+            }
+        }
+    }
+
     /// The filter for values of a type.
     fn filter_of(&mut self, ty: &FieldType) -> String {
         let mut name = String::new();

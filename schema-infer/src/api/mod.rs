@@ -23,7 +23,7 @@ mod sdl;
 mod writer;
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use thalweg_model::{CollectionId, CommitTs};
 
@@ -62,7 +62,9 @@ pub struct ApiCollection {
 pub struct ApiSchema {
     version: CommitTs,
     ids: IdNames,
-    sdl: String,
+    parts: sdl::Parts,
+    /// The parts in one piece, once somebody has asked for that.
+    sdl: OnceLock<Arc<str>>,
     collections: Vec<ApiCollection>,
     query: HashMap<String, QueryField>,
     mutation: HashMap<String, MutationField>,
@@ -74,19 +76,26 @@ pub struct ApiSchema {
 impl ApiSchema {
     /// The API schema of these collections. `version` is the timestamp of the commit that made it.
     /// The order of the collections is the order in the SDL; it does not change what is served.
-    /// System collections are left out.
-    pub fn build(collections: Vec<ApiCollection>, version: CommitTs, ids: IdNames) -> ApiSchema {
+    /// System collections are left out. What is the same in an earlier version is shared with it.
+    pub fn build(
+        collections: Vec<ApiCollection>,
+        version: CommitTs,
+        ids: IdNames,
+        previous: Option<&ApiSchema>,
+    ) -> ApiSchema {
         let collections: Vec<_> = collections
             .into_iter()
             .filter(|collection| sdl::is_exposed(&collection.schema))
             .collect();
-        let mut sdl = String::new();
         let links = relations::Links::of(&collections, ids);
-        sdl::render(&collections, &links, ids, &mut sdl);
+        let taken = aggregates::Taken::of(collections.iter().map(|it| &*it.schema));
+        let previous = previous.map(|previous| &previous.parts);
+        let parts = sdl::Parts::new(&collections, &links, taken, ids, previous);
         let mut api = ApiSchema {
             version,
             ids,
-            sdl,
+            parts,
+            sdl: OnceLock::new(),
             query: QueryField::system_fields().collect(),
             mutation: MutationField::system_fields().collect(),
             types: TypeBinding::system_types().collect(),
@@ -94,19 +103,24 @@ impl ApiSchema {
             collections: Vec::with_capacity(collections.len()),
             deprecated: DeprecatedFields::new(),
         };
-        let taken = aggregates::Taken::of(collections.iter().map(|it| &*it.schema));
         for collection in collections {
             let index = api.collections.len();
+            let taken = api.parts.taken();
             api.types
-                .extend(aggregates::types(&collection.schema, &taken, index));
+                .extend(aggregates::types(&collection.schema, taken, index));
             api.bind(collection);
         }
         api
     }
 
     /// The whole schema as SDL text.
-    pub fn sdl(&self) -> &str {
-        &self.sdl
+    pub fn sdl(&self) -> &Arc<str> {
+        self.sdl.get_or_init(|| Arc::from(self.parts.to_text()))
+    }
+
+    /// The same in parts, each of whole definitions. A part that is in an earlier version too may be the same text.
+    pub fn sdl_parts(&self) -> impl Iterator<Item = &Arc<str>> {
+        self.parts.texts()
     }
 
     /// The timestamp of the commit that made this version.

@@ -1,8 +1,11 @@
 //! The SDL of a whole database: roots, the types of each collection, and what all of them share.
 
+use std::collections::HashMap;
+use std::sync::Arc;
+
 use super::bindings::SystemField;
 use super::ids::IdNames;
-use super::relations::{self, Links};
+use super::relations::{self, Link, Links, Ways};
 use super::writer::{Body, Writer};
 use super::{
     ApiCollection, aggregates, declared, evolution, filters, inputs, related_inputs, revisions,
@@ -12,38 +15,170 @@ use crate::declared::CollectionMode;
 use crate::names::is_system_collection;
 use crate::types::{CollectionSchema, FieldType, MapType, ObjectType};
 
-pub(super) fn render(collections: &[ApiCollection], links: &Links, ids: IdNames, out: &mut String) {
-    let schemas: Vec<&CollectionSchema> = collections
-        .iter()
-        .map(|collection| &*collection.schema)
-        .collect();
-    let writer = &mut Writer::new(out);
-    let mut shared = filters::Shared::default();
-    let taken = aggregates::Taken::of(schemas.iter().copied());
-    roots::write(&schemas, &taken, ids, writer);
-    for collection in collections {
+/// The text of a schema in parts: the roots, the definitions of each collection, and what all of them share.
+#[derive(Debug)]
+pub(super) struct Parts {
+    roots: Arc<str>,
+    collections: Vec<Arc<Part>>,
+    shared: Arc<str>,
+    taken: aggregates::Taken,
+    ids: IdNames,
+}
+
+/// The definitions of one collection.
+#[derive(Debug)]
+struct Part {
+    of: MadeOf,
+    text: Arc<str>,
+    /// Which shared types they refer to.
+    shared: filters::Shared,
+}
+
+/// All that the definitions of a collection say: where it is the same, they are.
+#[derive(Debug, PartialEq)]
+struct MadeOf {
+    schema: Arc<CollectionSchema>,
+    mode: CollectionMode,
+    directives: Arc<str>,
+    /// The relations that are fields of its types, and the collections that they lead to.
+    links: Vec<(Link, Names)>,
+    /// How others lead to it.
+    ways: Ways,
+}
+
+/// The names of a collection: two of the same names are alike.
+#[derive(Debug)]
+struct Names(Arc<CollectionSchema>);
+
+impl PartialEq for Names {
+    fn eq(&self, other: &Names) -> bool {
+        Arc::ptr_eq(&self.0, &other.0) || self.0.names == other.0.names
+    }
+}
+
+impl MadeOf {
+    fn new(collection: &ApiCollection, related: Related<'_>) -> MadeOf {
+        let schema = &collection.schema;
+        let nested = nested(&schema.object);
+        let objects = nested.iter().filter_map(|nested| match nested.ty {
+            NestedType::Object(object) => Some(&object.name),
+            NestedType::Map(_) => None,
+        });
+        let types = std::iter::once(&schema.names.type_name).chain(objects);
+        let links = types.flat_map(|name| related.links.of_type(name));
+        MadeOf {
+            schema: Arc::clone(schema),
+            mode: collection.mode,
+            directives: Arc::clone(&collection.directives),
+            links: links
+                .map(|link| {
+                    let other = &related.collections[link.leads_to()].schema;
+                    (link.clone(), Names(Arc::clone(other)))
+                })
+                .collect(),
+            ways: related.links.ways_to(&schema.names),
+        }
+    }
+}
+
+impl Parts {
+    /// Takes from an earlier text what is still the same.
+    pub(super) fn new(
+        collections: &[ApiCollection],
+        links: &Links,
+        taken: aggregates::Taken,
+        ids: IdNames,
+        previous: Option<&Parts>,
+    ) -> Parts {
+        let alike = previous.filter(|parts| parts.ids == ids && parts.taken == taken);
+        let schemas: Vec<&CollectionSchema> = collections
+            .iter()
+            .map(|collection| &*collection.schema)
+            .collect();
+        let roots = text(previous.map(|parts| &parts.roots), |writer| {
+            roots::write(&schemas, &taken, ids, writer);
+        });
         let related = Related {
             links,
             collections,
             ids,
         };
-        write_collection(collection, related, &taken, &mut shared, writer);
+        let known: HashMap<&str, &Arc<Part>> = alike
+            .iter()
+            .flat_map(|parts| &parts.collections)
+            .map(|part| (part.of.schema.names.type_name.as_str(), part))
+            .collect();
+        let mut shared = filters::Shared::default();
+        let parts: Vec<Arc<Part>> = collections
+            .iter()
+            .map(|collection| {
+                let of = MadeOf::new(collection, related);
+                let known = known.get(collection.schema.names.type_name.as_str());
+                let part = match known {
+                    Some(known) if known.of == of => Arc::clone(known),
+                    _ => {
+                        let mut shared = filters::Shared::default();
+                        let text = text(None, |writer| {
+                            write_collection(collection, related, &taken, &mut shared, writer);
+                        });
+                        Arc::new(Part { of, text, shared })
+                    }
+                };
+                shared.add(&part.shared);
+                part
+            })
+            .collect();
+        let shared = text(previous.map(|parts| &parts.shared), |writer| {
+            shared.write(writer);
+            write_system_types(ids, writer);
+            aggregates::write_shared(&taken, writer);
+            declared::write_types(writer);
+            related_inputs::write_types(related, writer);
+            relations::write_types(writer);
+            evolution::write_types(writer);
+            write_scalars(writer);
+            declared::write_directives(writer);
+            relations::write_directive(writer);
+        });
+        Parts {
+            roots,
+            collections: parts,
+            shared,
+            taken,
+            ids,
+        }
     }
-    shared.write(writer);
-    write_system_types(ids, writer);
-    aggregates::write_shared(&taken, writer);
-    declared::write_types(writer);
-    let related = Related {
-        links,
-        collections,
-        ids,
-    };
-    related_inputs::write_types(related, writer);
-    relations::write_types(writer);
-    evolution::write_types(writer);
-    write_scalars(writer);
-    declared::write_directives(writer);
-    relations::write_directive(writer);
+
+    pub(super) fn taken(&self) -> &aggregates::Taken {
+        &self.taken
+    }
+
+    /// In the order of the text, in which an empty line is between them.
+    pub(super) fn texts(&self) -> impl Iterator<Item = &Arc<str>> {
+        let collections = self.collections.iter().map(|part| &part.text);
+        let all = std::iter::once(&self.roots).chain(collections);
+        all.chain([&self.shared])
+    }
+
+    /// The whole text.
+    pub(super) fn to_text(&self) -> String {
+        let mut whole = String::with_capacity(self.texts().map(|text| text.len() + 1).sum());
+        for (number, text) in self.texts().enumerate() {
+            whole.push_str(if number == 0 { "" } else { "\n" });
+            whole.push_str(text);
+        }
+        whole
+    }
+}
+
+/// What is written; an earlier text itself where that is the same.
+fn text(earlier: Option<&Arc<str>>, write: impl FnOnce(&mut Writer<'_>)) -> Arc<str> {
+    let mut text = String::new();
+    write(&mut Writer::new(&mut text));
+    match earlier {
+        Some(earlier) if **earlier == *text => Arc::clone(earlier),
+        _ => Arc::from(text),
+    }
 }
 
 /// System collections are never part of the API schema.

@@ -37,7 +37,7 @@ fn infer_with(ids: IdNames, collections: &[(&str, Vec<Document>)]) -> ApiSchema 
             schema: Arc::new(schema),
         });
     }
-    ApiSchema::build(schemas, CommitTs::from_micros(1), ids)
+    ApiSchema::build(schemas, CommitTs::from_micros(1), ids, None)
 }
 
 /// Parses and validates as the server will, and gives the schema back for looking into.

@@ -102,7 +102,7 @@ fn types_of_an_older_store_keep_names_that_are_reserved_by_now() {
             ..name.clone()
         });
     }
-    let api = ApiSchema::build(colliding, CommitTs::from_micros(1), IdNames::Local);
+    let api = ApiSchema::build(colliding, CommitTs::from_micros(1), IdNames::Local, None);
     let schema = validated(api.sdl());
     let sum = schema
         .get_object("MovieAggregateSum")
@@ -267,7 +267,7 @@ fn names_that_an_older_store_gave_before_row_id_was_reserved_are_kept() {
             relations: relations.into(),
             ..collection.clone()
         };
-        ApiSchema::build(vec![collection], CommitTs::from_micros(1), ids)
+        ApiSchema::build(vec![collection], CommitTs::from_micros(1), ids, None)
     };
 
     for ids in IdNames::ALL {

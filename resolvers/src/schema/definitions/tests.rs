@@ -2,21 +2,34 @@
 
 use super::*;
 
-fn blocks_of(number: usize, field: &str) -> String {
-    format!(
-        "type Query {{\n  a{number}: A\n}}\n\n\"With words: type X {{ y }}\"\ntype A {{\n  {field}: Int @tag\n}}\n\n\
-         directive @tag on FIELD_DEFINITION\n\ninput In {{\n  a: [Float!] = [1.5]\n}}\n\nenum E {{\n  A\n  B\n}}\n\n\
-         scalar S\n"
-    )
+fn parts_of(number: usize, field: &str) -> Vec<Arc<str>> {
+    [
+        format!("type Query {{\n  a{number}: A\n}}\n"),
+        format!("\"With words: type X {{ y }}\"\ntype A {{\n  {field}: Int @tag\n}}\n"),
+        "directive @tag on FIELD_DEFINITION\n\ninput In {\n  a: [Float!] = [1.5]\n}\n".to_owned(),
+        "enum E {\n  A\n  B\n}\n\nscalar S\n".to_owned(),
+    ]
+    .map(Arc::from)
+    .to_vec()
+}
+
+fn build(parts: &[Arc<str>], previous: Option<&Definitions>) -> Result<Definitions, Failure> {
+    Definitions::build(parts.iter(), previous)
 }
 
 #[test]
 fn parts_are_shared_and_come_to_the_whole() {
-    let first = Definitions::build(&blocks_of(1, "x"), None).expect("it is valid");
-    let mut previous = first;
+    let mut parts = parts_of(1, "x");
+    let mut previous = build(&parts, None).expect("it is valid");
     for (number, field) in [(1, "x"), (2, "x"), (2, "y"), (1, "x")] {
-        let text = blocks_of(number, field);
-        let next = Definitions::build(&text, Some(&previous)).expect("it is valid");
+        let new = parts_of(number, field);
+        for (part, new) in parts.iter_mut().zip(new) {
+            if **part != *new {
+                *part = new;
+            }
+        }
+        let next = build(&parts, Some(&previous)).expect("it is valid");
+        let text = parts.join("\n");
         let whole = Schema::parse_and_validate(text, "schema.graphql").expect("it is valid");
         assert_eq!(**next.types(), whole);
         for name in ["In", "E", "S"] {
@@ -35,13 +48,15 @@ fn parts_are_shared_and_come_to_the_whole() {
 
 #[test]
 fn a_text_that_is_not_valid_is_refused() {
-    let first = Definitions::build(&blocks_of(1, "x"), None).expect("it is valid");
+    let first = build(&parts_of(1, "x"), None).expect("it is valid");
     for wrong in [
-        "type Query {\n  a: Nothing\n}\n",
-        "type Query {\n  a: Int\n\n",
-        "{\n  a\n}\n",
+        &["type Query {\n  a: Nothing\n}\n"][..],
+        &["type Query {\n  a: Int\n\n"],
+        &["{\n  a\n}\n"],
+        &["type Query {\n  a: Int\n}\n", "type Query {\n  b: Int\n}\n"],
     ] {
-        assert!(Definitions::build(wrong, Some(&first)).is_err(), "{wrong}");
-        assert!(Definitions::build(wrong, None).is_err(), "{wrong}");
+        let parts: Vec<Arc<str>> = wrong.iter().map(|part| Arc::from(*part)).collect();
+        assert!(build(&parts, Some(&first)).is_err(), "{wrong:?}");
+        assert!(build(&parts, None).is_err(), "{wrong:?}");
     }
 }
