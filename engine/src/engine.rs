@@ -2,6 +2,7 @@
 
 mod backup;
 mod once;
+mod sent;
 
 use std::any::Any;
 use std::sync::Arc;
@@ -36,6 +37,9 @@ use crate::transaction::{Code, Committed, Erased, Once, Transaction, Transaction
 use crate::upkeep::{UpkeepMode, UpkeepState};
 use crate::vanished::NotedUses;
 use crate::writer::Writer;
+
+pub use self::sent::Sent;
+use self::sent::{VerdictReceiver, answered};
 
 /// What can be set of an engine.
 #[derive(Clone, Debug)]
@@ -364,17 +368,22 @@ impl Engine {
         code: &Arc<TransactionCode>,
         execution: Option<committer::Execution>,
     ) -> Result<Verdict, TransactionError> {
+        answered(self.send(code, execution).await?).await
+    }
+
+    async fn send(
+        &self,
+        code: &Arc<TransactionCode>,
+        execution: Option<committer::Execution>,
+    ) -> Result<VerdictReceiver, EngineError> {
         let (reply, verdict) = oneshot::channel();
-        self.send(Request {
+        self.enqueue(Request {
             code: Arc::clone(code),
             execution,
             reply,
         })
         .await?;
-        // Only a thread that panicked drops a request, and nobody knows how far it had come.
-        verdict.await.map_err(|_| EngineError::Indeterminate {
-            reason: "the server failed before it was answered".to_owned(),
-        })?
+        Ok(verdict)
     }
 
     async fn execute(
@@ -407,7 +416,7 @@ impl Engine {
         Ok((execution, Arc::clone(snapshot.catalog())))
     }
 
-    async fn send(&self, request: Request) -> Result<(), EngineError> {
+    async fn enqueue(&self, request: Request) -> Result<(), EngineError> {
         let sender = match &*self.shared.requests.lock() {
             Door::Open { requests, .. } => requests.clone(),
             Door::Elsewhere => {

@@ -95,7 +95,7 @@ pub use declared::{
 };
 pub use dependency::{Dependency, DependencySet, Range, Scope, Sight};
 pub use duration::{InvalidDuration, parse_duration, write_duration, write_iso_duration};
-pub use engine::{Engine, EngineOptions, Place};
+pub use engine::{Engine, EngineOptions, Place, Sent};
 pub use error::{EngineError, IntentError, TransactionError};
 pub use field::{FieldMask, FieldRef, write_field_key};
 pub use find::{Choice, Deleted, Find, FindEach, Found, Plan};

@@ -265,20 +265,34 @@ pub struct ImportOutcome {
     pub failures: Vec<ImportFailure>,
 }
 
+impl ImportOutcome {
+    /// Adds what became of others.
+    pub fn add(&mut self, mut others: ImportOutcome) {
+        self.inserted += others.inserted;
+        self.replaced += others.replaced;
+        self.failures.append(&mut others.failures);
+    }
+}
+
 /// An import under way. Dropping it abandons what has not been committed.
 pub trait ImportSink: Send + 'static {
     /// Takes a batch: about 1,000 documents or 1 MiB of text, in the order of the body.
     ///
-    /// Unless the import is atomic, the batch is one transaction and is durable on return; a document that
-    /// cannot be stored is among the failures and the others are in. An atomic import only collects and
-    /// checks here. An error ends the whole import.
+    /// Unless the import is atomic, the batch is one transaction; a document that cannot be stored is among the failures and
+    /// the others are in. Batches take effect in their order, but some may still be on their way on return: the outcome is
+    /// that of those that have become durable since the last call. An atomic import only collects and checks here. An error
+    /// ends the whole import.
     fn push(
         &mut self,
         records: Vec<ImportRecord>,
     ) -> impl Future<Output = Result<ImportOutcome, ApiError>> + Send;
 
+    /// Waits for the batches that are on their way, also after an error. The outcome counts what has become of them; the
+    /// error is the first that there was among them.
+    fn settle(&mut self) -> impl Future<Output = (ImportOutcome, Option<ApiError>)> + Send;
+
     /// Commits what is still open: everything, if the import is atomic. Not called when an atomic import
-    /// had failures. The outcome counts only what `push` has not counted.
+    /// had failures. The outcome counts only what is not counted yet.
     fn finish(self) -> impl Future<Output = Result<ImportOutcome, ApiError>> + Send;
 }
 

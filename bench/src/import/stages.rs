@@ -1,5 +1,6 @@
 //! The stages of an import, each alone and on one thread.
 
+use std::collections::VecDeque;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -14,6 +15,8 @@ use crate::documents;
 
 /// What the server's import commits at once: documents of this size stay below its limit in bytes.
 const BATCH: usize = 1_000;
+/// How many of them the server's import has under way.
+const UNDER_WAY_MAX: usize = 3;
 
 /// Puts the texts into the store as they are, one synced batch after the other.
 pub(super) fn store(directory: &Path, lines: &[&[u8]]) -> Result<Duration> {
@@ -58,8 +61,8 @@ fn after(head: Option<Head>) -> Head {
     }
 }
 
-/// Puts parsed documents into an engine, one transaction after the other, as the server's import does. Parsing is not
-/// counted.
+/// Puts parsed documents into an engine, in transactions of which some are under way at any moment, as the server's import
+/// does. Parsing is not counted.
 pub(super) fn engine(directory: &Path, lines: &[&[u8]]) -> Result<Duration> {
     let backend = EmbeddedBackend::open(directory, EmbeddedOptions::default())?;
     let engine = Engine::open(Arc::new(backend), EngineOptions::default())?;
@@ -68,21 +71,33 @@ pub(super) fn engine(directory: &Path, lines: &[&[u8]]) -> Result<Duration> {
         name: documents::COLLECTION.into(),
         create: true,
     };
-    let mut taken = Duration::ZERO;
-    for lines in lines.chunks(BATCH) {
-        let intents: Arc<[Intent]> = lines
-            .iter()
-            .map(|line| put(&collection, line))
-            .collect::<Result<_>>()?;
-        let started = Instant::now();
-        runtime.block_on(engine.transact(move |transaction| {
-            for intent in intents.iter() {
-                transaction.write(intent.clone())?;
+    let batches: Vec<Arc<[Intent]>> = lines
+        .chunks(BATCH)
+        .map(|lines| lines.iter().map(|line| put(&collection, line)).collect())
+        .collect::<Result<_>>()?;
+    let started = Instant::now();
+    runtime.block_on(async {
+        let mut under_way = VecDeque::new();
+        for intents in batches {
+            let sent = engine.send_transaction(move |transaction| {
+                for intent in intents.iter() {
+                    transaction.write(intent.clone())?;
+                }
+                Ok(())
+            });
+            under_way.push_back(sent.await?);
+            if under_way.len() > UNDER_WAY_MAX
+                && let Some(oldest) = under_way.pop_front()
+            {
+                oldest.committed().await?;
             }
-            Ok(())
-        }))?;
-        taken += started.elapsed();
-    }
+        }
+        for sent in under_way {
+            sent.committed().await?;
+        }
+        anyhow::Ok(())
+    })?;
+    let taken = started.elapsed();
     engine.close();
     Ok(taken)
 }

@@ -196,7 +196,13 @@ async fn store<S: ImportSink>(
             None => break false,
         }
     };
-    let finish = whole && !(atomic && report.has_failures());
+    let (outcome, error) = sink.settle().await;
+    report.add(outcome);
+    let is_settled = error.is_none();
+    if let Some(error) = error {
+        report.end_by(error);
+    }
+    let finish = whole && is_settled && !(atomic && report.has_failures());
     if !finish {
         if atomic {
             report.nothing_is_in();

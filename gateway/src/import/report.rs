@@ -58,7 +58,11 @@ impl Report {
     }
 
     /// The import ended early, and what is counted so far is in.
+    /// The first reason counts.
     pub(super) fn end_by(&mut self, error: ApiError) {
+        if self.ended_by.is_some() {
+            return;
+        }
         self.status = status_of(error.code);
         self.ended_by = Some(error);
     }

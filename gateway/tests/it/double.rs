@@ -457,6 +457,10 @@ impl ImportSink for Import {
         Ok(outcome)
     }
 
+    async fn settle(&mut self) -> (ImportOutcome, Option<ApiError>) {
+        (ImportOutcome::default(), None)
+    }
+
     async fn finish(mut self) -> Result<ImportOutcome, ApiError> {
         Ok(self.commit())
     }

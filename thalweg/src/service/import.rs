@@ -1,10 +1,11 @@
 //! Documents into a collection, as the gateway's import reads them.
 
+use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
 
 use thalweg_engine::{
-    CollectionRef, Engine, EngineOptions, ExpiryChange, ImportGuard, Intent, IntentError, Step,
-    TransactionError,
+    CollectionRef, Engine, EngineOptions, ExpiryChange, ImportGuard, Intent, IntentError, Sent,
+    Step, Transaction, TransactionError,
 };
 use thalweg_gateway::{
     ApiError, ImportFailure, ImportOptions, ImportOutcome, ImportRecord, ImportSink,
@@ -14,6 +15,9 @@ use uuid::Uuid;
 
 /// What an atomic import may hold in memory, in bytes of JSON.
 const ATOMIC_BYTES_MAX: usize = 256 << 20;
+/// How many batches are sent before the first of them has to be durable: while one is written to the disk the next is put
+/// in order and the one after it parsed.
+const UNDER_WAY_MAX: usize = 3;
 
 /// An import under way.
 pub(crate) struct Import {
@@ -26,6 +30,16 @@ pub(crate) struct Import {
     document_bytes_max: usize,
     /// For an atomic import, what has been read so far.
     atomic: Option<Collected>,
+    /// The batches that have been sent and not heard of, the oldest first.
+    under_way: VecDeque<Batch>,
+    /// What has become of documents, and has not been told yet.
+    untold: ImportOutcome,
+}
+
+/// Some documents in one transaction.
+struct Batch {
+    writes: Vec<Write>,
+    sent: Sent<()>,
 }
 
 #[derive(Default)]
@@ -65,6 +79,8 @@ impl Import {
             // The server opens its engine with these options.
             document_bytes_max: EngineOptions::default().document_bytes_max,
             atomic: options.atomic.then(Collected::default),
+            under_way: VecDeque::new(),
+            untold: ImportOutcome::default(),
         })
     }
 
@@ -131,37 +147,100 @@ impl Import {
         })
     }
 
-    /// Commits a batch. Should the engine still refuse a document, it is left out and reported, and the others are
-    /// committed.
-    async fn commit(&self, mut writes: Vec<Write>) -> Result<ImportOutcome, ApiError> {
-        let mut outcome = ImportOutcome::default();
-        while !writes.is_empty() {
-            match self.transact(&writes).await {
-                Ok(steps) => {
-                    count(&steps, &mut outcome);
-                    break;
-                }
-                Err(TransactionError::Intent { step, error }) if is_about_document(&error) => {
-                    let refused = writes.remove(step);
-                    outcome.failures.push(failure(refused.line, &error));
-                }
-                Err(error) => return Err(ApiError::new(error.code(), error.to_string())),
-            }
+    /// Sends a batch to be committed.
+    async fn send(&mut self, writes: Vec<Write>) -> Result<(), ApiError> {
+        if writes.is_empty() {
+            return Ok(());
         }
-        Ok(outcome)
+        let sent = self.transaction(&writes).await;
+        let sent = sent.map_err(|error| api_error(&error))?;
+        self.under_way.push_back(Batch { writes, sent });
+        Ok(())
     }
 
-    async fn transact(&self, writes: &[Write]) -> Result<Vec<Step>, TransactionError> {
+    async fn transaction(&self, writes: &[Write]) -> Result<Sent<()>, TransactionError> {
         let intents: Arc<[Intent]> = writes.iter().map(|write| write.intent.clone()).collect();
-        let committed = self
-            .engine
-            .transact(move |transaction| {
-                for intent in intents.iter() {
-                    transaction.write(intent.clone())?;
-                }
+        let code = move |transaction: &mut Transaction<'_>| {
+            for intent in intents.iter() {
+                transaction.write(intent.clone())?;
+            }
+            Ok(())
+        };
+        self.engine.send_transaction(code).await
+    }
+
+    /// Waits for the oldest batch, and notes what has become of it.
+    async fn wait_for_oldest(&mut self) -> Result<(), ApiError> {
+        let Some(Batch { writes, sent }) = self.under_way.pop_front() else {
+            return Ok(());
+        };
+        match sent.committed().await {
+            Ok(committed) => {
+                count(&committed.steps, &mut self.untold);
                 Ok(())
-            })
-            .await?;
+            }
+            Err(refused) => self.commit_again(writes, refused).await,
+        }
+    }
+
+    /// Commits what the engine has not refused of a batch, because what is declared has changed, say. The batches behind it
+    /// may be committed already, so they are dealt with first: what they have written would have taken the place of what is
+    /// here.
+    async fn commit_again(
+        &mut self,
+        writes: Vec<Write>,
+        refused: TransactionError,
+    ) -> Result<(), ApiError> {
+        let mut batches = vec![(writes, Err(refused))];
+        for Batch { writes, sent } in std::mem::take(&mut self.under_way) {
+            let done = sent.committed().await;
+            batches.push((writes, done.map(|committed| committed.steps)));
+        }
+        let mut written: HashSet<DocumentId> = HashSet::new();
+        let mut oldest_error = None;
+        while let Some((mut writes, done)) = batches.pop() {
+            let done = match done {
+                Ok(steps) => Ok(steps),
+                Err(refused) => self.without_refused(&mut writes, refused, &written).await,
+            };
+            match done {
+                Ok(steps) => {
+                    count(&steps, &mut self.untold);
+                    written.extend(writes.iter().filter_map(Write::id).cloned());
+                }
+                Err(error) => oldest_error = Some(error),
+            }
+        }
+        oldest_error.map_or(Ok(()), Err)
+    }
+
+    /// Commits a batch without the documents that are refused, and those that have been written since.
+    async fn without_refused(
+        &mut self,
+        writes: &mut Vec<Write>,
+        mut refused: TransactionError,
+        written: &HashSet<DocumentId>,
+    ) -> Result<Vec<Step>, ApiError> {
+        loop {
+            match &refused {
+                TransactionError::Intent { step, error } if is_about_document(error) => {
+                    let line = writes.remove(*step).line;
+                    self.untold.failures.push(failure(line, error));
+                }
+                _ => return Err(api_error(&refused)),
+            }
+            let before = writes.len();
+            writes.retain(|write| write.id().is_none_or(|id| !written.contains(id)));
+            self.untold.replaced += (before - writes.len()) as u64;
+            match self.commit(writes).await {
+                Ok(steps) => return Ok(steps),
+                Err(again) => refused = again,
+            }
+        }
+    }
+
+    async fn commit(&self, writes: &[Write]) -> Result<Vec<Step>, TransactionError> {
+        let committed = self.transaction(writes).await?.committed().await?;
         Ok(committed.steps)
     }
 }
@@ -177,13 +256,12 @@ impl ImportSink for Import {
             }
         }
         let Some(collected) = &mut self.atomic else {
-            let mut outcome = self.commit(writes).await?;
-            failures.append(&mut outcome.failures);
-            failures.sort_by_key(|failure| failure.line);
-            return Ok(ImportOutcome {
-                failures,
-                ..outcome
-            });
+            self.untold.failures.append(&mut failures);
+            self.send(writes).await?;
+            while self.under_way.len() > UNDER_WAY_MAX {
+                self.wait_for_oldest().await?;
+            }
+            return Ok(std::mem::take(&mut self.untold));
         };
         collected.bytes += writes.iter().map(Write::bytes).sum::<usize>();
         if collected.bytes > ATOMIC_BYTES_MAX {
@@ -202,24 +280,40 @@ impl ImportSink for Import {
         })
     }
 
+    async fn settle(&mut self) -> (ImportOutcome, Option<ApiError>) {
+        let mut first = None;
+        while !self.under_way.is_empty() {
+            let done = self.wait_for_oldest().await;
+            first = first.or(done.err());
+        }
+        (std::mem::take(&mut self.untold), first)
+    }
+
     async fn finish(mut self) -> Result<ImportOutcome, ApiError> {
         let mut outcome = ImportOutcome::default();
         let Some(Collected { writes, .. }) = self.atomic.take() else {
             return Ok(outcome);
         };
-        match self.transact(&writes).await {
+        match self.commit(&writes).await {
             Ok(steps) => count(&steps, &mut outcome),
             Err(TransactionError::Intent { step, error }) if is_about_document(&error) => {
                 let line = writes.get(step).map_or(0, |write| write.line);
                 outcome.failures.push(failure(line, &error));
             }
-            Err(error) => return Err(ApiError::new(error.code(), error.to_string())),
+            Err(error) => return Err(api_error(&error)),
         }
         Ok(outcome)
     }
 }
 
 impl Write {
+    fn id(&self) -> Option<&DocumentId> {
+        match &self.intent {
+            Intent::Put { id, .. } => id.as_ref(),
+            _ => None,
+        }
+    }
+
     fn bytes(&self) -> usize {
         match &self.intent {
             Intent::Put { document, .. } => document.json().len(),
@@ -232,6 +326,10 @@ fn count(steps: &[Step], outcome: &mut ImportOutcome) {
     let replaced = steps.iter().filter(|step| step.before.is_some()).count() as u64;
     outcome.replaced += replaced;
     outcome.inserted += steps.len() as u64 - replaced;
+}
+
+fn api_error(error: &TransactionError) -> ApiError {
+    ApiError::new(error.code(), error.to_string())
 }
 
 fn failure(line: u64, error: &IntentError) -> ImportFailure {

@@ -23,7 +23,10 @@ async fn import(engine: &Engine, lines: &str, id_field: Option<&str>) {
         line,
         document: Document::parse(text.as_bytes()).expect("an object"),
     });
-    let outcome = import.push(records.collect()).await.expect("committed");
+    let mut outcome = import.push(records.collect()).await.expect("taken");
+    let (settled, error) = import.settle().await;
+    assert!(error.is_none());
+    outcome.add(settled);
     assert!(outcome.failures.is_empty(), "{:?}", outcome.failures);
 }
 
