@@ -159,6 +159,9 @@ pub(crate) struct Start {
     pub(crate) log_from: Option<CommitTs>,
 }
 
+/// About how many writes a batch has beside those of documents.
+const WRITES_BESIDE: usize = 32;
+
 impl Committer {
     pub(crate) fn new(
         backend: Arc<dyn Backend>,
@@ -494,6 +497,9 @@ impl Committer {
             writes.append(&mut outcome.erasures);
         }
         writes.append(&mut outcome.upkeep);
+        // Most changes are one write, or two with an index or an image before.
+        let changes = outcome.commits.iter().map(|commit| commit.changes.len());
+        writes.reserve(changes.sum::<usize>() + WRITES_BESIDE);
         for commit in &outcome.commits {
             let window = self.options.recovery_window;
             log::write_commit(commit, &outcome.catalog, window, &mut writes);

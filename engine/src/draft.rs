@@ -2,13 +2,16 @@
 //! reads of its own writes, to the images that it reads.
 
 mod declared;
+mod ids;
 mod indexes;
 mod policies;
 mod relations;
 mod timed;
 
+use std::cell::RefCell;
 use std::sync::Arc;
 
+use rustc_hash::FxHashMap;
 use thalweg_model::{CollectionId, CommitTs, Document, DocumentId};
 use thalweg_schema_infer::Pins;
 use thalweg_storage::Write;
@@ -23,7 +26,6 @@ use crate::group::{DocumentKey, Image};
 use crate::index::unique::UniqueEntries;
 use crate::index::writer::IndexPage;
 use crate::intent::{CollectionRef, ExpiryChange, Intent, Origin, Step};
-use crate::made_id::made_id;
 use crate::overlay::Delta;
 use crate::published_types::TypesChange;
 use crate::record::{Cause, Record, SystemFields};
@@ -98,6 +100,8 @@ pub(crate) struct Draft<'g> {
     origin: Origin,
     /// What has left since the policies were last carried out.
     leaving: Vec<Leaving>,
+    /// The last image that was read from the state below.
+    read: RefCell<Option<(DocumentKey, Image)>>,
     /// How many documents were written because of policies.
     policy_writes: usize,
     /// What carrying them out depended on.
@@ -111,6 +115,8 @@ pub(crate) struct Drafted {
     pub(crate) own: Delta,
     /// The keys of the images in the order of their first write.
     pub(crate) written: Vec<DocumentKey>,
+    /// The images before, of those of them that were looked at directly before their first write.
+    pub(crate) before: FxHashMap<DocumentKey, Image>,
     pub(crate) emptied: Vec<CollectionId>,
     pub(crate) catalog: Option<Catalog>,
     pub(crate) next_collection: u32,
@@ -140,6 +146,7 @@ impl<'g> Draft<'g> {
         let drafted = Drafted {
             own: Delta::default(),
             written: Vec::new(),
+            before: FxHashMap::default(),
             emptied: Vec::new(),
             catalog: None,
             next_collection: ground.next_collection(),
@@ -160,6 +167,7 @@ impl<'g> Draft<'g> {
             bytes: 0,
             origin,
             leaving: Vec::new(),
+            read: RefCell::default(),
             policy_writes: 0,
             dependencies: DependencySet::none(),
             drafted,
@@ -475,7 +483,11 @@ impl<'g> Draft<'g> {
     fn image(&self, key: &DocumentKey) -> Result<Image, EngineError> {
         match self.drafted.own.image(key.0, key.1.as_str()) {
             Some(image) => Ok(image),
-            None => self.ground.image(key),
+            None => {
+                let image = self.ground.image(key)?;
+                self.read.replace(Some((key.clone(), image.clone())));
+                Ok(image)
+            }
         }
     }
 
@@ -489,30 +501,6 @@ impl<'g> Draft<'g> {
             collection: Some(key.0),
             ..Step::default()
         }
-    }
-
-    fn choose_id(
-        &mut self,
-        id: Option<DocumentId>,
-        document: &Document,
-    ) -> Result<DocumentId, IntentError> {
-        if let Some(id) = id {
-            return Ok(id);
-        }
-        match document.root().get("id").and_then(DocumentId::from_value) {
-            Some(own) => own.map_err(|error| IntentError::Id {
-                reason: error.to_string(),
-            }),
-            None => Ok(self.make_id()),
-        }
-    }
-
-    /// An id of the commit's timestamp, so ids ascend in commit order, and no two are the same since no two commits are
-    /// of one time.
-    fn make_id(&mut self) -> DocumentId {
-        let id = made_id(self.ts, self.ids_made, self.seed);
-        self.ids_made += 1;
-        id
     }
 
     /// Writes a whole document, live. A write that changes nothing is none.
@@ -675,6 +663,11 @@ impl<'g> Draft<'g> {
     fn write(&mut self, key: DocumentKey, image: Image) {
         let (collection, id) = key.clone();
         if !self.drafted.own.put(collection, id, image) {
+            if let Some((read, before)) = self.read.take()
+                && read == key
+            {
+                self.drafted.before.insert(read, before);
+            }
             self.drafted.written.push(key);
         }
     }

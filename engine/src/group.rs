@@ -166,6 +166,7 @@ impl Group {
         let Drafted {
             mut own,
             written,
+            before: mut known,
             emptied,
             catalog,
             next_collection,
@@ -182,10 +183,10 @@ impl Group {
             let Some(after) = own.take(key.0, key.1.as_str()) else {
                 continue;
             };
-            let before = if emptied.contains(&key.0) {
-                None
-            } else {
-                self.base.image(&key)?
+            let before = match known.remove(&key) {
+                _ if emptied.contains(&key.0) => None,
+                Some(before) => before,
+                None => self.base.image(&key)?,
             };
             if before.is_none() && after.is_none() {
                 continue;

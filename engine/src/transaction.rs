@@ -314,6 +314,15 @@ impl<'s> Transaction<'s> {
         self.intents.list.push(intent);
         Ok(self.intents.list.len() - 1)
     }
+
+    /// Adds several writes, whose numbers follow each other.
+    pub fn write_all(&mut self, intents: &[Intent]) -> Result<(), TransactionError> {
+        self.intents.list.reserve(intents.len());
+        for intent in intents {
+            self.write(intent.clone())?;
+        }
+        Ok(())
+    }
 }
 
 fn id_of(record: &Record<'_>) -> Option<DocumentId> {

@@ -79,12 +79,7 @@ pub(super) fn engine(directory: &Path, lines: &[&[u8]]) -> Result<Duration> {
     runtime.block_on(async {
         let mut under_way = VecDeque::new();
         for intents in batches {
-            let sent = engine.send_transaction(move |transaction| {
-                for intent in intents.iter() {
-                    transaction.write(intent.clone())?;
-                }
-                Ok(())
-            });
+            let sent = engine.send_transaction(move |transaction| transaction.write_all(&intents));
             under_way.push_back(sent.await?);
             if under_way.len() > UNDER_WAY_MAX
                 && let Some(oldest) = under_way.pop_front()

@@ -12,6 +12,11 @@ use crate::commit::{Change, ChangeKind, Commit};
 /// The format that is written, and the only one that is read.
 const FORMAT: u8 = 2;
 
+/// Without the collections that were emptied, and the changes.
+const HEAD_BYTES: usize = 3 + 4 + 4;
+/// A change without its id.
+const CHANGE_BYTES: usize = 4 + 1 + 1 + 1 + 8;
+
 /// The commit changed the catalog.
 const CATALOG: u8 = 1;
 
@@ -24,7 +29,12 @@ const BEFORE_IS_LONG: u8 = 4;
 
 /// A commit as a log entry.
 pub(super) fn encode(commit: &Commit) -> Vec<u8> {
-    let mut bytes = vec![chunk::WHOLE, FORMAT];
+    let ids: usize = (commit.changes.iter())
+        .map(|change| change.id.as_str().len())
+        .sum();
+    let head = HEAD_BYTES + 4 * commit.emptied.len();
+    let mut bytes = Vec::with_capacity(head + CHANGE_BYTES * commit.changes.len() + ids);
+    bytes.extend_from_slice(&[chunk::WHOLE, FORMAT]);
     bytes.push(if commit.catalog.is_some() { CATALOG } else { 0 });
     bytes.extend_from_slice(&length(commit.emptied.len()));
     for collection in &commit.emptied {

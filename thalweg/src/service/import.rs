@@ -160,12 +160,7 @@ impl Import {
 
     async fn transaction(&self, writes: &[Write]) -> Result<Sent<()>, TransactionError> {
         let intents: Arc<[Intent]> = writes.iter().map(|write| write.intent.clone()).collect();
-        let code = move |transaction: &mut Transaction<'_>| {
-            for intent in intents.iter() {
-                transaction.write(intent.clone())?;
-            }
-            Ok(())
-        };
+        let code = move |transaction: &mut Transaction<'_>| transaction.write_all(&intents);
         self.engine.send_transaction(code).await
     }
 
