@@ -62,6 +62,9 @@ pub(super) struct OrderUse {
     pub(super) has_rest: bool,
     /// Where the value of each leading field of the index is in a position.
     sources: Vec<FieldSource>,
+    /// Keys of the order that are the same for all rows, and their value as it stands in positions. A position may have another
+    /// one, since a cursor may come from a list of another filter.
+    constants: Vec<(usize, Vec<u8>)>,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -517,14 +520,27 @@ fn order_use(
             && (field.instant == key.instant || is_system)
     };
     let of_single = |position: usize| single.get(position).and_then(Option::as_ref);
-    let is_constant = |key: &OrderKey| {
-        (0..fields.len())
-            .any(|position| of_single(position).is_some() && is_same(&fields[position], key))
+    let constant = |key: &OrderKey| {
+        let mut singles = fields.iter().enumerate();
+        singles.find_map(|(position, field)| {
+            let value = of_single(position).filter(|_| is_same(field, key))?;
+            let flip = if field.descending == key.descending {
+                0x00
+            } else {
+                0xff
+            };
+            Some(value.iter().map(|byte| byte ^ flip).collect::<Vec<u8>>())
+        })
     };
+    let constants: Vec<(usize, Vec<u8>)> = order
+        .iter()
+        .enumerate()
+        .filter_map(|(number, key)| Some((number, constant(key)?)))
+        .collect();
     let mut keys = order
         .iter()
         .enumerate()
-        .filter(|(_, key)| !is_constant(key))
+        .filter(|(number, _)| constants.iter().all(|(constant, _)| constant != number))
         .peekable();
     let mut sources = Vec::new();
     let mut mirrored = None;
@@ -550,6 +566,7 @@ fn order_use(
         is_mirrored: mirrored.unwrap_or(false),
         has_rest,
         sources,
+        constants,
     })
 }
 
@@ -599,11 +616,17 @@ impl OrderUse {
             values.push(value);
             rest = after;
         }
+        let differs = self.constants.iter().find(|(number, constant)| {
+            let value = values.get(*number);
+            value.is_none_or(|value| *value != constant.as_slice())
+        });
         let mut key = Vec::new();
         for source in &self.sources {
-            match source {
-                FieldSource::Constant(value) => key.extend_from_slice(value),
-                FieldSource::Order(number) => {
+            match (source, differs) {
+                (FieldSource::Constant(value), _) => key.extend_from_slice(value),
+                // From here on the position says nothing about rows that are not there at all.
+                (FieldSource::Order(number), Some((differs, _))) if number > differs => break,
+                (FieldSource::Order(number), _) => {
                     let value = values.get(*number)?;
                     let flip = if self.is_mirrored { 0xff } else { 0x00 };
                     key.extend(value.iter().map(|byte| byte ^ flip));
@@ -613,7 +636,7 @@ impl OrderUse {
         if key.len() > VALUES_PREFIX_BYTES {
             return Some((cut(key), false));
         }
-        if self.has_rest || self.is_mirrored {
+        if self.has_rest || self.is_mirrored || differs.is_some() {
             return Some((key, false));
         }
         write_id(std::str::from_utf8(rest).ok()?, &mut key);

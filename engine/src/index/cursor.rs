@@ -140,7 +140,24 @@ impl<'r> RowCursor<'r> {
 
     /// Whether [`RowCursor::next`] has to read nothing.
     pub(crate) fn is_ready(&self) -> bool {
-        self.current.is_ready() && self.ended.as_ref().is_none_or(Source::is_ready)
+        let Some(ended) = &self.ended else {
+            return self.current.is_ready();
+        };
+        // Only who has shown the last row goes on; the other stands on a row that is still to be shown.
+        let is_ready = |source: &Source<'_>| !source.goes_on(&self.last) || source.is_ready();
+        is_ready(&self.current) && is_ready(ended)
+    }
+
+    /// The sources that [`RowCursor::next`] has to read.
+    fn unready(&mut self) -> impl Iterator<Item = &mut Source<'r>> {
+        let is_merged = self.ended.is_some();
+        let last = &self.last;
+        let sources = [Some(&mut self.current), self.ended.as_mut()];
+        let sources = sources.into_iter().flatten();
+        sources.filter(move |source| {
+            let goes_on = !is_merged || source.goes_on(last);
+            goes_on && !source.is_ready()
+        })
     }
 
     pub(crate) fn next(&mut self) -> Result<Option<RowRef<'_>>, EngineError> {
@@ -152,7 +169,7 @@ impl<'r> RowCursor<'r> {
         let ended_first = loop {
             // Whoever has shown the last row goes on; at the start both do.
             for source in [&mut *current, &mut *ended] {
-                if !source.started || source.peek().is_some_and(|row| row.key == self.last) {
+                if source.goes_on(&self.last) {
                     source.advance()?;
                 }
             }
@@ -188,9 +205,7 @@ pub(crate) fn read_pages(
 ) -> Result<(), EngineError> {
     let mut sources: Vec<&mut Source<'_>> = cursors
         .iter_mut()
-        .flat_map(|cursor| [Some(&mut cursor.current), cursor.ended.as_mut()])
-        .flatten()
-        .filter(|source| !source.is_ready())
+        .flat_map(|cursor| cursor.unready())
         .collect();
     read(reader, &mut sources)
 }
@@ -250,7 +265,6 @@ struct Source<'r> {
     added: usize,
     last: Vec<u8>,
     exhausted: bool,
-    started: bool,
 }
 
 /// From the lowest key, up to but without the other.
@@ -297,7 +311,6 @@ impl<'r> Source<'r> {
             added: 0,
             last: Vec::new(),
             exhausted: false,
-            started: false,
         }
     }
 
@@ -310,13 +323,21 @@ impl<'r> Source<'r> {
         })
     }
 
+    /// Whether it moves, once the row with that key has been shown.
+    fn goes_on(&self, last: &[u8]) -> bool {
+        match self.peek() {
+            Some(row) => row.key == last,
+            // At the beginning of a page, be it one that is still to be read; or at the end of all.
+            None => !self.rows.is_empty() || !self.exhausted,
+        }
+    }
+
     /// Whether the next row, or that there is none, is known without reading.
     fn is_ready(&self) -> bool {
         self.next < self.rows.len() || self.exhausted
     }
 
     fn advance(&mut self) -> Result<(), EngineError> {
-        self.started = true;
         while self.next >= self.rows.len() {
             if self.exhausted {
                 self.rows.clear();

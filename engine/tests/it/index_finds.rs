@@ -598,3 +598,45 @@ fn a_document_whose_items_begin_alike_is_found_once() {
     assert_eq!(found.plan.index().map(|index| index.id), Some(index));
     assert_eq!((found.rows.len(), found.total), (1, Some(1)));
 }
+
+/// A cursor from a list of another filter, in an order by what this filter fixes.
+#[test]
+fn a_cursor_may_be_of_another_value_than_the_filter_has() {
+    let documents: Vec<String> = (0..12)
+        .map(|n| format!(r#"{{"a":{},"b":{}}}"#, n % 3, n % 4))
+        .collect();
+    for fields in [&["a"][..], &["a", "b"], &["b", "a"], &["a DESC", "b"]] {
+        let world = built(&documents, fields);
+        let snapshot = world.engine.snapshot().unwrap();
+        let rows = snapshot.find_by(&find_all(A), Choice::Scan).unwrap().rows;
+        let index = Choice::Index(world.indexes()[0].id);
+        for descending in [false, true] {
+            let order = |field: &str| ordered_by(field, descending).order[0].clone();
+            for order in [
+                vec![order("a")],
+                vec![order("a"), order("b")],
+                vec![order("b"), order("a")],
+            ] {
+                for row in &rows {
+                    let position = Some(Position::of(row, &order));
+                    for (after, before) in [(position.clone(), None), (None, position)] {
+                        let value = thalweg_model::Value::parse(b"1").unwrap();
+                        let find = Find {
+                            filter: Arc::new(Predicate::Field(
+                                FieldRef::Path(crate::fixture::path("a")),
+                                Test::Eq(value),
+                            )),
+                            order: order.clone().into(),
+                            after,
+                            before,
+                            ..find_all(A)
+                        };
+                        let expect = snapshot.find_by(&find, Choice::Scan).unwrap();
+                        let found = snapshot.find_by(&find, index).unwrap();
+                        assert_eq!(told(&found), told(&expect), "{} {find:#?}", found.plan);
+                    }
+                }
+            }
+        }
+    }
+}
