@@ -115,6 +115,19 @@ impl GraphqlError {
     }
 }
 
+/// A JSON list of strings.
+fn strings_json(strings: &[impl AsRef<str>]) -> Vec<u8> {
+    let mut json = vec![b'['];
+    for (index, string) in strings.iter().enumerate() {
+        if index > 0 {
+            json.push(b',');
+        }
+        write_json_string(string.as_ref(), &mut json);
+    }
+    json.push(b']');
+    json
+}
+
 /// Appends a path as a JSON list.
 pub(crate) fn write_path(path: &[PathSegment], out: &mut Vec<u8>) {
     out.push(b'[');
@@ -297,21 +310,11 @@ impl Refusal {
                 fields,
                 value,
                 id,
-            } => {
-                let mut names = vec![b'['];
-                for (index, field) in fields.iter().enumerate() {
-                    if index > 0 {
-                        names.push(b',');
-                    }
-                    write_json_string(field, &mut names);
-                }
-                names.push(b']');
-                Details::default()
-                    .with("collection", collection)
-                    .with_json("fields", &names)
-                    .with_json("value", value.as_bytes())
-                    .with("id", id.as_str())
-            }
+            } => Details::default()
+                .with("collection", collection)
+                .with_json("fields", &strings_json(fields))
+                .with_json("value", value.as_bytes())
+                .with("id", id.as_str()),
             IntentError::AlreadyExists { collection, id } => Details::default()
                 .with("collection", collection)
                 .with_json("fields", b"[\"id\"]")
@@ -327,6 +330,29 @@ impl Refusal {
                 .with_json("mistakes", &mistakes.to_json()),
             IntentError::NotSatisfied { violations } => {
                 Details::default().with_json("violations", &violations_json(violations))
+            }
+            IntentError::Restricted {
+                target,
+                collection,
+                field,
+                count,
+                ids,
+            } => Details::default()
+                .with("target", target)
+                .with("collection", collection)
+                .with("field", field)
+                .with_json("count", count.to_string().as_bytes())
+                .with_json("ids", &strings_json(ids)),
+            IntentError::VersionMismatch {
+                id,
+                expected,
+                found,
+            } => {
+                let found = found.map_or("null".to_owned(), |found| found.to_string());
+                Details::default()
+                    .with("id", id.as_str())
+                    .with_json("expected", expected.to_string().as_bytes())
+                    .with_json("found", found.as_bytes())
             }
             _ => Details::default(),
         };

@@ -6,7 +6,9 @@
 use std::sync::Arc;
 
 use thalweg_model::{CollectionId, DocumentId, FieldPath, PatchOperation, Value};
-use thalweg_schema_infer::{ApiCollection, ApiSchema, FieldType, Link, RelationKey, Way};
+use thalweg_schema_infer::{
+    ApiCollection, ApiSchema, FieldType, InputKey, Link, ObjectType, RelationKey, Way,
+};
 
 use crate::failure::Refusal;
 use crate::input::{Fields, Input};
@@ -93,25 +95,56 @@ impl Nesting<'_> {
         let schema = &collection.schema;
         let mut all: Vec<Related> = Vec::new();
         for (name, value) in input.iter() {
-            if schema.input_key(name, self.api.ids()).is_some() {
-                continue;
-            }
-            let Some(link) = self.api.link(&schema.names.type_name, name) else {
-                continue;
+            let inner = match schema.input_key(name, self.api.ids()) {
+                Some(InputKey::Member(field)) => Some(&field.ty),
+                Some(_) => continue,
+                None => None,
             };
-            let path = format!("{path}.{name}");
-            if depth == self.depth_max {
-                let depth_max = self.depth_max;
-                return Err(Refusal::new(
-                    thalweg_model::ErrorCode::LimitExceeded,
-                    format!(
-                        "{path}: documents are nested more than {depth_max} deep; write them in several mutations"
-                    ),
-                ));
-            }
-            all.extend(self.link(link, value, &path, offer, depth)?);
+            let place = (&*schema.names.type_name, name.as_str(), inner);
+            self.member(place, value, path, offer, depth, &mut all)?;
         }
         Ok(all)
+    }
+
+    /// Reads what a member of an input object says: a relation, or an object that may have some. The place is the type around it,
+    /// its name there, and the type of the stored field that it is, if it is one.
+    fn member(
+        &self,
+        (around, name, stored): (&str, &str, Option<&FieldType>),
+        value: &Input,
+        path: &str,
+        offer: Offer,
+        depth: usize,
+        all: &mut Vec<Related>,
+    ) -> Result<(), Refusal> {
+        match (stored, value) {
+            (Some(FieldType::Object(object)), Input::Object(fields)) => {
+                let path = format!("{path}.{name}");
+                for (name, value) in fields.iter() {
+                    let stored = object.field(name).map(|field| &field.ty);
+                    let place = (&*object.name, name.as_str(), stored);
+                    self.member(place, value, &path, offer, depth, all)?;
+                }
+                return Ok(());
+            }
+            (Some(_), _) => return Ok(()),
+            (None, _) => {}
+        }
+        let Some(link) = self.api.link(around, name) else {
+            return Ok(());
+        };
+        let path = format!("{path}.{name}");
+        if depth == self.depth_max {
+            let depth_max = self.depth_max;
+            return Err(Refusal::new(
+                thalweg_model::ErrorCode::LimitExceeded,
+                format!(
+                    "{path}: documents are nested more than {depth_max} deep; write them in several mutations"
+                ),
+            ));
+        }
+        all.extend(self.link(link, value, &path, offer, depth)?);
+        Ok(())
     }
 
     fn link(
@@ -126,10 +159,7 @@ impl Nesting<'_> {
         let relation = &link.relation;
         let source = &collections[link.source];
         let other = &collections[link.leads_to()];
-        let field = source.schema.object.fields.iter().find(|field| {
-            let segments = relation.field.segments();
-            segments.len() == 1 && *field.json_name == *segments[0]
-        });
+        let stored = stored_type(&source.schema.object, &relation.field);
         let ends = match (link.way, value) {
             // Nothing to name, or nothing to do.
             (Way::One | Way::Many, Input::Null) => Vec::new(),
@@ -150,7 +180,7 @@ impl Nesting<'_> {
             field: relation.field.clone(),
             is_list: relation.is_list,
             key: relation.key.clone(),
-            has_numbers: field.is_some_and(|field| holds_numbers(&field.ty)),
+            has_numbers: stored.is_some_and(holds_numbers),
             other: other.id,
             other_name: Arc::from(&*other.schema.names.collection),
             ends,
@@ -261,6 +291,24 @@ pub(crate) fn placeholders(related: &[Related]) -> impl Iterator<Item = PatchOpe
         path: related.field.clone(),
         value: Value::null(),
     })
+}
+
+/// The type of a stored field, perhaps inside objects.
+fn stored_type<'t>(object: &'t ObjectType, path: &FieldPath) -> Option<&'t FieldType> {
+    let (first, inner) = path.segments().split_first()?;
+    let stored_in = |object: &'t ObjectType, name: &str| {
+        let mut fields = object.fields.iter();
+        let field = fields.find(|field| *field.json_name == *name)?;
+        Some(&field.ty)
+    };
+    let mut ty = stored_in(object, first)?;
+    for name in inner {
+        let FieldType::Object(object) = ty else {
+            return None;
+        };
+        ty = stored_in(object, name)?;
+    }
+    Some(ty)
 }
 
 fn holds_numbers(ty: &FieldType) -> bool {

@@ -273,3 +273,103 @@ fn one_root_field_ends_before_the_next() {
     let left = database.data("{ reviews(deleted: INCLUDE) { nodes { id _deletedAt } } }");
     assert_ne!(left["reviews"]["nodes"][0]["_deletedAt"], Json::Null);
 }
+
+#[test]
+fn a_relation_of_an_object_is_given_in_the_object() {
+    let database = Database::empty();
+    database.insert(
+        "cities",
+        &[json!({ "id": "c1", "code": 7, "name": "London" })],
+    );
+    database.insert(
+        "movies",
+        &[json!({ "id": "m1", "studio": { "name": "Shepperton", "city_code": 7, "lot": { "owner_id": "x" } } })],
+    );
+    let sdl = "type City @collection(name: \"cities\") { id: ID! }
+        type Movie @collection(name: \"movies\")
+            @relation(field: \"studio.city_code\", to: \"cities\", references: \"code\", name: \"city\")
+            @relation(field: \"studio.lot.owner_id\", to: \"cities\", name: \"owner\") { id: ID! }";
+    let sdl = serde_json::to_string(sdl).unwrap();
+    database.data(&format!(
+        "mutation {{ applySchema(sdl: {sdl}) {{ changes }} }}"
+    ));
+    let data = database.data(
+        "mutation {
+            a: createMovie(input: {id: \"m2\", studio: {name: \"Pinewood\", city: {connect: \"c1\"}}}) { _json }
+            b: createMovie(input: {id: \"m3\", studio: {city: {create: {id: \"c2\", code: 9}}, lot: {owner: {connect: \"c1\"}}}}) {
+                _json studio { city { id } lot { owner { name } } }
+            }
+            c: updateMovie(id: \"m1\", patch: {studio: {city: {create: {id: \"c3\", code: 11}}, lot: {owner: null}}}) { _json }
+            d: upsertMovie(id: \"m4\", input: {studio: {city: {connect: \"c2\"}}}) { _json }
+            e: updateMovies(filter: {id: {eq: \"m2\"}}, patch: {studio: {city: {connect: \"c3\"}}}) { count }
+        }",
+    );
+    assert_eq!(
+        data["a"]["_json"],
+        json!({ "studio": { "name": "Pinewood", "city_code": 7 } })
+    );
+    assert_eq!(
+        data["b"],
+        json!({
+            "_json": { "studio": { "city_code": 9, "lot": { "owner_id": "c1" } } },
+            "studio": { "city": { "id": "c2" }, "lot": { "owner": { "name": "London" } } },
+        })
+    );
+    assert_eq!(
+        data["c"]["_json"],
+        json!({ "id": "m1", "studio": { "name": "Shepperton", "city_code": 11, "lot": {} } })
+    );
+    assert_eq!(data["d"]["_json"], json!({ "studio": { "city_code": 9 } }));
+    let moved = database.data("{ movie(id: \"m2\") { studio { name city_code } } }");
+    assert_eq!(
+        moved["movie"]["studio"],
+        json!({ "name": "Pinewood", "city_code": 11 })
+    );
+    for (field, words) in [
+        (
+            "createMovie(input: {studio: {city_code: 7, city: {connect: \"c1\"}}}) { id }",
+            "studio.city",
+        ),
+        (
+            "updateMovie(id: \"m1\", patch: {studio: {city_code: 7, city: {connect: \"c1\"}}}) { id }",
+            "studio.city_code",
+        ),
+        (
+            "createMovie(input: {studio: {city: {connect: \"nowhere\"}}}) { id }",
+            "nowhere",
+        ),
+        (
+            "createMovie(input: {studio: {city: {}}}) { id }",
+            "input.studio.city",
+        ),
+    ] {
+        let response = database.send(&format!("mutation {{ {field} }}"));
+        let (_, message, _) = first_error(&response);
+        assert!(message.contains(words), "{message}");
+    }
+    assert_eq!(
+        database.data("{ movies { totalCount } }")["movies"]["totalCount"],
+        4
+    );
+}
+
+#[test]
+fn what_keeps_a_document_is_told_to_programs() {
+    let database = database();
+    let response = database.send("mutation { deletePerson(id: \"p2\") { id } }");
+    let extensions = &response["errors"][0]["extensions"];
+    assert_eq!(
+        *extensions,
+        json!({
+            "code": "SCHEMA_VIOLATION", "target": "people", "collection": "reviews", "field": "person_id",
+            "count": 1, "ids": ["r1"],
+        })
+    );
+    let stale = database
+        .send("mutation { updatePerson(id: \"p1\", patch: {name: \"x\"}, ifVersion: 5) { id } }");
+    let extensions = &stale["errors"][0]["extensions"];
+    assert_eq!(
+        *extensions,
+        json!({ "code": "VERSION_MISMATCH", "id": "p1", "expected": 5, "found": 1 })
+    );
+}

@@ -25,9 +25,10 @@ pub(super) fn write(
             NestedType::Object(object) => {
                 writer.block("", &["input ", &object.name, "Input"], |body| {
                     write_fields(object, write_input_field, body);
+                    related_inputs::write_fields(&object.name, related, body);
                 });
                 if ty.in_place {
-                    write_object_patch(object, writer);
+                    write_object_patch(object, related, writer);
                     write_operand_types(&object.name, object, writer);
                 }
             }
@@ -118,10 +119,11 @@ fn write_document_patch(schema: &CollectionSchema, related: Related<'_>, writer:
     });
 }
 
-fn write_object_patch(object: &ObjectType, writer: &mut Writer<'_>) {
+fn write_object_patch(object: &ObjectType, related: Related<'_>, writer: &mut Writer<'_>) {
     let description = "Absent leaves alone, null removes, objects merge, lists replace.";
     writer.block(description, &["input ", &object.name, "Patch"], |body| {
         write_fields(object, write_patch_field, body);
+        related_inputs::write_fields(&object.name, related, body);
     });
 }
 

@@ -5,7 +5,7 @@ use super::sdl::Related;
 use super::writer::{Body, Writer};
 use crate::names::CollectionNames;
 
-/// Writes the relations of a collection's documents as fields of its input, or of its patch.
+/// Writes the relations of a collection's documents, or of objects in them, as fields of the input or the patch of those.
 pub(super) fn write_fields(type_name: &str, related: Related<'_>, body: &mut Body<'_>) {
     for link in related.links.of_type(type_name) {
         let other = &related.collections[link.leads_to()].schema.names;
@@ -35,10 +35,8 @@ pub(super) fn write_types(related: Related<'_>, writer: &mut Writer<'_>) {
         vec![false; related.collections.len()],
         vec![false; related.collections.len()],
     );
-    for collection in related.collections {
-        for link in related.links.of_type(&collection.schema.names.type_name) {
-            mark(link, &mut one, &mut back);
-        }
+    for link in related.links.all() {
+        mark(link, &mut one, &mut back);
     }
     for (position, collection) in related.collections.iter().enumerate() {
         let names = &collection.schema.names;

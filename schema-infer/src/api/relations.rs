@@ -138,6 +138,11 @@ impl Links {
             .unwrap_or_default()
     }
 
+    /// Those of all types, in no order.
+    pub(super) fn all(&self) -> impl Iterator<Item = &Link> {
+        self.by_type.values().flatten()
+    }
+
     pub(super) fn find(&self, type_name: &str, field: &str) -> Option<&Link> {
         let mut links = self.of_type(type_name).iter();
         links.find(|link| link.name == field)
