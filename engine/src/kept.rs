@@ -194,7 +194,9 @@ impl KeptReads {
         self.misses += 1;
         let read = KeptPage::read(view, wanted)?;
         let found = read.found();
-        self.pages.push(Used { read, in_use: true });
+        if self.pages.len() < READS_MAX {
+            self.pages.push(Used { read, in_use: true });
+        }
         Ok(found)
     }
 

@@ -281,7 +281,7 @@ pub trait ImportSink: Send + 'static {
     /// Unless the import is atomic, the batch is one transaction; a document that cannot be stored is among the failures and
     /// the others are in. Batches take effect in their order, but some may still be on their way on return: the outcome is
     /// that of those that have become durable since the last call. An atomic import only collects and checks here. An error
-    /// ends the whole import.
+    /// ends the whole import; batches behind the one that failed may be in.
     fn push(
         &mut self,
         records: Vec<ImportRecord>,

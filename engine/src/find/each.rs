@@ -66,7 +66,14 @@ pub(crate) fn find_each<'s>(
         .map(|own| FindEach::one_of(common, own))
         .collect();
     let mut found = match plans(view, &wanted.field, &finds)? {
-        Some(plans) => together(view, common.collection, &finds, &plans)?,
+        Some(plans) => {
+            let mut found = Vec::with_capacity(finds.len());
+            let parts = finds.chunks(TOGETHER_MAX).zip(plans.chunks(TOGETHER_MAX));
+            for (finds, plans) in parts {
+                found.extend(together(view, common.collection, finds, plans)?);
+            }
+            found
+        }
         None => {
             let alone = finds
                 .iter()
@@ -81,7 +88,17 @@ pub(crate) fn find_each<'s>(
     Ok(found)
 }
 
-/// A plan for each find, all through the index that is the best for the first one; `None` where none begins with the field.
+/// How many finds go along together: so much is held of each.
+const TOGETHER_MAX: usize = 512;
+/// How many documents are fetched for them at once, but for those of the last one.
+const FETCHED_MAX: usize = 8 << 10;
+/// For how many of the finds the planner is asked.
+const PLANNED: usize = 4;
+
+/// A plan for each find, all through one index; `None` where they are better made one by one.
+///
+/// What is a good index may differ from find to find, by how many documents have what the field has to be. So some are
+/// looked at, and an index that is the best for one of them whatever the field has to be is no bad one for the others.
 fn plans(
     view: View<'_>,
     field: &FieldRef,
@@ -95,21 +112,43 @@ fn plans(
         collection: first.collection,
         failure: None,
     };
-    let begins = |index: &&Arc<Index>| {
+    let indexes = serving(view, first.collection);
+    let begins = |index: &Arc<Index>| {
         let first = index.definition.fields.first();
         first.is_some_and(|first| first.field == *field)
     };
-    let indexes = serving(view, first.collection);
-    let indexes: Vec<_> = indexes.iter().filter(begins).cloned().collect();
-    let chosen = plan::choose(first, &indexes, &mut counts);
+    let mut chosen: Option<Arc<Index>> = None;
+    // One that nothing can satisfy says nothing about the others.
+    let possible = finds.iter().filter(|find| !is_impossible(find));
+    let step = finds.len().div_ceil(PLANNED);
+    for find in possible.step_by(step) {
+        let plan = plan::choose(find, &indexes, &mut counts);
+        match &plan.access {
+            Access::Ids(_) => return Ok(None),
+            Access::Index(access) if !begins(&access.index) => {
+                chosen = Some(Arc::clone(&access.index));
+                break;
+            }
+            Access::Index(access) => chosen = chosen.or_else(|| Some(Arc::clone(&access.index))),
+            Access::Scan => {}
+        }
+    }
     if let Some(error) = counts.failure {
         return Err(error);
     }
-    let Some(index) = chosen.index().or(indexes.first()) else {
+    let Some(index) = chosen.or_else(|| indexes.iter().find(|it| begins(it)).cloned()) else {
         return Ok(None);
     };
-    let through = |find| plan::through(find, index).map(Arc::new);
+    let through = |find| plan::through(find, &index).map(Arc::new);
     Ok(finds.iter().map(through).collect())
+}
+
+fn is_impossible(find: &Find) -> bool {
+    let is_none = |predicate: &Predicate| matches!(predicate, Predicate::Or(any) if any.is_empty());
+    match &*find.filter {
+        Predicate::And(all) => all.iter().any(is_none),
+        filter => is_none(filter),
+    }
 }
 
 fn access(plan: &Plan) -> &IndexAccess {
@@ -186,7 +225,7 @@ fn together<'s>(
         .collect())
 }
 
-/// Gives the documents to those who need some.
+/// Gives the documents to those who need some; who has to wait will need them still.
 fn fetch<'s>(
     view: View<'s>,
     collection: CollectionId,
@@ -196,6 +235,9 @@ fn fetch<'s>(
     let mut ids = Vec::new();
     let mut numbers = Vec::new();
     for walk in walks.iter().filter(needs) {
+        if ids.len() >= FETCHED_MAX {
+            break;
+        }
         let of_walk = walk.rows.ids()?;
         numbers.push(of_walk.len());
         ids.extend(of_walk);

@@ -21,8 +21,8 @@ use crate::index::rows::{RowValue, VALUES_PREFIX_BYTES, corrupt, rows_of};
 use crate::order::Position;
 use crate::record::Record;
 
-/// How many documents are fetched together at most, and at least after the first time.
-const FETCHED: (usize, usize) = (16, 256);
+/// How many documents are fetched together at most.
+const FETCHED_MAX: usize = 256;
 
 /// What has to be read before it can go on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -200,7 +200,6 @@ impl<'s, 'f> IndexRows<'s, 'f> {
             Some(_) => direction_of(find),
         };
         let ranges = in_direction(&ranges, direction).cloned().collect();
-        let (_, fetched_max) = FETCHED;
         let mut rows_read = 0;
         IndexRows {
             view,
@@ -221,7 +220,7 @@ impl<'s, 'f> IndexRows<'s, 'f> {
             ended: false,
             is_done: false,
             waiting: Waiting::default(),
-            fetched: expected.map_or(fetched_max, |expected| expected.clamp(1, fetched_max)),
+            fetched: expected.map_or(FETCHED_MAX, |expected| expected.clamp(1, FETCHED_MAX)),
             seen: access.may_repeat.then(FxHashSet::default),
             run: Run::default(),
             merge: Merge::new(view, find, &mut rows_read),
@@ -316,8 +315,8 @@ impl<'s, 'f> IndexRows<'s, 'f> {
         records: Vec<Option<Record<'s>>>,
         visit: Visit<'_, 's>,
     ) -> Result<(), EngineError> {
-        let (fetched_min, fetched_max) = FETCHED;
-        self.fetched = (self.fetched * 2).clamp(fetched_min, fetched_max);
+        // The filter has thrown some away.
+        self.fetched = (self.fetched * 2).min(FETCHED_MAX);
         let waiting = std::mem::take(&mut self.waiting);
         for (row, record) in waiting.iter().zip(records) {
             if self.show_one(row, record, visit)?.is_break() {

@@ -16,7 +16,7 @@ use crate::fixture::{collection, commit, find_all, id, named};
 use crate::pipeline::Stepped;
 use crate::world::{self, IDS, Page};
 
-const A: CollectionId = CollectionId(16);
+pub(crate) const A: CollectionId = CollectionId(16);
 
 pub(crate) fn definition() -> impl Strategy<Value = IndexDefinition> {
     let field = (
@@ -41,7 +41,7 @@ pub(crate) fn definition() -> impl Strategy<Value = IndexDefinition> {
 
 /// What happens to a collection.
 #[derive(Clone, Debug)]
-enum Happening {
+pub(crate) enum Happening {
     Write(Intent),
     CreateIndex(IndexDefinition),
     DropIndex(usize),
@@ -63,10 +63,10 @@ fn happening() -> impl Strategy<Value = Happening> {
     ]
 }
 
-struct World {
+pub(crate) struct World {
     runtime: tokio::runtime::Runtime,
     backend: Arc<MemoryBackend>,
-    engine: Engine,
+    pub(crate) engine: Engine,
 }
 
 fn open(backend: &Arc<MemoryBackend>) -> Engine {
@@ -106,7 +106,7 @@ impl World {
         let _ = self.runtime.block_on(commit(&self.engine, vec![intent]));
     }
 
-    fn maintain(&self) -> bool {
+    pub(crate) fn maintain(&self) -> bool {
         self.runtime
             .block_on(self.engine.maintenance().step())
             .unwrap()
@@ -116,7 +116,7 @@ impl World {
         self.engine.catalog().by_id(A).unwrap().indexes.to_vec()
     }
 
-    fn apply(&mut self, happening: &Happening) {
+    pub(crate) fn apply(&mut self, happening: &Happening) {
         match happening {
             Happening::Write(intent) => self.commit(intent.clone()),
             Happening::CreateIndex(definition) => self.commit(Intent::CreateIndex {
@@ -182,7 +182,7 @@ fn stored_rows(snapshot: &Snapshot, index: &Index) -> Vec<(Vec<u8>, bool)> {
 }
 
 /// All that a find says.
-fn told(found: &Found<'_>) -> String {
+pub(crate) fn told(found: &Found<'_>) -> String {
     let rows: Vec<_> = found.rows.iter().map(|row| format!("{row:?}")).collect();
     format!(
         "{rows:#?} {} {} {:?} {:?}",
@@ -437,7 +437,7 @@ fn shown(rows: &[Record<'_>]) -> Vec<String> {
     rows.iter().map(|row| format!("{row:?}")).collect()
 }
 
-fn built(documents: &[String], fields: &[&str]) -> World {
+pub(crate) fn built(documents: &[String], fields: &[&str]) -> World {
     let mut world = World::new(&[]);
     for json in documents {
         world.commit(crate::fixture::create("a", json));
@@ -448,7 +448,7 @@ fn built(documents: &[String], fields: &[&str]) -> World {
     world
 }
 
-fn ordered_by(field: &str, descending: bool) -> Find {
+pub(crate) fn ordered_by(field: &str, descending: bool) -> Find {
     let key = thalweg_engine::OrderKey {
         field: FieldRef::Path(crate::fixture::path(field)),
         descending,

@@ -16,6 +16,7 @@ mod erasing;
 mod expiry;
 mod faults;
 mod finds;
+mod finds_together;
 mod fixture;
 mod history;
 mod index_finds;

@@ -3,7 +3,7 @@
 //! The request's own task reads and splits; each batch is parsed on a thread that may block; one task stores
 //! the batches in order. The queue between them is short, so a store that is slow slows the client down. The
 //! storing task is told when the body has ended: if instead its queue just closes, the client has vanished
-//! and what is not committed is abandoned.
+//! and what has not been sent to be committed is abandoned.
 
 use bytes::Bytes;
 use thalweg_model::{Document, ErrorCode};

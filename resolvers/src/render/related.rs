@@ -8,13 +8,14 @@
 use std::cell::Cell;
 use std::rc::Rc;
 
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 use thalweg_engine::{EngineError, FindEach, Found, Predicate, Record, Test, integer_of};
 use thalweg_model::{ErrorClass, ErrorCode, Kind, Value, ValueRef};
 use thalweg_schema_infer::RelationKey;
 
 use super::{Nulled, PageFound, Path, Renderer, Source};
 use crate::bind::{Bound, BoundList};
+use crate::cost;
 use crate::failure::Refusal;
 use crate::ordered::NoPage;
 use crate::plan::related::{BackSelection, IdKind, NamedSelection};
@@ -102,8 +103,9 @@ impl<'a> Renderer<'a> {
         }
         let pages = &mut self.stores[back.store].pages;
         let (mut ids, mut each) = (Vec::new(), Vec::new());
+        let mut seen = FxHashSet::default();
         for row in rows {
-            if !pages.contains_key(row.id()) {
+            if !pages.contains_key(row.id()) && seen.insert(row.id()) {
                 ids.push(row.id());
                 each.push(back.names(row).unwrap_or(Predicate::Or(Vec::new())));
             }
@@ -127,6 +129,9 @@ impl<'a> Renderer<'a> {
         let found = match source.snapshot.find_each(&wanted) {
             Ok(found) => found,
             Err(error) => {
+                if !source.snapshot.is_past() {
+                    self.dependencies.merge(cost::dependencies(&list.find));
+                }
                 self.stores[back.store].failure = Some(error);
                 return;
             }

@@ -18,7 +18,10 @@ async fn service(documents: u64) -> Service {
         line,
         document: Document::parse(format!("{{\"n\":{line}}}").as_bytes()).expect("an object"),
     });
-    let outcome = import.push(records.collect()).await.expect("committed");
+    let mut outcome = import.push(records.collect()).await.expect("taken");
+    let (settled, error) = import.settle().await;
+    assert!(error.is_none());
+    outcome.add(settled);
     assert_eq!(outcome.inserted, documents);
     service
 }
@@ -196,7 +199,8 @@ async fn configured(documents: u64, settings: &Settings) -> Service {
         line,
         document: Document::parse(format!("{{\"n\":{line}}}").as_bytes()).expect("an object"),
     });
-    import.push(records.collect()).await.expect("committed");
+    import.push(records.collect()).await.expect("taken");
+    assert!(import.settle().await.1.is_none());
     service
 }
 
@@ -273,7 +277,8 @@ async fn a_long_response_is_the_same_in_chunks() {
         document: Document::parse(format!("{{\"n\":{line},\"text\":\"{padding}\"}}").as_bytes())
             .expect("an object"),
     });
-    import.push(records.collect()).await.expect("committed");
+    import.push(records.collect()).await.expect("taken");
+    assert!(import.settle().await.1.is_none());
     for (query, is_long) in [
         (
             "{ pages(first: 500) { nodes { n text } totalCount } }",
