@@ -93,7 +93,7 @@ const TOGETHER_MAX: usize = 512;
 /// How many documents are fetched for them at once, but for those of the last one.
 const FETCHED_MAX: usize = 8 << 10;
 /// For how many of the finds the planner is asked.
-const PLANNED: usize = 4;
+const PLANNED: usize = 2;
 
 /// A plan for each find, all through one index; `None` where they are better made one by one.
 ///

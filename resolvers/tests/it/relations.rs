@@ -1,7 +1,9 @@
 //! Relations between documents: declared, read in both directions, and followed live.
 
+use std::sync::Arc;
+
 use serde_json::{Value as Json, json};
-use thalweg_resolvers::Request;
+use thalweg_resolvers::{Limits, Request};
 
 use crate::fixture::Database;
 
@@ -591,4 +593,52 @@ fn the_store_is_asked_as_often_for_many_rows_as_for_few() {
         assert!(many <= few + 2, "{few} for 3 rows, {many} for 60: {query}");
         assert!(many < 40, "{many}: {query}");
     }
+}
+
+/// A page that takes more than an operation may cost is refused, until what it would have to look at has gone.
+#[test]
+fn a_live_query_hears_of_what_it_could_not_read() {
+    let limits = Limits {
+        rows_max: 60,
+        ..Limits::default()
+    };
+    let database = Database::with_limits(limits);
+    let people: Vec<Json> = (0..4).map(|n| json!({ "id": format!("p{n}") })).collect();
+    let movies: Vec<Json> = (0..80)
+        .map(|n| json!({ "id": format!("m{n}"), "year": n, "director_id": format!("p{}", n % 4) }))
+        .collect();
+    database.insert("people", &people);
+    database.insert("movies", &movies);
+    apply(
+        &database,
+        r#"
+          type Person @collection(name: "people") { id: ID! }
+          type Movie @collection(name: "movies") { director: Person @relation(field: "director_id") }
+        "#,
+    );
+    database.wait_for("the index", |database| {
+        let data = database.data("{ collections { indexes { status } } }");
+        !data.to_string().contains("BUILDING")
+    });
+    let query = "{ people { nodes { id moviesByDirector(first: 1, filter: {year: {lt: 0}}) { nodes { id } } } } }";
+    let operation = database.resolvers.prepare(&Request::text(query)).unwrap();
+    let engine = database.resolvers.engine();
+    let refused = database
+        .resolvers
+        .run(&operation, &engine.snapshot().unwrap());
+    let shown = String::from_utf8_lossy(refused.body()).into_owned();
+    assert!(shown.contains("LIMIT_EXCEEDED"), "{shown}");
+    for number in 0..40 {
+        database.data(&format!(
+            "mutation {{ deleteMovie(id: \"m{number}\", permanent: true) {{ id }} }}"
+        ));
+    }
+    let commits = engine.recent_commits(refused.commit_ts()).unwrap();
+    let touched = |commit: &Arc<thalweg_engine::Commit>| refused.dependencies().touched_by(commit);
+    assert!(commits.iter().all(touched));
+    let data = database.data(query);
+    assert_eq!(
+        data["people"]["nodes"][3]["moviesByDirector"]["nodes"],
+        json!([])
+    );
 }
