@@ -254,7 +254,7 @@ fn fetch<'s>(
     Ok(())
 }
 
-/// What [`count_without_documents`] says of each.
+/// What [`super::count_without_documents`] says of each.
 fn counted(
     view: View<'_>,
     finds: &[Find],
