@@ -122,14 +122,22 @@ impl Step<'_> {
             TypesChange::Settle(_) | TypesChange::Promote(_) => &[],
         });
         let dropped: Vec<&Vanished> = dropped.collect();
-        if dropped.is_empty() {
-            return Arc::clone(published);
-        }
-        published.without_vanished(&mut |path, deprecated| {
-            let mut dropped = dropped.iter();
-            dropped.any(|field| field.path == path && field.since == deprecated.since)
-        })
+        without(published, &dropped)
     }
+}
+
+/// The types without fields whose time is over; the same ones where none of them can go.
+pub(crate) fn without(
+    published: &Arc<CollectionSchema>,
+    dropped: &[&Vanished],
+) -> Arc<CollectionSchema> {
+    if dropped.is_empty() {
+        return Arc::clone(published);
+    }
+    published.without_vanished(&mut |path, deprecated| {
+        let mut dropped = dropped.iter();
+        dropped.any(|field| field.path == path && field.since == deprecated.since)
+    })
 }
 
 /// The types of a collection without fields.

@@ -17,7 +17,7 @@ use crate::chunk;
 use crate::engine::Engine;
 use crate::error::EngineError;
 use crate::keyspace;
-use crate::published_types::{TypesChange, Vanished};
+use crate::published_types::{TypesChange, Vanished, without};
 use crate::snapshot::Snapshot;
 use crate::upkeep::{Found, UpkeepWork};
 
@@ -157,8 +157,15 @@ impl Engine {
                     uses.insert(path, of_now);
                 }
             }
-            // An emptied collection keeps what it has: nothing speaks against its fields.
-            if !over.is_empty() && snapshot.stored_count(collection.id)? > 0 {
+            // An emptied collection keeps what it has: nothing speaks against its fields. While an import runs, types
+            // follow from those before it. And an object type keeps its last field. What would change nothing must not
+            // be tried: it would be found again at once.
+            let imports = &self.shared.published.imports;
+            let dropped: Vec<&Vanished> = over.iter().collect();
+            if !Arc::ptr_eq(&without(&collection.latched, &dropped), &collection.latched)
+                && imports.settling(&collection.name).is_none()
+                && snapshot.stored_count(collection.id)? > 0
+            {
                 let drop = TypesChange::Drop(collection.id, over);
                 return Ok(Found::Work(vec![UpkeepWork::Types(drop)]));
             }

@@ -182,8 +182,12 @@ impl Database {
 
     /// Carries out what has come due.
     pub(crate) fn upkeep(&self) {
+        const STEPS_MAX: usize = 1_000;
         let engine = self.resolvers.engine();
+        let mut steps = 0;
         while let UpkeepStep::Worked { .. } = self.runtime.block_on(engine.upkeep_step()).unwrap() {
+            steps += 1;
+            assert!(steps < STEPS_MAX, "upkeep comes to no end");
         }
     }
 

@@ -435,6 +435,32 @@ fn perform(database: &Database, doing: &Doing) {
     }
 }
 
+/// An object type keeps its last field, so of some fields whose time is over nothing can be taken away; and while an
+/// import runs, types are those from before it.
+#[test]
+fn upkeep_ends_where_a_field_whose_time_is_over_has_to_stay() {
+    let database = Database::latched();
+    database.insert(
+        "books",
+        &[json!({"id": "a", "rates": {"usd": 1}, "pages": 7})],
+    );
+    // Now the members look like keys, of which no fields are made.
+    let keys = json!({"2020-01-01": 1, "2020-01-02": 2, "2020-01-03": 3});
+    database.data("mutation { deleteBook(id: \"a\", permanent: true) { id } }");
+    database.insert("books", &[json!({"id": "b", "rates": keys, "year": 1815})]);
+    let sdl = |database: &Database| database.resolvers.sdl().unwrap().to_string();
+    assert!(sdl(&database).contains("usd: Int @deprecated"));
+    let import = database.resolvers.engine().begin_import("books");
+    database.pass(DAY * 40);
+    database.upkeep();
+    assert!(sdl(&database).contains("pages: Int @deprecated"));
+    drop(import);
+    database.upkeep();
+    let left = sdl(&database);
+    assert!(left.contains("usd: Int @deprecated"), "{left}");
+    assert!(!left.contains("pages: Int"), "{left}");
+}
+
 proptest! {
     #![proptest_config(ProptestConfig {
         cases: 2,
