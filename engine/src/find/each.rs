@@ -60,27 +60,22 @@ pub(crate) fn find_each<'s>(
     }
     let resolved = join::resolved(view, &wanted.find)?;
     let common = resolved.as_ref().map_or(&wanted.find, |(find, _)| find);
-    let finds: Vec<Find> = wanted
-        .each
-        .iter()
-        .map(|own| FindEach::one_of(common, own))
-        .collect();
-    let mut found = match plans(view, &wanted.field, &finds)? {
-        Some(plans) => {
-            let mut found = Vec::with_capacity(finds.len());
-            let parts = finds.chunks(TOGETHER_MAX).zip(plans.chunks(TOGETHER_MAX));
-            for (finds, plans) in parts {
-                found.extend(together(view, common.collection, finds, plans)?);
+    let index = best_index(view, &wanted.field, common, &wanted.each)?;
+    let mut found = Vec::with_capacity(wanted.each.len());
+    for each in wanted.each.chunks(TOGETHER_MAX) {
+        let finds: Vec<Find> = (each.iter())
+            .map(|own| FindEach::one_of(common, own))
+            .collect();
+        let through = |find| plan::through(find, index.as_ref()?).map(Arc::new);
+        match finds.iter().map(through).collect::<Option<Vec<_>>>() {
+            Some(plans) => found.extend(together(view, common.collection, &finds, &plans)?),
+            None => {
+                for find in &finds {
+                    found.push(super::find(view, find, Choice::Any)?);
+                }
             }
-            found
         }
-        None => {
-            let alone = finds
-                .iter()
-                .map(|find| super::find(view, find, Choice::Any));
-            alone.collect::<Result<_, _>>()?
-        }
-    };
+    }
     if let (Some((_, done)), Some(first)) = (resolved, found.first_mut()) {
         first.rows_read += done.rows_read;
         first.dependencies.merge(done.dependencies);
@@ -95,36 +90,35 @@ const FETCHED_MAX: usize = 8 << 10;
 /// For how many of the finds the planner is asked.
 const PLANNED: usize = 2;
 
-/// A plan for each find, all through one index; `None` where they are better made one by one.
+/// The index that all finds go through; `None` where they are better made one by one.
 ///
 /// What is a good index may differ from find to find, by how many documents have what the field has to be. So some are
 /// looked at, and an index that is the best for one of them whatever the field has to be is no bad one for the others.
-fn plans(
+fn best_index(
     view: View<'_>,
     field: &FieldRef,
-    finds: &[Find],
-) -> Result<Option<Vec<Arc<Plan>>>, EngineError> {
-    let Some(first) = finds.first() else {
-        return Ok(Some(Vec::new()));
-    };
+    common: &Find,
+    each: &[Predicate],
+) -> Result<Option<Arc<Index>>, EngineError> {
     let mut counts = StoredCounts {
         view,
-        collection: first.collection,
+        collection: common.collection,
         failure: None,
     };
-    let indexes = serving(view, first.collection);
+    let indexes = serving(view, common.collection);
     let begins = |index: &Arc<Index>| {
         let first = index.definition.fields.first();
         first.is_some_and(|first| first.field == *field)
     };
     let mut chosen: Option<Arc<Index>> = None;
     // One that nothing can satisfy says nothing about the others.
-    let possible = finds.iter().filter(|find| !is_impossible(find));
-    let step = finds.len().div_ceil(PLANNED);
-    for find in possible.step_by(step) {
-        let plan = plan::choose(find, &indexes, &mut counts);
+    let is_possible = |own: &&Predicate| !matches!(own, Predicate::Or(any) if any.is_empty());
+    let step = each.len().div_ceil(PLANNED).max(1);
+    for own in each.iter().filter(is_possible).step_by(step) {
+        let find = FindEach::one_of(common, own);
+        let plan = plan::choose(&find, &indexes, &mut counts);
         match &plan.access {
-            Access::Ids(_) => return Ok(None),
+            Access::Ids(_) => return counts.failure.map_or(Ok(None), Err),
             Access::Index(access) if !begins(&access.index) => {
                 chosen = Some(Arc::clone(&access.index));
                 break;
@@ -136,19 +130,7 @@ fn plans(
     if let Some(error) = counts.failure {
         return Err(error);
     }
-    let Some(index) = chosen.or_else(|| indexes.iter().find(|it| begins(it)).cloned()) else {
-        return Ok(None);
-    };
-    let through = |find| plan::through(find, &index).map(Arc::new);
-    Ok(finds.iter().map(through).collect())
-}
-
-fn is_impossible(find: &Find) -> bool {
-    let is_none = |predicate: &Predicate| matches!(predicate, Predicate::Or(any) if any.is_empty());
-    match &*find.filter {
-        Predicate::And(all) => all.iter().any(is_none),
-        filter => is_none(filter),
-    }
+    Ok(chosen.or_else(|| indexes.iter().find(|it| begins(it)).cloned()))
 }
 
 fn access(plan: &Plan) -> &IndexAccess {

@@ -55,6 +55,13 @@ fn apply(database: &Database, sdl: &str) -> Json {
     database.data(&mutation)["applySchema"]["changes"].clone()
 }
 
+fn wait_for_indexes(database: &Database) {
+    database.wait_for("the indexes", |database| {
+        let data = database.data("{ collections { indexes { status } } }");
+        !data.to_string().contains("BUILDING")
+    });
+}
+
 #[test]
 fn a_field_leads_to_what_it_names_and_back() {
     let database = library();
@@ -523,10 +530,7 @@ fn documents_are_read_once_however_many_name_them() {
         "type Movie @collection(name: \"movies\") @relation(field: \"director_id\", to: \"people\")
          type Person @collection(name: \"people\") @relation(field: \"city\", to: \"cities\", references: \"code\", name: \"home\")",
     );
-    database.wait_for("the index over the code", |database| {
-        let data = database.data("{ collections { indexes { status } } }");
-        !data.to_string().contains("BUILDING")
-    });
+    wait_for_indexes(&database);
     let query = "{ movies(first: 90) { nodes { director { home { name } } } edges { node { director { id } } } } }";
     let operation = database.resolvers.prepare(&Request::text(query)).unwrap();
     let snapshot = database.resolvers.engine().snapshot().unwrap();
@@ -568,10 +572,7 @@ fn the_store_is_asked_as_often_for_many_rows_as_for_few() {
           }
         "#,
     );
-    database.wait_for("the indexes", |database| {
-        let data = database.data("{ collections { indexes { status } } }");
-        !data.to_string().contains("BUILDING")
-    });
+    wait_for_indexes(&database);
     let queries = [
         "people(first: ROWS) { nodes { name moviesByDirector(first: 3) { nodes { year } } } }",
         "people(first: ROWS) { nodes { moviesByDirector(orderBy: [{year: DESC}], filter: {year: {gt: 1910}}, last: 2) {
@@ -616,10 +617,7 @@ fn a_live_query_hears_of_what_it_could_not_read() {
           type Movie @collection(name: "movies") { director: Person @relation(field: "director_id") }
         "#,
     );
-    database.wait_for("the index", |database| {
-        let data = database.data("{ collections { indexes { status } } }");
-        !data.to_string().contains("BUILDING")
-    });
+    wait_for_indexes(&database);
     let query = "{ people { nodes { id moviesByDirector(first: 1, filter: {year: {lt: 0}}) { nodes { id } } } } }";
     let operation = database.resolvers.prepare(&Request::text(query)).unwrap();
     let engine = database.resolvers.engine();
