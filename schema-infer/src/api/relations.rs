@@ -58,7 +58,7 @@ pub(super) struct Links {
 }
 
 /// How the documents of a collection are led to: one at a time, several.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Ways {
     pub(super) one: bool,
     pub(super) several: bool,

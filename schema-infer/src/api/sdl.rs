@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::bindings::SystemField;
 use super::ids::IdNames;
-use super::relations::{self, Link, Links, Ways};
+use super::relations::{self, Link, Links};
 use super::writer::{Body, Writer};
 use super::{
     ApiCollection, aggregates, declared, evolution, filters, inputs, related_inputs, revisions,
@@ -40,10 +40,9 @@ struct MadeOf {
     schema: Arc<CollectionSchema>,
     mode: CollectionMode,
     directives: Arc<str>,
-    /// The relations that are fields of its types, and the collections that they lead to.
+    /// The relations that are fields of its types, and the collections that they lead to. How others lead to it is in them:
+    /// each relation that does has a way back.
     links: Vec<(Link, Names)>,
-    /// How others lead to it.
-    ways: Ways,
 }
 
 /// The names of a collection: two of the same names are alike.
@@ -76,7 +75,6 @@ impl MadeOf {
                     (link.clone(), Names(Arc::clone(other)))
                 })
                 .collect(),
-            ways: related.links.ways_to(&schema.names),
         }
     }
 }

@@ -4,6 +4,7 @@ mod data;
 mod golden;
 mod random_names;
 mod tables;
+mod versions;
 
 use std::sync::Arc;
 

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 use serde_json::{Map, Value as Json, json};
 use thalweg_model::Document;
-use thalweg_schema_infer::{ApiSchema, IdNames};
+use thalweg_schema_infer::IdNames;
 
 use crate::{infer, infer_with, validated};
 
@@ -146,32 +146,6 @@ proptest! {
             collections.iter().map(|(name, documents)| (name.as_str(), documents.clone())).collect();
         for ids in IdNames::ALL {
             validated(infer_with(ids, &borrowed).sdl());
-        }
-    }
-
-    /// What is taken from an earlier version is what would be made anew.
-    #[test]
-    fn a_version_after_another_is_what_it_is_by_itself(
-        versions in prop::collection::vec(
-            prop::collection::btree_map("[a-d]", prop::collection::vec(document(), 0..3), 0..4),
-            2..4,
-        ),
-    ) {
-        let mut previous: Option<ApiSchema> = None;
-        for collections in &versions {
-            let borrowed: Vec<_> =
-                collections.iter().map(|(name, documents)| (name.as_str(), documents.clone())).collect();
-            let alone = infer_with(IdNames::Local, &borrowed);
-            let after = ApiSchema::build(
-                alone.collections().to_vec(),
-                alone.version(),
-                IdNames::Local,
-                previous.as_ref(),
-            );
-            prop_assert_eq!(alone.sdl(), after.sdl());
-            let parts: Vec<&str> = after.sdl_parts().map(|part| &**part).collect();
-            prop_assert_eq!(parts.join("\n"), &**after.sdl());
-            previous = Some(after);
         }
     }
 }
