@@ -18,6 +18,13 @@ mod tally;
 
 const CRASH_CYCLES: u32 = 5;
 
+/// How long the tests of one binary may take, ten times what the slowest of them do. What is longer
+/// hangs, and is ended so that the others are still run; libtest has named it after a minute.
+const TEST_BINARY_SECONDS_MAX: u32 = 600;
+
+/// How long the case with which a property failed may be made smaller.
+const SHRINK_MILLISECONDS_MAX: &str = "60000";
+
 #[derive(Args)]
 pub(crate) struct Options {
     /// Run only these steps, in their usual order.
@@ -94,6 +101,13 @@ impl Step {
             Step::Test => {
                 let mut command = cargo(&["test", "--workspace", "--all-features", "--locked"]);
                 command.args(["--no-fail-fast", "--lib", "--bins", "--tests"]);
+                if tools::find("timeout").is_some() {
+                    command.arg("--config").arg(format!(
+                        "target.'cfg(all())'.runner = ['timeout', '--foreground', \
+                         '--kill-after=10', '{TEST_BINARY_SECONDS_MAX}']"
+                    ));
+                }
+                command.env("PROPTEST_MAX_SHRINK_TIME", SHRINK_MILLISECONDS_MAX);
                 // It has been fetched, so a test that finds none has looked in the wrong place.
                 command.env("THALWEG_REQUIRE_TEST_DATA", "1");
                 let postgres = TestPostgres::start()?;
