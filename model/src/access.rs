@@ -65,17 +65,23 @@ impl<'a> ValueRef<'a> {
     /// zero, and keep one hint per field.
     #[inline]
     pub fn get_hinted(self, name: &FieldName, hint: &mut u32) -> Option<ValueRef<'a>> {
+        self.member_hinted(name, hint).map(|member| member.value)
+    }
+
+    /// The same with the place of its name.
+    #[inline]
+    pub fn member_hinted(self, name: &FieldName, hint: &mut u32) -> Option<Member<'a>> {
         let count = self.entry_count(b'{');
         let hinted = *hint as usize;
         if hinted < count
             && let Some((label, value)) = self.raw_member(hinted)
-            && *label == *name.label
+            && is_same(label, &name.label)
         {
-            return Some(value);
+            return Some(Member::new(label, value));
         }
         let (position, value) = self.find_label(&name.label)?;
         *hint = position as u32;
-        Some(value)
+        Some(Member::new(&name.label, value))
     }
 
     /// What the path leads to; `None` if something on the way is absent or no object.
@@ -261,6 +267,81 @@ impl<'a> Iterator for LabelledMembers<'a> {
         let (label, value) = self.raw.next()?;
         Some((Label(label), value))
     }
+}
+
+/// A member of an object, as it stands in its text.
+#[derive(Clone, Copy, Debug)]
+pub struct Member<'a> {
+    /// Where its label begins.
+    start: u32,
+    value: ValueRef<'a>,
+}
+
+impl<'a> Member<'a> {
+    /// The label stands right before the value.
+    #[inline]
+    fn new(label: &[u8], value: ValueRef<'a>) -> Member<'a> {
+        let start = value.start.saturating_sub(label.len() as u32);
+        Member { start, value }
+    }
+
+    /// Its value.
+    #[inline]
+    pub fn value(self) -> ValueRef<'a> {
+        self.value
+    }
+}
+
+/// Members that follow each other in the text of an object, to be copied at once.
+#[derive(Clone, Copy, Debug)]
+pub struct MemberRun<'a> {
+    stored: &'a [u8],
+    start: u32,
+    end: u32,
+}
+
+impl<'a> MemberRun<'a> {
+    /// A single one.
+    #[inline]
+    pub fn of(member: Member<'a>) -> MemberRun<'a> {
+        MemberRun {
+            stored: member.value.stored,
+            start: member.start,
+            end: member.value.end,
+        }
+    }
+
+    /// Adds a member of the same object, if it comes next in the text.
+    #[inline]
+    pub fn push(&mut self, member: Member<'a>) -> bool {
+        let is_next = u64::from(member.start) == u64::from(self.end) + 1
+            && self.stored.get(self.end as usize) == Some(&b',');
+        if is_next {
+            self.end = member.value.end;
+        }
+        is_next
+    }
+
+    /// `"name":value`, or several with commas between them.
+    #[inline]
+    pub fn text(&self) -> &'a [u8] {
+        let range = self.start as usize..self.end as usize;
+        self.stored.get(range).unwrap_or_default()
+    }
+}
+
+/// Whether two labels are the same. Most have 4 to 16 bytes, for which a call of `memcmp` takes longer than comparing.
+#[inline]
+fn is_same(one: &[u8], two: &[u8]) -> bool {
+    fn ends<const N: usize>(label: &[u8]) -> Option<(&[u8; N], &[u8; N])> {
+        Some((label.first_chunk()?, label.last_chunk()?))
+    }
+    one.len() == two.len()
+        && match one.len() {
+            8..=16 => ends::<8>(one) == ends::<8>(two),
+            4..=7 => ends::<4>(one) == ends::<4>(two),
+            _ => one == two,
+        }
 }
 
 /// The name in `"name":`.

@@ -43,7 +43,7 @@ mod sum;
 pub mod timestamp;
 mod value;
 
-pub use access::{FieldName, Items, Label, LabelledMembers, Members};
+pub use access::{FieldName, Items, Label, LabelledMembers, Member, MemberRun, Members};
 pub use calendar::TimeUnit;
 pub use document::{Document, NotAnObject};
 pub use edit::{Patch, PatchError, PatchOperation, apply};

@@ -20,7 +20,7 @@ mod value;
 
 use apollo_compiler::Name;
 use thalweg_engine::{DependencySet, EngineError, Snapshot};
-use thalweg_model::ErrorCode;
+use thalweg_model::{ErrorCode, Member, MemberRun};
 
 use crate::bind::Bound;
 use crate::failure::{GraphqlError, Location, PathSegment, Refusal};
@@ -37,6 +37,17 @@ pub use response::{Evaluation, LiveResult, live_message};
 /// A value that may not be null has none. The error is recorded already.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Nulled;
+
+/// What of a stored object is written for a selected field.
+#[derive(Clone, Copy)]
+enum AsStored<'v> {
+    /// The member as it stands, name and all.
+    Member(Member<'v>),
+    /// Null, since there is no such member.
+    Absent,
+    /// That takes a closer look.
+    No,
+}
 
 /// The way from the root of the response, as a chain through the stack: it costs nothing until an error needs it.
 #[derive(Clone, Copy)]
@@ -302,11 +313,38 @@ impl<'a> Renderer<'a> {
         &mut self,
         items: &[Selected<S>],
         path: &Path<'_>,
+        write: impl FnMut(&mut Self, &S, &Target, &Path<'_>) -> Result<(), Nulled>,
+    ) -> Result<(), Nulled> {
+        self.stored_object(items, path, |_, _, _| AsStored::No, write)
+    }
+
+    /// The same of a stored object, where `as_stored` gives the members that are written as they stand in it. Those that
+    /// follow each other there too are copied together.
+    fn stored_object<'v, S>(
+        &mut self,
+        items: &[Selected<S>],
+        path: &Path<'_>,
+        as_stored: impl Fn(&mut Self, &S, &Target) -> AsStored<'v>,
         mut write: impl FnMut(&mut Self, &S, &Target, &Path<'_>) -> Result<(), Nulled>,
     ) -> Result<(), Nulled> {
         self.out.push(b'{');
-        for (index, item) in items.iter().enumerate() {
-            self.label(&item.target, index == 0);
+        let mut run: Option<MemberRun<'v>> = None;
+        let mut is_first = true;
+        for item in items {
+            let as_stored = as_stored(self, &item.source, &item.target);
+            if let AsStored::Member(member) = as_stored {
+                if !run.as_mut().is_some_and(|run| run.push(member)) {
+                    self.copy(run.replace(MemberRun::of(member)), &mut is_first);
+                }
+                continue;
+            }
+            self.copy(run.take(), &mut is_first);
+            self.label(&item.target, is_first);
+            is_first = false;
+            if let AsStored::Absent = as_stored {
+                self.null();
+                continue;
+            }
             let start = self.out.len();
             let path = path.key(&item.target);
             let written = write(self, &item.source, &item.target, &path);
@@ -315,8 +353,22 @@ impl<'a> Renderer<'a> {
             self.settle(written, start, is_non_null)?;
             self.check_size(&path)?;
         }
+        self.copy(run, &mut is_first);
         self.out.push(b'}');
-        Ok(())
+        // Of what was copied: parts of one stored object, so the response is not much beyond its bound.
+        self.check_size(path)
+    }
+
+    /// Writes the members of a run.
+    #[inline]
+    fn copy(&mut self, run: Option<MemberRun<'_>>, is_first: &mut bool) {
+        if let Some(run) = run {
+            if !*is_first {
+                self.out.push(b',');
+            }
+            *is_first = false;
+            self.raw(run.text());
+        }
     }
 
     #[inline]

@@ -1,3 +1,4 @@
+use proptest::collection::vec;
 use proptest::prelude::*;
 
 use super::*;
@@ -102,6 +103,36 @@ proptest! {
     #[test]
     fn everything_is_found(sample in sample()) {
         check(sample.value().as_ref(), &sample);
+    }
+
+    /// Members that are taken one after the other make runs, whose texts are what the members are one by one.
+    #[test]
+    fn runs_are_their_members(sample in object(), picked in vec(any::<prop::sample::Index>(), 0..12)) {
+        let value = sample.value();
+        let members: Vec<_> = value.as_ref().raw_members().collect();
+        let mut runs: Vec<(MemberRun<'_>, Vec<u8>, usize)> = Vec::new();
+        for pick in picked.iter().filter(|_| !members.is_empty()) {
+            let position = pick.index(members.len());
+            let (label, expected) = members[position];
+            let field = FieldName::new(&label_name(label).unwrap());
+            let member = value.as_ref().member_hinted(&field, &mut 0).unwrap();
+            prop_assert_eq!(member.value().json(), expected.json());
+            let text = [label, expected.json()].concat();
+            if let Some((run, texts, last)) = runs.last_mut() {
+                let is_next = run.push(member);
+                prop_assert_eq!(is_next, position == *last + 1);
+                if is_next {
+                    texts.push(b',');
+                    texts.extend(text);
+                    *last = position;
+                    continue;
+                }
+            }
+            runs.push((MemberRun::of(member), text, position));
+        }
+        for (run, text, _) in runs {
+            prop_assert_eq!(run.text(), text);
+        }
     }
 
     #[test]

@@ -444,11 +444,13 @@ impl<'d> Compiler<'d> {
         let slot = self.slots;
         self.slots += 1;
         let ty = self.output(&field.ty, &group[0].definition.ty, &subsets(group))?;
-        Ok(StoredField {
-            name: FieldName::new(&field.json_name),
+        let key = group[0].response_key();
+        Ok(StoredField::new(
+            FieldName::new(&field.json_name),
+            key,
             slot,
             ty,
-        })
+        ))
     }
 
     fn output(

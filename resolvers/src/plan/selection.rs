@@ -103,6 +103,21 @@ pub(crate) struct StoredField {
     /// Which of the run's inline caches remembers the field's place.
     pub(crate) slot: usize,
     pub(crate) ty: OutputType,
+    /// Whether the response has it under its stored name and its type is of scalars, so that it can be copied with its
+    /// name.
+    pub(crate) is_as_stored: bool,
+}
+
+impl StoredField {
+    /// A field of that stored name under a response key; `slot` is the inline cache for it.
+    pub(crate) fn new(name: FieldName, key: &Name, slot: usize, ty: OutputType) -> Self {
+        StoredField {
+            is_as_stored: name.as_str() == key.as_str() && ty.is_scalar(),
+            name,
+            slot,
+            ty,
+        }
+    }
 }
 
 /// A type, with the selection on it.
@@ -125,6 +140,16 @@ pub(crate) enum OutputType {
     Object(Vec<Selected<ObjectSource>>),
     /// A keyed map, read as a list of entries.
     Map(Vec<Selected<EntrySource>>),
+}
+
+impl OutputType {
+    /// Whether its values are scalars, which have no selection.
+    fn is_scalar(&self) -> bool {
+        !matches!(
+            self,
+            OutputType::List { .. } | OutputType::Object(_) | OutputType::Map(_)
+        )
+    }
 }
 
 /// Where a field of an object inside a document comes from.

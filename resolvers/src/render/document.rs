@@ -5,9 +5,9 @@ use thalweg_model::{CollectionId, CommitTs, ValueRef, write_json_string, write_r
 use thalweg_schema_infer::SystemField;
 
 use super::id::write_members_with_id;
-use super::{Nulled, Path, Renderer};
+use super::{AsStored, Nulled, Path, Renderer};
 use crate::node_id;
-use crate::plan::selection::{DocumentSelection, DocumentSource};
+use crate::plan::selection::{DocumentSelection, DocumentSource, Target};
 
 impl Renderer<'_> {
     /// A document of a collection.
@@ -19,9 +19,15 @@ impl Renderer<'_> {
         path: &Path<'_>,
     ) -> Result<(), Nulled> {
         let root = record.document();
-        self.object(
+        let as_stored = |renderer: &mut Self, source: &DocumentSource, target: &Target| match source
+        {
+            DocumentSource::Stored(field) => renderer.as_stored(field, root, target),
+            _ => AsStored::No,
+        };
+        self.stored_object(
             &selection.items,
             path,
+            as_stored,
             |renderer, source, target, path| match source {
                 DocumentSource::Stored(field) => renderer.stored(field, root, target, path),
                 DocumentSource::System(field) => {

@@ -5,7 +5,7 @@
 
 use thalweg_model::{ErrorCode, Kind, ValueRef, is_date, parse_rfc3339, write_json_string};
 
-use super::{Nulled, Path, Renderer, SAFE_INTEGER_MAX};
+use super::{AsStored, Nulled, Path, Renderer, SAFE_INTEGER_MAX};
 use crate::failure::Location;
 use crate::plan::selection::{
     EntrySource, ObjectSource, OutputType, Selected, StoredField, Target,
@@ -16,7 +16,54 @@ const INT32_BYTES_SURE: usize = 9;
 /// Digits (and a sign) that are within 2^53 whatever they are.
 const SAFE_INTEGER_BYTES_SURE: usize = 15;
 
+/// Whether a stored value is written as it stands; null is, wherever it may stand.
+#[inline]
+fn is_copied(ty: &OutputType, value: ValueRef<'_>) -> bool {
+    let json = value.json();
+    // The first byte says the kind, unless integers are to be told from other numbers.
+    match (ty, json.first()) {
+        (OutputType::Json, _) | (OutputType::String, Some(b'"')) | (_, Some(b'n')) => true,
+        (OutputType::DateTime, Some(b'"')) => is_date_time(value),
+        (OutputType::Date, Some(b'"')) => is_date_text(value),
+        (OutputType::Boolean, Some(b't' | b'f')) => true,
+        (OutputType::Float, Some(b'-' | b'0'..=b'9')) => true,
+        (OutputType::Int, Some(b'-' | b'0'..=b'9')) => value.kind() == Kind::Int && is_int32(value),
+        (OutputType::BigInt, Some(b'-' | b'0'..=b'9')) => {
+            json.len() <= SAFE_INTEGER_BYTES_SURE && value.kind() == Kind::Int
+        }
+        _ => false,
+    }
+}
+
 impl Renderer<'_> {
+    /// What of a stored object is written for a field, if that can be said at once.
+    #[inline]
+    pub(super) fn as_stored<'v>(
+        &mut self,
+        field: &StoredField,
+        object: ValueRef<'v>,
+        target: &Target,
+    ) -> AsStored<'v> {
+        if !field.is_as_stored {
+            return AsStored::No;
+        }
+        let hint = &mut self.hints[field.slot];
+        let Some(member) = object.member_hinted(&field.name, hint) else {
+            return if target.is_non_null {
+                AsStored::No
+            } else {
+                AsStored::Absent
+            };
+        };
+        let value = member.value();
+        let is_lacking = target.is_non_null && value.is_null();
+        if !is_lacking && is_copied(&field.ty, value) {
+            AsStored::Member(member)
+        } else {
+            AsStored::No
+        }
+    }
+
     /// The value of a field of a stored object.
     #[inline]
     pub(super) fn stored(
@@ -55,34 +102,22 @@ impl Renderer<'_> {
         location: Option<Location>,
         path: &Path<'_>,
     ) -> Result<(), Nulled> {
-        let kind = value.kind();
-        let is_copied = match ty {
-            OutputType::Json => true,
-            OutputType::String => kind == Kind::String,
-            OutputType::DateTime => kind == Kind::String && is_date_time(value),
-            OutputType::Date => kind == Kind::String && is_date_text(value),
-            OutputType::Boolean => kind == Kind::Boolean,
-            OutputType::Float => matches!(kind, Kind::Int | Kind::Float),
-            OutputType::Int => kind == Kind::Int && is_int32(value),
-            _ => false,
-        };
-        if is_copied || kind == Kind::Null {
+        if is_copied(ty, value) {
             self.raw(value.json());
             return Ok(());
         }
-        self.other_value(ty, kind, value, location, path)
+        self.other_value(ty, value, location, path)
     }
 
     #[inline(never)]
     fn other_value(
         &mut self,
         ty: &OutputType,
-        kind: Kind,
         value: ValueRef<'_>,
         location: Option<Location>,
         path: &Path<'_>,
     ) -> Result<(), Nulled> {
-        match (ty, kind) {
+        match (ty, value.kind()) {
             (OutputType::BigInt, Kind::Int) => {
                 self.stored_integer(value);
                 Ok(())
@@ -148,14 +183,23 @@ impl Renderer<'_> {
         object: ValueRef<'_>,
         path: &Path<'_>,
     ) -> Result<(), Nulled> {
-        self.object(items, path, |renderer, source, target, path| match source {
-            ObjectSource::TypeName(json) => {
-                renderer.raw(json);
-                Ok(())
-            }
-            ObjectSource::Stored(field) => renderer.stored(field, object, target, path),
-            ObjectSource::Named(named) => renderer.named(named, object, target, path),
-        })
+        let as_stored = |renderer: &mut Self, source: &ObjectSource, target: &Target| match source {
+            ObjectSource::Stored(field) => renderer.as_stored(field, object, target),
+            _ => AsStored::No,
+        };
+        self.stored_object(
+            items,
+            path,
+            as_stored,
+            |renderer, source, target, path| match source {
+                ObjectSource::TypeName(json) => {
+                    renderer.raw(json);
+                    Ok(())
+                }
+                ObjectSource::Stored(field) => renderer.stored(field, object, target, path),
+                ObjectSource::Named(named) => renderer.named(named, object, target, path),
+            },
+        )
     }
 
     fn entries(

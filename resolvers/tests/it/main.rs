@@ -19,6 +19,7 @@ mod limits;
 mod live;
 mod movies;
 mod mutations;
+mod names;
 mod nested;
 mod pages;
 mod paging_under_writes;
