@@ -6,7 +6,7 @@
 use anyhow::{Result, bail};
 use clap::{Args, ValueEnum};
 
-use crate::{tools, workspace};
+use crate::{release, tools, workspace};
 
 #[derive(Args)]
 pub(crate) struct Options {
@@ -19,6 +19,10 @@ pub(crate) struct Options {
     /// Let `engine` write for ten minutes where it writes for one.
     #[arg(long)]
     soak: bool,
+    /// Measure the binary of `cargo xtask release` instead of that of `cargo build --release`, with the profile that is there
+    /// or a new one.
+    #[arg(long)]
+    profile_guided: bool,
     /// Which parts of `engine` and `live`, as `docs/benchmarks.md` names them; all of them when none is named.
     #[arg(long = "part", value_name = "PART")]
     parts: Vec<String>,
@@ -55,7 +59,11 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     if chosen(Name::Live) {
         tools::npm_ci(&workspace::root().join("bench/peers/postgraphile-4"))?;
     }
-    let binary = workspace::build_release()?;
+    let binary = if options.profile_guided {
+        release::build(true)?
+    } else {
+        workspace::build_release()?
+    };
     let target = workspace::target_directory()?;
     let mut build = workspace::cargo(&["build", "--release", "--locked"]);
     build

@@ -10,7 +10,8 @@ use anyhow::Result;
 use clap::{Args, ValueEnum};
 
 use crate::postgres::TestPostgres;
-use crate::{crash, e2e, fetch, fuzz, sim, tidy, tools, workspace};
+use crate::release::Extent;
+use crate::{crash, e2e, fetch, fuzz, release, sim, tidy, tools, workspace};
 
 use self::tally::Tally;
 
@@ -55,7 +56,7 @@ enum Step {
     Console,
     /// The benchmarks, a workspace of their own, compile without warnings
     Bench,
-    /// The release binary
+    /// The release binary, and that it answers what it would be profiled by
     Release,
     /// Real clients and a real browser against the release binary
     EndToEnd,
@@ -151,7 +152,8 @@ impl Step {
                 }
                 Ok(())
             }
-            Step::Release => workspace::build_release().map(drop),
+            // With what `cargo xtask release` would train it by, so that this stays valid.
+            Step::Release => release::train(&workspace::build_release()?, Extent::Brief),
             Step::EndToEnd => e2e::run(&workspace::release_binary()?, |line| tally.see(line)),
             Step::Fuzz => fuzz::fuzz(&workspace::release_binary()?, fuzz::CI_SECONDS, None),
             Step::Crash => {

@@ -18,6 +18,7 @@ mod fuzz;
 mod http;
 mod postgres;
 mod python;
+mod release;
 mod server;
 mod setup;
 mod sim;
@@ -43,6 +44,8 @@ enum Task {
     Fetch,
     /// Install or ask for the tools that `ci` needs.
     Setup,
+    /// Build the binary to give away, with a profile of itself: some twelve minutes, and a quarter less time for a request.
+    Release(release::Options),
     /// Measure, each figure beside what it is compared with.
     Bench(bench::Options),
     /// Accept the current output of all golden tests; look at the difference before committing.
@@ -61,6 +64,7 @@ fn main() -> ExitCode {
         Task::Tidy => tidy::run(),
         Task::Fetch => fetch::run(),
         Task::Setup => setup::run(),
+        Task::Release(options) => release::run(&options),
         Task::Bench(options) => bench::run(&options),
         Task::Bless(options) => bless::run(&options),
         Task::Crash(options) => crash::run(&options),
