@@ -35,18 +35,27 @@ pub(crate) fn run(options: &Options) -> Result<()> {
 pub(crate) fn build(reuse_profile: bool) -> Result<PathBuf> {
     let directory = workspace::target_directory()?.join("profile-guided");
     let (counts, profile) = (directory.join("counts"), directory.join("thalweg.profdata"));
+    let guided = directory.join("guided");
     if !reuse_profile || !profile.exists() {
         let merger = merger()?;
-        let counting = compile(&directory, &flag("-Cprofile-generate=", &counts))?;
-        if counts.exists() {
-            fs::remove_dir_all(&counts).with_context(|| counts.display().to_string())?;
-        }
+        let counting = directory.join("counting");
+        let counting = compile(&counting, &flag("-Cprofile-generate=", &counts))?;
+        remove(&counts)?;
         train(&counting, Extent::Whole)?;
         // Each process has left its counts when it ended.
         let mut merge = tools::command(merger, &["merge", "-o"], workspace::root());
         tools::run(merge.arg(&profile).arg(&counts))?;
+        // Of crates that are not ours cargo does not see that the profile has changed.
+        remove(&guided)?;
     }
-    compile(&directory, &flag("-Cprofile-use=", &profile))
+    compile(&guided, &flag("-Cprofile-use=", &profile))
+}
+
+fn remove(directory: &Path) -> Result<()> {
+    if !directory.exists() {
+        return Ok(());
+    }
+    fs::remove_dir_all(directory).with_context(|| directory.display().to_string())
 }
 
 fn flag(name: &str, path: &Path) -> OsString {

@@ -176,7 +176,7 @@ pub(crate) fn train(binary: &Path, extent: Extent) -> Result<()> {
         "variables": { "sdl": SCHEMA },
     });
     ask(&mut Connection::open(server.address())?, &declared)?;
-    let rounds = extent.choose(400, 3);
+    let rounds = extent.choose(60, 3);
     let live = (0..CLIENTS).map(|client| Live::open(&server, client));
     let live = live.collect::<Result<Vec<_>>>()?;
     let asked = thread::scope(|scope| {
