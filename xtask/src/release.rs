@@ -2,7 +2,7 @@
 //!
 //! What a request takes is not any one function but the processor's wait for code and data, so what helps is code that lies
 //! as it is used. The compiler is told by a profile: it builds a binary that counts ([`build`]), which serves a mix of
-//! requests for some seconds ([`training`]), and then the one that is kept. `docs/benchmarks.md` says what that gains.
+//! requests for a minute ([`training`]), and then the one that is kept. `docs/benchmarks.md` says what that gains.
 
 use std::ffi::OsString;
 use std::fs;
