@@ -85,6 +85,34 @@ fn similar_names_are_told_apart() {
     }
 }
 
+/// Names of one length that differ in one character, wherever that is, are not taken for each other by a hint.
+#[test]
+fn a_hint_leads_to_no_other_name() {
+    for length in 1..=24 {
+        let names: Vec<String> = (0..=length)
+            .map(|place| {
+                let letter = |at| if at == place { 'x' } else { 'a' };
+                (0..length).map(letter).collect()
+            })
+            .collect();
+        let members: Vec<String> = (0..=length)
+            .map(|place| format!("\"{}\":{place}", names[place]))
+            .collect();
+        let value = Value::parse(format!("{{{}}}", members.join(",")).as_bytes()).unwrap();
+        for (place, name) in names.iter().enumerate() {
+            let field = FieldName::new(name);
+            for mut hint in 0..=length as u32 {
+                let found = value.as_ref().get_hinted(&field, &mut hint);
+                assert_eq!(
+                    found.and_then(ValueRef::as_i64),
+                    Some(place as i64),
+                    "{name}"
+                );
+            }
+        }
+    }
+}
+
 #[test]
 fn scalar_lists_are_scanned() {
     let value = Value::parse(br#"["a,b","\",","]","\\",null,-1.5e3,true,""]"#).unwrap();
